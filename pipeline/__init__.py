@@ -1,0 +1,1 @@
+"""Image folder -> records -> uint8 batches -> augmented batches on the device."""

@@ -1,0 +1,22 @@
+"""What a user can cause. The command line prints these without a traceback.
+
+A message says what was found, what is needed and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class AlexnetError(Exception):
+    """Anything a user can cause and mend; the command exits with 1."""
+
+
+class ConfigError(AlexnetError):
+    """A setting is out of range, unknown, or does not fit another one."""
+
+
+class DataError(AlexnetError):
+    """A source, a record set or an image file is not what it should be."""
+
+
+class RunError(AlexnetError):
+    """A run folder or a training run is not what it should be."""
