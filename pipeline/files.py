@@ -1,0 +1,77 @@
+"""Files that are whole or not there: atomic writing, fingerprints, room on the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import DataError
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its name when the block succeeds.
+
+    The temporary name is always the same, so that a killed run leaves at most one such
+    file behind and the next run writes over it.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file so that it is whole or absent."""
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON so that the file is whole or absent."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 of a JSON value, in hexadecimal; equal values have equal fingerprints."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def require_room(folder: Path, needed_bytes: int) -> None:
+    """Check that the disk under `folder` has room, before anything is written.
+
+    Raises:
+        DataError: it has not.
+    """
+    existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    free_bytes = shutil.disk_usage(existing).free
+    if free_bytes < needed_bytes:
+        raise DataError(
+            f"not enough room for {folder}: about {format_bytes(needed_bytes)} are"
+            f" needed, {format_bytes(free_bytes)} are free. Free some, choose another"
+            " folder, or store less (a smaller side or quality)."
+        )
+
+
+def format_bytes(num_bytes: float) -> str:
+    """A size for people: 18432 -> '18.0 KiB'."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if num_bytes < 1024:
+            return (
+                f"{num_bytes:.0f} {unit}"
+                if unit == "bytes"
+                else f"{num_bytes:.1f} {unit}"
+            )
+        num_bytes /= 1024
+    return f"{num_bytes:.1f} TiB"

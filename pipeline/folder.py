@@ -1,0 +1,217 @@
+"""The source of a build: which image files there are and which class each has.
+
+The first step on the path of an image. Labels come from class folders, from names like
+`cat.9194.jpg`, or from a CSV; a source that mixes them is refused.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from pipeline.config import LabelSource
+from pipeline.errors import DataError
+from pipeline.store import Entry, FolderStore, Store, open_store
+
+IMAGE_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .gif .bmp .dib .webp .tif .tiff".split()
+)
+# The first bytes of JPEG, PNG, GIF, BMP, TIFF (both orders); WebP is RIFF....WEBP.
+IMAGE_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+SPLIT_NAMES = frozenset("train training val valid validation test testing".split())
+# cat.9194.jpg: a label, a dot, something, and the ending.
+LABELLED_NAME = re.compile(r"([^./]+)\.[^/]+\.[^./]+")
+
+
+class ImageFile(NamedTuple):
+    """A file that looks like an image: key in its source, label, size in bytes."""
+
+    key: str
+    label: int
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a scan found."""
+
+    store: Store
+    labels: LabelSource
+    class_names: tuple[str, ...]
+    files: tuple[ImageFile, ...]
+    ignored: tuple[str, ...]
+
+
+def scan(path: Path, labels: LabelSource = "auto") -> Source:
+    """The image files below `path`, sorted by key, with their labels.
+
+    Raises:
+        DataError: there is no such source, it has no images, or it is not clear which
+            class they have.
+    """
+    table: str | None = None
+    if path.suffix.lower() == ".csv" and path.is_file():
+        store: Store = FolderStore(path.parent)
+        table, labels = path.name, "csv"
+    else:
+        store = open_store(path)
+    entries = store.entries()
+    if table is None and labels in ("auto", "csv"):
+        table = _find_table(store, entries, path, needed=labels == "csv")
+    if table is not None:
+        return _labelled_by_csv(store, entries, path, table)
+    images = [entry for entry in entries if _looks_like_image(store, entry)]
+    kept = {entry.key for entry in images}
+    ignored = tuple(entry.key for entry in entries if entry.key not in kept)
+    if not images:
+        raise DataError(
+            f"no images in {path}: found {len(ignored)} other files. Expected class"
+            " folders (cat/1.jpg), names like cat.1.jpg, or a CSV with filename,label."
+        )
+    if labels == "auto":
+        labels = _guess_labels(path, images)
+    names = _folder_labels(images) if labels == "folder" else _name_labels(images)
+    return _source(store, labels, images, names, ignored)
+
+
+def _source(
+    store: Store,
+    labels: LabelSource,
+    images: list[Entry],
+    names: list[str],
+    ignored: tuple[str, ...],
+) -> Source:
+    class_names = sorted(set(names), key=_natural if _all_numbers(names) else str)
+    index = {name: label for label, name in enumerate(class_names)}
+    files = tuple(
+        ImageFile(entry.key, index[name], entry.size_bytes)
+        for entry, name in zip(images, names, strict=True)
+    )
+    return Source(store, labels, tuple(class_names), files, ignored)
+
+
+def _all_numbers(names: list[str]) -> bool:
+    return all(name.isdecimal() for name in names)
+
+
+def _natural(name: str) -> str:
+    return name.zfill(20)
+
+
+def _looks_like_image(store: Store, entry: Entry) -> bool:
+    if PurePosixPath(entry.key).suffix.lower() in IMAGE_SUFFIXES:
+        return True
+    try:
+        head = store.read(entry.key, 12)
+    except OSError:
+        return False
+    return head.startswith(IMAGE_MAGIC) or head[8:12] == b"WEBP"
+
+
+def _guess_labels(path: Path, images: list[Entry]) -> LabelSource:
+    nested = [entry.key for entry in images if "/" in entry.key]
+    flat = [entry.key for entry in images if "/" not in entry.key]
+    if nested and flat:
+        raise DataError(
+            f"{path} mixes images in class folders ({len(nested)}, such as {nested[0]})"
+            f" with images beside them ({len(flat)}, such as {flat[0]}). Move them"
+            " apart, or say --labels folder, name or csv."
+        )
+    if flat:
+        return "name"
+    tops = {key.partition("/")[0] for key in nested}
+    if {top.lower() for top in tops} <= SPLIT_NAMES:
+        first = sorted(tops)[0]
+        raise DataError(
+            f"{path} holds {', '.join(sorted(tops))}, which are names of splits, not of"
+            f" classes. Build one of them ({path / first}), or say --labels folder if"
+            " they are classes."
+        )
+    return "folder"
+
+
+def _folder_labels(images: list[Entry]) -> list[str]:
+    flat = [entry.key for entry in images if "/" not in entry.key]
+    if flat:
+        raise DataError(
+            f"--labels folder, but {len(flat)} images lie in no class folder, such as"
+            f" {flat[0]}"
+        )
+    return [entry.key.partition("/")[0] for entry in images]
+
+
+def _name_labels(images: list[Entry]) -> list[str]:
+    matches = [LABELLED_NAME.fullmatch(PurePosixPath(e.key).name) for e in images]
+    without = [e.key for e, match in zip(images, matches, strict=True) if not match]
+    if without:
+        raise DataError(
+            f"{len(without)} of {len(images)} names carry no label, such as"
+            f" {without[0]!r}. Expected class folders (cat/1.jpg), names like"
+            " cat.1.jpg, or a CSV with filename,label."
+        )
+    return [match.group(1) for match in matches if match]
+
+
+def _find_table(
+    store: Store, entries: list[Entry], path: Path, needed: bool
+) -> str | None:
+    tables = [e.key for e in entries if e.key.endswith(".csv") and "/" not in e.key]
+    tables = [key for key in tables if {"filename", "label"} <= _columns(store, key)]
+    if len(tables) == 1:
+        return tables[0]
+    if tables:
+        raise DataError(f"{path} has several label tables: {', '.join(tables)}")
+    if needed:
+        raise DataError(
+            f"--labels csv, but {path} has no CSV file with the columns filename,label"
+        )
+    return None
+
+
+def _columns(store: Store, key: str) -> set[str]:
+    """What a CSV's first line names; nothing when it cannot be read."""
+    try:
+        text = store.read(key).decode("utf-8-sig", "replace")
+        return set(csv.DictReader(io.StringIO(text, newline="")).fieldnames or ())
+    except (OSError, csv.Error):
+        return set()
+
+
+def _lines(data: bytes, key: str) -> io.StringIO:
+    try:
+        return io.StringIO(data.decode("utf-8-sig"), newline="")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{key} is not UTF-8 text: {error}") from error
+
+
+def _labelled_by_csv(
+    store: Store, entries: list[Entry], path: Path, table: str
+) -> Source:
+    sizes = dict(entries)
+    labels: dict[str, str] = {}
+    reader = csv.DictReader(_lines(store.read(table), table))
+    missing = {"filename", "label"} - set(reader.fieldnames or ())
+    if missing:
+        raise DataError(
+            f"{table} lacks the column {' and '.join(sorted(missing))}; its first line"
+            " must name filename and label"
+        )
+    for row in reader:
+        key, name = (row["filename"] or "").strip(), (row["label"] or "").strip()
+        where = f"{table}, line {reader.line_num}"
+        if not key or not name:
+            raise DataError(f"{where}: filename or label is empty")
+        if key.startswith("/") or ".." in key.split("/"):
+            raise DataError(f"{where}: {key} leaves the folder of the table")
+        if labels.setdefault(key, name) != name:
+            raise DataError(f"{where}: {key} has two labels, {labels[key]} and {name}")
+    if not labels:
+        raise DataError(f"{table} names no files")
+    # A file that is named and missing has size 0; reading it will set it aside by name.
+    images = [Entry(key, sizes.get(key, 0)) for key in sorted(labels)]
+    ignored = tuple(k for k in sizes if k not in labels and k != table)
+    return _source(store, "csv", images, [labels[e.key] for e in images], ignored)

@@ -1,0 +1,191 @@
+"""Photos of every kind against Pillow done another way and against arithmetic."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from pipeline.config import Fit
+from pipeline.pixels import BadImage, orientation, read_image, square, to_rgb
+from tests.conftest import smooth_photo
+
+PHOTO = smooth_photo(1, 40, 24)
+RGB = np.asarray(PHOTO)
+GREY = PHOTO.convert("L")
+# Every opacity from 0 to 255, across the picture.
+ALPHA = np.linspace(0, 255, RGB[..., 0].size).reshape(24, 40).astype(np.uint8)
+
+
+def saved(image: Image.Image, file_format: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, file_format, **options)
+    return file.getvalue()
+
+
+def tagged(image: Image.Image, turn: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    return saved(image, "PNG", exif=exif)
+
+
+def over_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    share = alpha[..., None] / 255
+    return rgb * share + 255 * (1 - share)
+
+
+def three(grey: np.ndarray) -> np.ndarray:
+    return np.repeat(grey[..., None], 3, axis=-1)
+
+
+def distance(image: Image.Image, expected: np.ndarray | Image.Image) -> float:
+    """The largest difference of a pixel value."""
+    assert image.mode == "RGB"
+    return np.abs(np.asarray(image, float) - np.asarray(expected, float)).max()
+
+
+PALETTE = PHOTO.quantize(32)
+WITHOUT_FIRST = np.where(np.asarray(PALETTE) == 0, 0, 255)
+SIXTEEN_BITS = Image.fromarray(np.asarray(GREY).astype(np.uint16) * 257)
+WITH_ALPHA = Image.fromarray(np.dstack([RGB, ALPHA]))
+ONE_BIT = np.asarray(GREY) > 127
+KINDS: dict[str, tuple[bytes, np.ndarray | Image.Image, int]] = {
+    "grey": (saved(GREY, "PNG"), three(np.asarray(GREY)), 0),
+    "grey JPEG": (saved(GREY, "JPEG", quality=100), three(np.asarray(GREY)), 2),
+    "palette": (saved(PALETTE, "PNG"), PALETTE.convert("RGB"), 0),
+    "palette with a transparent colour": (
+        saved(PALETTE, "PNG", transparency=0),
+        over_white(np.asarray(PALETTE.convert("RGB")), WITHOUT_FIRST),
+        1,
+    ),
+    "RGB with a transparent colour": (
+        saved(PHOTO, "PNG", transparency=PHOTO.getpixel((0, 0))),
+        np.where((RGB[0, 0] == RGB).all(axis=-1, keepdims=True), 255, RGB),
+        0,
+    ),
+    "RGBA": (saved(WITH_ALPHA, "PNG"), over_white(RGB, ALPHA), 1),
+    "RGBA WebP": (
+        saved(WITH_ALPHA, "WEBP", lossless=True, exact=True),
+        over_white(RGB, ALPHA),
+        1,
+    ),
+    "LA": (
+        saved(Image.merge("LA", [GREY, Image.fromarray(ALPHA)]), "PNG"),
+        over_white(three(np.asarray(GREY)), ALPHA),
+        1,
+    ),
+    "CMYK JPEG": (saved(PHOTO.convert("CMYK"), "JPEG", quality=100), PHOTO, 6),
+    "16 bits": (saved(SIXTEEN_BITS, "PNG"), three(np.asarray(GREY)), 0),
+    "16 bits TIFF": (saved(SIXTEEN_BITS, "TIFF"), three(np.asarray(GREY)), 0),
+    "1 bit": (saved(Image.fromarray(ONE_BIT), "PNG"), three(ONE_BIT * 255), 0),
+    "GIF of two frames": (
+        saved(PALETTE, "GIF", save_all=True, append_images=[PALETTE.rotate(180)]),
+        PALETTE.convert("RGB"),
+        0,
+    ),
+    "BMP": (saved(PHOTO, "BMP"), PHOTO, 0),
+    "WebP": (saved(PHOTO, "WEBP", lossless=True), PHOTO, 0),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_read_as_a_viewer_shows_it(kind: str) -> None:
+    data, expected, levels = KINDS[kind]
+    assert distance(to_rgb(read_image(data)), expected) <= levels
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash"])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_exif_rotation(turn: int, fit: Fit) -> None:
+    data = tagged(PHOTO, turn)
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    if fit == "crop":
+        expected = ImageOps.fit(upright, (12, 12), Image.Resampling.BICUBIC)
+    else:
+        expected = upright.resize((12, 12), Image.Resampling.BICUBIC)
+    assert orientation(read_image(data)) == turn
+    assert distance(square(read_image(data), 12, fit), expected) <= 1
+
+
+@pytest.mark.parametrize("turn", [0, 9, 300])
+def test_an_orientation_that_does_not_exist_is_none(turn: int) -> None:
+    image = read_image(tagged(PHOTO, turn))
+    assert orientation(image) == 1
+    assert distance(square(image, 24, "crop"), RGB[:, 8:32]) == 0
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash"])
+@pytest.mark.parametrize("size", [(100, 60), (60, 100), (61, 100), (80, 80), (21, 33)])
+def test_a_square_samples_where_it_should(size: tuple[int, int], fit: Fit) -> None:
+    width, height = size
+    side = 20
+    ramp = np.zeros((height, width, 3), np.uint8)
+    ramp[..., 0] = 2 * np.arange(width)
+    ramp[..., 1] = 2 * np.arange(height)[:, None]
+    found = np.asarray(square(Image.fromarray(ramp), side, fit), float)
+    # A ramp keeps its values wherever it is sampled, away from the picture's edges.
+    extents = (min(size), min(size)) if fit == "crop" else size
+    for channel, (whole, part) in enumerate(zip(size, extents, strict=True)):
+        centre = (np.arange(side) + 0.5) * part / side - 0.5
+        expected = 2 * (centre + (whole - part) / 2)
+        row = found[10, :, 0] if channel == 0 else found[:, 10, 1]
+        np.testing.assert_allclose(row[3:-3], expected[3:-3], atol=1)
+
+
+def test_a_square_of_the_right_size_is_untouched() -> None:
+    image = smooth_photo(2, 16, 16)
+    assert distance(square(image, 16, "crop"), image) == 0
+
+
+def test_a_large_jpeg_is_decoded_at_a_fraction_and_looks_the_same() -> None:
+    data = saved(smooth_photo(3, 900, 640), "JPEG", quality=95)
+    draft, full = read_image(data, 64), read_image(data)
+    assert full.size == (900, 640)
+    assert 128 <= min(draft.size) < 256
+    assert distance(square(draft, 64, "crop"), square(full, 64, "crop")) <= 3
+
+
+def test_a_drafted_jpeg_keeps_its_rotation() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = saved(smooth_photo(3, 640, 480), "JPEG", quality=95, exif=exif)
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    expected = ImageOps.fit(upright, (32, 32), Image.Resampling.BICUBIC)
+    assert distance(square(read_image(data, 32), 32, "crop"), expected) <= 3
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A PNG without pixels that claims to be this large."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = (
+        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        for chunk in (header, b"IDAT", b"IEND")
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty file"),
+        (b"cat,dog\n", "not an image of a known format .*63 61 74 2c 64 6f 67 0a"),
+        (saved(PHOTO, "JPEG")[:-200], "cannot be decoded: (?i:.*truncated)"),
+        (saved(PHOTO, "JPEG")[:30], "not an image|cannot be decoded: .+"),
+        (saved(PHOTO, "PNG")[:200], "cannot be decoded: .+"),
+        (png_of(60_000, 60_000), "3600000000 pixels"),
+        (png_of(14_000, 14_000), "196000000 pixels"),
+    ],
+)
+def test_what_cannot_be_used_says_why(data: bytes, reason: str) -> None:
+    with pytest.raises(BadImage, match=reason):
+        read_image(data)
+
+
+def test_pixels_beyond_16_bits_are_refused() -> None:
+    deep = Image.fromarray(np.array([[0, 70_000]], np.int32))
+    with pytest.raises(BadImage, match="from 0 to 70000: expected 0 to 65535"):
+        to_rgb(deep)
