@@ -1,0 +1,203 @@
+"""Geometry against Keras 2's affine transform, SciPy's sampling and plain slices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras.preprocessing.image import apply_affine_transform
+from scipy import ndimage
+
+from pipeline.affine import AffineDraw, apply_affine, draw_affine, identity_draw
+from pipeline.config import AugmentConfig
+from pipeline.errors import ConfigError
+from pipeline.presets import PRESETS
+
+SEED = (3, 4)
+RESIZED = AugmentConfig(geometry="resized", scale=(0.1, 1.0), ratio=(0.5, 2.0))
+
+
+def noise(side: int, count: int = 1) -> np.ndarray:
+    return np.random.default_rng(0).integers(
+        0, 256, (count, side, side, 3), dtype=np.uint8
+    )
+
+
+def smooth(side: int, count: int = 1) -> np.ndarray:
+    at = np.arange(side) / side
+    waves = 127.5 + 127 * np.sin(7 * at[:, None] + 4 * at[None] ** 2)
+    picture = np.stack([waves, waves.T, waves[::-1]], axis=-1).astype(np.uint8)
+    return np.repeat(picture[None], count, axis=0)
+
+
+def drawn(**values: float) -> AffineDraw:
+    return identity_draw(1)._replace(**{k: tf.constant([v]) for k, v in values.items()})
+
+
+def keras(picture: np.ndarray, draw: AffineDraw, row: int) -> np.ndarray:
+    """What ImageDataGenerator.apply_transform makes of one picture."""
+    one = AffineDraw(*(float(values[row]) for values in draw))
+    side = picture.shape[0]
+    out = apply_affine_transform(
+        picture.astype(np.float32),
+        theta=one.rotation_degrees,
+        tx=one.shift_x * side,
+        ty=one.shift_y * side,
+        shear=one.shear_degrees,
+        zx=one.zoom_x,
+        zy=one.zoom_y,
+        row_axis=0,
+        col_axis=1,
+        channel_axis=2,
+    )
+    out = out[:, ::-1] if one.flip_horizontal else out
+    return out[::-1] if one.flip_vertical else out
+
+
+@pytest.mark.parametrize("pictures", [smooth(48, 16), noise(48, 16)])
+@pytest.mark.parametrize("shear_degrees", [0.2, 25.0])
+def test_article_is_keras(pictures: np.ndarray, shear_degrees: float) -> None:
+    """All parameters at once. What remains is float32 coordinates, so no border is
+    left out: SciPy's 'nearest' and TensorFlow's clamp at the same pixel.
+    """
+    article = PRESETS["article"].to_json() | {"shear_degrees": shear_degrees}
+    draw = draw_affine(AugmentConfig.from_json(article), SEED, 16, 48, 48)
+    ours = apply_affine(pictures, draw, 48, "whole").numpy()
+    theirs = np.stack([keras(p, draw, i) for i, p in enumerate(pictures)])
+    np.testing.assert_allclose(ours, theirs, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"rotation_degrees": 20.0},
+        {"shift_x": 0.2},
+        {"shift_y": -0.15},
+        {"shear_degrees": 30.0},
+        {"zoom_x": 0.7},
+        {"zoom_y": 1.6},
+        {"flip_horizontal": 1.0},
+        {"flip_vertical": 1.0},
+    ],
+)
+def test_each_parameter_is_keras(values: dict[str, float]) -> None:
+    draw, pictures = drawn(**values), noise(31)
+    ours = apply_affine(pictures, draw, 31, "whole").numpy()
+    np.testing.assert_allclose(ours[0], keras(pictures[0], draw, 0), atol=0.02)
+    assert np.abs(ours - pictures).mean() > 10
+
+
+def test_shift_x_above_0_looks_to_the_right() -> None:
+    pictures = noise(32)
+    ours = apply_affine(pictures, drawn(shift_x=0.25), 32, "whole").numpy()
+    np.testing.assert_array_equal(ours[:, :, :24], pictures[:, :, 8:])
+    np.testing.assert_array_equal(ours[:, :, 24:], pictures[:, :, [31] * 8])
+
+
+@pytest.mark.parametrize(("stored", "side"), [(64, 57), (64, 56), (50, 37), (32, 32)])
+def test_identity_is_the_centre_crop(stored: int, side: int) -> None:
+    pictures, start = noise(stored, 2), (stored - side) // 2
+    ours = apply_affine(pictures, identity_draw(2), side, "crop")
+    window = slice(start, start + side)
+    assert ours.dtype == tf.float32
+    np.testing.assert_array_equal(ours, pictures[:, window, window])
+
+
+@pytest.mark.parametrize("side", [227, 32])
+def test_half_and_quarter_turns_are_exact(side: int) -> None:
+    pictures = noise(side)
+    half = apply_affine(pictures, drawn(rotation_degrees=180.0), side, "whole")
+    np.testing.assert_array_equal(half, pictures[:, ::-1, ::-1])
+    flips = drawn(flip_horizontal=1.0, flip_vertical=1.0)
+    np.testing.assert_array_equal(apply_affine(pictures, flips, side, "crop"), half)
+    quarter = apply_affine(pictures, drawn(rotation_degrees=90.0), side, "whole")
+    np.testing.assert_array_equal(quarter, np.rot90(pictures, axes=(1, 2)))
+
+
+@pytest.mark.parametrize("pictures", [smooth(256), noise(256)])
+def test_whole_scales_all_of_the_picture(pictures: np.ndarray) -> None:
+    at = (np.arange(227) + 0.5) * 256 / 227 - 0.5
+    rows, columns = np.meshgrid(at, at, indexing="ij")
+    oracle = np.stack(
+        [
+            ndimage.map_coordinates(
+                pictures[0, :, :, c].astype(float), [rows, columns], order=1
+            )
+            for c in range(3)
+        ],
+        axis=-1,
+    )
+    ours = apply_affine(pictures, identity_draw(1), 227, "whole").numpy()
+    np.testing.assert_allclose(ours[0], oracle, atol=0.02)
+
+
+def test_a_random_crop_is_a_slice() -> None:
+    pictures = np.repeat(noise(32), 40, axis=0)
+    draw = draw_affine(AugmentConfig(), SEED, 40, 32, 29)
+    crops = apply_affine(pictures, draw, 29, "crop").numpy()
+    slices = {
+        (top, left): pictures[0, top : top + 29, left : left + 29]
+        for top in range(4)
+        for left in range(4)
+    }
+    found = [k for c in crops for k, v in slices.items() if np.array_equal(c, v)]
+    assert len(found) == 40
+    assert {top for top, _ in found} == {left for _, left in found} == {0, 1, 2, 3}
+
+
+def test_a_resized_crop_scales_its_window() -> None:
+    """A window of whole pixels against TensorFlow's own resize of that slice; the
+    edges differ, where the slice ends and the picture goes on.
+    """
+    pictures = smooth(64)
+    window = pictures[:, 8:40, 16:64]
+    draw = drawn(zoom_x=48 / 64, zoom_y=32 / 64, shift_x=8 / 64, shift_y=-8 / 64)
+    ours = apply_affine(pictures, draw, 60, "resized").numpy()
+    oracle = tf.image.resize(window, [60, 60]).numpy()
+    np.testing.assert_allclose(ours[:, 2:-2, 2:-2], oracle[:, 2:-2, 2:-2], atol=0.02)
+
+
+def test_resized_windows_keep_to_scale_ratio_and_picture() -> None:
+    draw = draw_affine(RESIZED, SEED, 4000, 64, 56)
+    width, height = draw.zoom_x.numpy(), draw.zoom_y.numpy()
+    area, ratio = width * height, width / height
+    assert 0.1 - 1e-6 <= area.min() < 0.12 and 0.98 < area.max() <= 1 + 1e-6
+    assert 0.5 - 1e-6 <= ratio.min() < 0.55 and 1.8 < ratio.max() <= 2 + 1e-6
+    for zoom, shift in ((width, draw.shift_x.numpy()), (height, draw.shift_y.numpy())):
+        assert (np.abs(shift) + zoom / 2).max() <= 0.5 + 1e-6
+        assert shift.min() < -0.2 and shift.max() > 0.2
+
+
+def test_article_draws_fill_their_ranges() -> None:
+    draw = draw_affine(PRESETS["article"], SEED, 4000, 64, 56)
+    for values, low, high in (
+        (draw.rotation_degrees, -30, 30),
+        (draw.shift_x, -0.3, 0.3),
+        (draw.shift_y, -0.3, 0.3),
+        (draw.shear_degrees, -0.2, 0.2),
+        (draw.zoom_x, 0.8, 1.5),
+        (draw.zoom_y, 0.8, 1.5),
+    ):
+        margin = (high - low) / 100
+        assert low <= values.numpy().min() < low + margin
+        assert high - margin < values.numpy().max() <= high
+    for flips in (draw.flip_horizontal, draw.flip_vertical):
+        assert set(flips.numpy()) == {0.0, 1.0}
+        assert 0.45 < flips.numpy().mean() < 0.55
+    together = np.abs(np.corrcoef(np.stack(draw)) - np.eye(8))
+    assert together.max() < 0.08
+
+
+def test_same_seed_same_draw() -> None:
+    one, same = (draw_affine(RESIZED, SEED, 8, 64, 56) for _ in range(2))
+    other = draw_affine(RESIZED, (3, 5), 8, 64, 56)
+    np.testing.assert_array_equal(np.stack(one), np.stack(same))
+    assert not np.array_equal(one.shift_x, other.shift_x)
+    assert len(set(one.shift_x.numpy())) == 8
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"is 57; it needs at most the stored 48"):
+        apply_affine(noise(48), identity_draw(1), 57, "crop")
+    with pytest.raises(ConfigError, match=r"is \(40, 48\); it needs one known side"):
+        apply_affine(noise(48)[:, :40], identity_draw(1), 32, "crop")

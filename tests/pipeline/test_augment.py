@@ -1,0 +1,213 @@
+"""The whole view: against its parts, over replicas, eagerly and inside tf.data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline.affine import apply_affine, identity_draw
+from pipeline.augment import eval_view, fold, mix, train_view
+from pipeline.config import AugmentConfig
+from pipeline.presets import PRESETS
+
+STORED, SIDE, ROWS = 32, 27, 8
+EVERYTHING = replace(PRESETS["modern"], erasing=0.5, mixup=0.4, cutmix=1.0)
+CONFIGS = [*PRESETS.values(), EVERYTHING]
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    shape = (ROWS, STORED, STORED, 3)
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.fixture(params=["mixed_float16", "mixed_bfloat16"])
+def policy(request: pytest.FixtureRequest) -> Iterator[None]:
+    keras.mixed_precision.set_global_policy(request.param)
+    yield
+    keras.mixed_precision.set_global_policy("float32")
+
+
+def both(
+    images: tf.Tensor,
+    labels: tf.Tensor,
+    config: AugmentConfig,
+    step: int | tf.Tensor,
+    first_row: int | tf.Tensor = 0,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A training step's input, for the rows of one replica."""
+    seed = fold(21, step)
+    view = train_view(images, config, SIDE, seed, first_row, ROWS)
+    return mix(view, labels, config, seed, first_row, ROWS)
+
+
+def test_fold_is_a_function_of_its_numbers() -> None:
+    seeds = [
+        fold(21),
+        fold(22),
+        fold(21, 0),
+        fold(21, 1),
+        fold(21, 0, 1),
+        fold(21, 1, 0),
+        fold(2**40 + 7, 2**33),
+    ]
+    assert all(seed.dtype == tf.int32 and seed.shape == [2] for seed in seeds)
+    assert len({tuple(seed.numpy()) for seed in seeds}) == len(seeds)
+    step = tf.constant(1, tf.int64)
+    np.testing.assert_array_equal(fold(tf.constant(21), step), fold(21, 1))
+    np.testing.assert_array_equal(fold(fold(21, 1), step), fold(21, 1, 1))
+    np.testing.assert_array_equal(tf.function(fold)(21, step), fold(21, 1))
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_eval_is_the_identity_normalised(
+    images: np.ndarray, config: AugmentConfig
+) -> None:
+    geometry = "whole" if config.geometry == "whole" else "crop"
+    pixels = apply_affine(images, identity_draw(ROWS), SIDE, geometry).numpy()
+    oracle = (pixels - config.mean) / config.std
+    view = eval_view(images, config, SIDE)
+    assert view.dtype == tf.float32 and view.shape == [ROWS, SIDE, SIDE, 3]
+    np.testing.assert_allclose(view, oracle, atol=1e-4)
+
+
+def test_eval_is_the_centre_crop(images: np.ndarray) -> None:
+    plain = AugmentConfig(std=(1.0, 1.0, 1.0))
+    view = eval_view(images, plain, SIDE)
+    np.testing.assert_array_equal(view, images[:, 2:29, 2:29])
+
+
+def test_eval_compiles_under_xla(images: np.ndarray) -> None:
+    for name in ("article", "none"):
+        compiled = tf.function(eval_view, jit_compile=True)
+        eager = eval_view(images, PRESETS[name], SIDE)
+        ours = compiled(images, PRESETS[name], SIDE)
+        np.testing.assert_allclose(ours, eager, atol=1e-4)
+
+
+def test_none_trains_on_what_it_evaluates(images: np.ndarray) -> None:
+    view = train_view(images, PRESETS["none"], SIDE, fold(1), 0, ROWS)
+    np.testing.assert_array_equal(view, eval_view(images, PRESETS["none"], SIDE))
+
+
+def test_paper_is_a_crop_or_its_reflection_in_another_light(
+    images: np.ndarray,
+) -> None:
+    """Every view, normalised back, is a slice of its picture and a colour."""
+    config = PRESETS["paper"]
+    views = train_view(images, config, SIDE, fold(1), 0, ROWS).numpy()
+    views = views * config.std + config.mean
+    for view, picture in zip(views, images, strict=True):
+        tops = lefts = range(STORED - SIDE + 1)
+        crops = [picture[t : t + SIDE, x : x + SIDE] for t in tops for x in lefts]
+        residues = [view - c for crop in crops for c in (crop, crop[:, ::-1])]
+        assert min(np.ptp(residue, axis=(0, 1)).max() for residue in residues) < 1e-2
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_replicas_share_the_whole_batch_s_draws(
+    images: np.ndarray, config: AugmentConfig
+) -> None:
+    """The same picture in every row, so that a row's view is its draw."""
+    same, seed = np.repeat(images[:1], ROWS, axis=0), fold(21, 5)
+    one = train_view(same, config, SIDE, seed, 0, ROWS).numpy()
+    two = [train_view(same[:4], config, SIDE, seed, row, ROWS) for row in (0, 4)]
+    np.testing.assert_array_equal(np.concatenate(two), one)
+    if config != PRESETS["none"]:
+        assert len(np.unique(one[:, 5, 5, 0])) == ROWS
+
+
+def test_replicas_share_the_mixing_draws(images: np.ndarray) -> None:
+    """Row 0's partner is the last of its own replica, so shares are compared."""
+    labels, seed = tf.eye(ROWS), fold(21, 5)
+    views = tf.image.resize(images, [SIDE, SIDE])
+    _, one = mix(views, labels, EVERYTHING, seed, 0, ROWS)
+    for first in (0, 4):
+        rows = slice(first, first + 4)
+        _, part = mix(views[rows], labels[rows], EVERYTHING, seed, first, ROWS)
+        shares = np.diag(part.numpy()[:, rows])
+        np.testing.assert_array_equal(shares, np.diag(one)[rows])
+    assert 0 < np.diag(one).min() < 1
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_eager_graph_and_tf_data_agree(
+    images: np.ndarray, config: AugmentConfig
+) -> None:
+    labels, step = tf.one_hot(np.arange(ROWS) % 2, 2), tf.constant(3, tf.int64)
+    eager = both(tf.constant(images), labels, config, 3)
+    graph = tf.function(both)(images, labels, config, step, tf.constant(0))
+    pipe = tf.data.Dataset.from_tensors((images, labels, step)).map(
+        lambda x, y, step: both(x, y, config, step), num_parallel_calls=2
+    )
+    for others in (graph, next(iter(pipe))):
+        for ours, other in zip(eager, others, strict=True):
+            assert other.dtype == tf.float32 and other.shape == ours.shape
+            np.testing.assert_allclose(ours, other, atol=1e-4)
+
+
+@pytest.mark.usefixtures("policy")
+def test_mixed_precision_leaves_float32(images: np.ndarray) -> None:
+    view, labels = both(tf.constant(images), tf.eye(ROWS), EVERYTHING, 3)
+    assert view.dtype == labels.dtype == eval_view(images, EVERYTHING, SIDE).dtype
+    assert view.dtype == tf.float32
+
+
+def test_geometry_and_erasing_are_drawn_apart() -> None:
+    """Whether a row is erased says nothing about how far it is turned."""
+    ramp = np.broadcast_to(np.arange(16, dtype=np.uint8)[:, None, None], (16, 16, 3))
+    rows, seed = 400, fold(21, 5)
+    ramps = np.repeat(100 + ramp[None], rows, axis=0)
+    turning, erasing = AugmentConfig(rotation_degrees=20), AugmentConfig(erasing=0.5)
+    turned = train_view(ramps, turning, 16, seed, 0, rows)
+    erased = train_view(ramps, erasing, 16, seed, 0, rows)
+    turns = turned[:, 8, 12, 0] - turned[:, 8, 4, 0]
+    blank = tf.reduce_min(erased, axis=[1, 2, 3]) == 0
+    assert abs(np.corrcoef(turns, blank)[0, 1]) < 0.2
+
+
+def test_steps_differ_and_repeat(images: np.ndarray) -> None:
+    one, same, other = (
+        both(tf.constant(images), tf.eye(ROWS), EVERYTHING, step) for step in (3, 3, 4)
+    )
+    np.testing.assert_array_equal(one[0], same[0])
+    assert not np.array_equal(one[0], other[0])
+    assert not np.array_equal(one[1], other[1])
+
+
+def test_batches_of_unknown_length(images: np.ndarray) -> None:
+    spec = tf.TensorSpec([None, STORED, STORED, 3], tf.uint8)
+    config = PRESETS["modern"]
+    unknown = tf.function(
+        lambda x, first: train_view(x, config, SIDE, fold(2), first, ROWS),
+        input_signature=[spec, tf.TensorSpec([], tf.int32)],
+    )
+    known = train_view(images[4:], config, SIDE, fold(2), 4, ROWS)
+    np.testing.assert_allclose(unknown(images[4:], 4), known, atol=1e-4)
+
+
+def test_inside_a_strategy(images: np.ndarray) -> None:
+    """A replica's number picks its rows."""
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    config = PRESETS["article"]
+
+    @tf.function
+    def step(batch: tf.Tensor) -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        first = context.replica_id_in_sync_group * ROWS
+        return train_view(batch, config, SIDE, fold(2), first, ROWS)
+
+    views = strategy.run(step, [tf.constant(images)])
+    known = train_view(images, config, SIDE, fold(2), 0, ROWS)
+    np.testing.assert_allclose(views, known, atol=1e-4)
+
+
+def test_without_mixing_nothing_is_touched(images: np.ndarray) -> None:
+    views, labels = tf.image.resize(images, [SIDE, SIDE]), tf.eye(ROWS)
+    mixed = mix(views, labels, PRESETS["paper"], fold(1), 0, ROWS)
+    assert mixed[0] is views and mixed[1] is labels
