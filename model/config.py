@@ -1,0 +1,102 @@
+"""The network's and the training's settings: frozen, checked when made, JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.config import Config, require, require_choice
+from pipeline.errors import ConfigError
+from pipeline.presets import preset
+
+Variant = Literal["article", "paper", "bn"]
+OptimizerName = Literal["momentum", "sgd", "adam"]
+Schedule = Literal["cosine", "steps", "constant"]
+Loss = Literal["sparse", "one-hot"]
+StrategyName = Literal["auto", "none", "mirrored", "multi-worker"]
+Reader = Literal["auto", "stream"]
+
+# The default recipe's length; see the README's curve.
+DEFAULT_EPOCHS = 20
+
+
+@dataclass(frozen=True)
+class NetworkConfig(Config):
+    """Which AlexNet: its rows, its input's side, its classes, how wide."""
+
+    variant: Variant = "article"
+    num_classes: int = 2
+    # 227, not the paper's printed 224: 55 outputs of an 11x11 window at stride 4.
+    image_size: int = 227
+    # Channels and units as a share of the paper's, for small tasks and quick tries.
+    width: float = 1.0
+    dropout: float = 0.5
+    # Filter groups in conv 2, 4 and 5 of `paper`: 2 is the paper's pair of GPUs.
+    groups: int = 2
+
+    def __post_init__(self) -> None:
+        require_choice("variant", self.variant, Variant)
+        require(self.num_classes >= 2, "num_classes", self.num_classes, "2 or more")
+        require(
+            self.image_size >= 67,
+            "image_size",
+            self.image_size,
+            "67 pixels or more: smaller ones vanish in the pooling",
+        )
+        require(0 < self.width <= 4, "width", self.width, "above 0, at most 4")
+        require(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
+        require(self.groups in (1, 2), "groups", self.groups, "1 or 2")
+
+
+@dataclass(frozen=True)
+class TrainConfig(Config):
+    """How a network is trained; every random draw is a function of `seed`."""
+
+    epochs: int = DEFAULT_EPOCHS
+    # The global batch, over all replicas (Krizhevsky 2012, section 5).
+    batch_size: int = 128
+    learning_rate: float = 0.02
+    optimizer: OptimizerName = "momentum"
+    schedule: Schedule = "cosine"
+    warmup_epochs: float = 1.0
+    # Epochs over which the rate falls. Not the run's epochs: a run stopped short and
+    # resumed with more of them must take the very steps that one long run takes.
+    decay_epochs: int = DEFAULT_EPOCHS
+    # Decoupled, as Keras applies it: weights shrink by rate x decay a step. The paper's
+    # 0.0005 passes through a momentum of 0.9, which makes it ten times as much.
+    weight_decay: float = 0.005
+    loss: Loss = "sparse"
+    augment: str = "paper"
+    mixed_precision: bool = False
+    # None: on a GPU yes, on a CPU no, where it was measured slower.
+    xla: bool | None = None
+    strategy: StrategyName = "auto"
+    logical_cpus: int | None = None
+    steps_per_execution: int = 1
+    reader: Reader = "auto"
+    ram_budget_bytes: int = 4 * 2**30
+    seed: int = 21
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("optimizer", OptimizerName),
+            ("schedule", Schedule),
+            ("loss", Loss),
+            ("strategy", StrategyName),
+            ("reader", Reader),
+        ):
+            require_choice(name, getattr(self, name), choices)
+        for name in ("epochs", "batch_size", "decay_epochs", "steps_per_execution"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        for name in ("warmup_epochs", "weight_decay", "seed"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        rate, cpus = self.learning_rate, self.logical_cpus
+        require(rate > 0, "learning_rate", rate, "above 0")
+        require(cpus is None or cpus >= 1, "logical_cpus", cpus, "1 or more")
+        preset(self.augment)
+        if self.schedule != "constant" and self.epochs > self.decay_epochs:
+            raise ConfigError(
+                f"epochs is {self.epochs}, but the learning rate has fallen to nothing"
+                f" by epoch {self.decay_epochs}. Start a new run with --epochs"
+                f" {self.epochs}, or give --decay-epochs {self.epochs}."
+            )
