@@ -1,0 +1,92 @@
+"""Throughput: images delivered in a window of time, by one clock for everything.
+
+Rungs, limits and peers are all given as deliveries, a generator that yields how many
+images its last step delivered, so that their numbers can be compared.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+Deliveries = Generator[float, None, None]
+
+WINDOWS = 5
+# AUTOTUNE needs a while to settle; buffers filled before the first window must drain.
+WARM_UP_SHARE = 0.5
+
+
+class Timing(NamedTuple):
+    """Something to time: its name, and what starts its deliveries."""
+
+    name: str
+    start: Callable[[], Deliveries]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The median of the windows, and the range they lie in as a share of it."""
+
+    images_per_second: float
+    spread: float
+
+
+def measure(
+    deliveries: Deliveries,
+    seconds: float,
+    settle: Callable[[], None] = lambda: None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Measurement:
+    """The throughput over `seconds` after a warm-up; closes the deliveries.
+
+    A window starts and ends at a delivery, so it counts exactly what came in its time.
+
+    Args:
+        settle: waits for what was started on a device.
+    """
+    with closing(deliveries):
+        next(deliveries)
+        _window(deliveries, WARM_UP_SHARE * seconds, settle, clock)
+        rates = [
+            _window(deliveries, seconds / WINDOWS, settle, clock)
+            for _ in range(WINDOWS)
+        ]
+    median = statistics.median(rates)
+    return Measurement(median, (max(rates) - min(rates)) / median)
+
+
+def _window(
+    deliveries: Deliveries,
+    seconds: float,
+    settle: Callable[[], None],
+    clock: Callable[[], float],
+) -> float:
+    """Images per second from now to the first delivery after `seconds`."""
+    start, images = clock(), 0.0
+    while clock() - start < seconds:
+        images += next(deliveries)
+    settle()
+    return images / (clock() - start)
+
+
+def deliver(
+    dataset: tf.data.Dataset,
+    images_each: int,
+    consume: Callable[..., Any] | None = None,
+) -> Deliveries:
+    """The dataset's elements as deliveries, after `consume` took their components."""
+    for element in dataset:
+        if consume:
+            consume(*element)
+        yield images_each
+
+
+def wait_for_devices() -> None:
+    """Return when everything started on the devices is done."""
+    tf.test.experimental.sync_devices()
