@@ -1,0 +1,74 @@
+"""`alexnet demo`: the main job on drawn shapes, by the commands a user would type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from shlex import quote, split
+from typing import Annotated
+
+import typer
+
+from cli.console import say
+from cli.options import examples
+
+# Enough to learn the shapes in two minutes on two cores; see the README for photos.
+IMAGES, PICTURE_SIDE, IMAGE_SIZE, EPOCHS = 1800, 96, 83, 20
+
+
+def add_commands(app: typer.Typer, run: Callable[[list[str]], int]) -> None:
+    """Add `demo` to the root command; `run` executes a command line."""
+
+    @app.command(epilog=examples("alexnet demo", "alexnet demo --out somewhere"))
+    def demo(
+        out: Annotated[Path, typer.Option(help="Where everything goes.")] = Path(
+            "demo"
+        ),
+    ) -> None:
+        """Draw a set of shapes, build records, train, evaluate, draw pictures.
+
+        The pictures are drawn by the program: they show that everything works, in
+        about two minutes on two cores, not how good a network is on photographs.
+        """
+        from benchmarks.synthetic import write_shapes
+
+        source, records, trained = out / "train", out / "records", out / "run"
+        say(f"drawing {IMAGES:,} pictures of circles, squares and triangles: {source}")
+        write_shapes(source, IMAGES, PICTURE_SIDE)
+        for line in demo_lines(source, records, trained):
+            say(f"\n$ alexnet {' '.join(line)}")
+            code = run(line)
+            if code:
+                raise typer.Exit(code)
+        _say_next(out, trained)
+
+
+def demo_lines(
+    source_path: Path, records_path: Path, run_path: Path
+) -> list[list[str]]:
+    """The command lines of the demo, without the command's name."""
+    sheet = quote(str(records_path.parent / "sheet.png"))
+    paths = (source_path, records_path, run_path)
+    source, records, run = (quote(str(path)) for path in paths)
+    lines = [
+        f"records build {source} --out {records} --side {PICTURE_SIDE} --shards 4",
+        f"records show {records} --out {sheet}",
+        f"fit {records} --run {run} --fresh --variant bn --width 0.25"
+        f" --image-size {IMAGE_SIZE}"
+        f" --batch-size 32 --epochs {EPOCHS} --decay-epochs {EPOCHS}",
+        f"evaluate {run}",
+        f"plot {run}",
+    ]
+    return [split(line) for line in lines]
+
+
+def _say_next(out: Path, trained: Path) -> None:
+    say(
+        f"""
+Done. Look at {out}/sheet.png, and in {trained}/ at curves.png, predictions.png,
+mistakes.png, confusion.png and filters.png. Then, with photos of your own:
+
+  alexnet records build train/
+  alexnet fit --mixed-precision
+  alexnet bench input-pipeline"""
+    )

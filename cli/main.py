@@ -1,0 +1,61 @@
+"""The `alexnet` command: its subcommands, and how errors and Ctrl-C end it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from typer.exceptions import TyperException
+
+from cli import bench, demo, records, train
+from cli.options import examples
+from pipeline.errors import AlexnetError
+
+KNOWN_ERROR, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    name="alexnet",
+    help="Photos -> records -> a trained AlexNet, with the GPU kept busy.",
+    epilog=examples(
+        "alexnet records build train/",
+        "alexnet fit --mixed-precision",
+        "alexnet bench input-pipeline",
+    ),
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # rich's help costs 0.1 s, a third of what --help may take
+    pretty_exceptions_enable=False,
+)
+app.add_typer(records.app, name="records")
+app.add_typer(bench.app, name="bench")
+train.add_commands(app)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    # TensorFlow's start-up chatter (plugins registered twice, missing TensorRT) is no
+    # news to a user; warnings and errors still come through with ALEXNET_DEBUG=1.
+    debug = bool(os.environ.get("ALEXNET_DEBUG"))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
+    try:
+        return app(args=arguments, standalone_mode=False, prog_name="alexnet") or 0
+    except TyperException as error:
+        error.show()  # type: ignore[attr-defined]  # the parser's errors have it
+        return error.exit_code
+    except AlexnetError as error:
+        if debug:
+            raise
+        print(f"alexnet: {error}", file=sys.stderr)
+        return KNOWN_ERROR
+    except (KeyboardInterrupt, typer.Abort) as error:
+        print(f"\n{error or 'interrupted'}", file=sys.stderr)
+        return INTERRUPTED
+
+
+demo.add_commands(app, main)
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main())

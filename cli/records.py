@@ -1,0 +1,235 @@
+"""`alexnet records ...`: build a record set, describe it, look at it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from cli.console import meter, print_json, print_table, say
+from cli.options import DataArgument, Json, Verbose, examples, parse_size
+
+if TYPE_CHECKING:
+    from pipeline.build import BuildReport
+    from pipeline.folder import Source
+
+app = typer.Typer(
+    help="Turn photos into sharded TFRecords, and look at them.",
+    epilog=examples("alexnet records build train/"),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command(
+    epilog=examples(
+        "alexnet records build train/",
+        "alexnet records build photos.zip --out records --storage raw",
+        "alexnet records build train/ --fit squash --validation-fraction 0.1",
+    )
+)
+def build(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Class folders, names like cat.1.jpg, a CSV (filename,label), or a zip"
+            " or tar of one of these.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Where the records go.")] = Path("records"),
+    storage: Annotated[
+        Literal["jpeg", "raw", "original"],
+        typer.Option(help="What a record holds of its image."),
+    ] = "jpeg",
+    side: Annotated[int, typer.Option(help="Side of the stored square, pixels.")] = 256,
+    fit: Annotated[
+        Literal["crop", "squash"],
+        typer.Option(help="The central square of an image, or all of it squashed."),
+    ] = "crop",
+    quality: Annotated[int, typer.Option(help="JPEG quality, 1 to 100.")] = 90,
+    labels: Annotated[
+        Literal["auto", "folder", "name", "csv"],
+        typer.Option(help="Where the class of an image stands."),
+    ] = "auto",
+    validation_fraction: Annotated[
+        float, typer.Option(help="Share held out, 0 to 1; exact, and in every class.")
+    ] = 0.25,
+    seed: Annotated[int, typer.Option(help="Decides split and order.")] = 21,
+    shards: Annotated[
+        int | None, typer.Option(help="Train shards; validation gets its share.")
+    ] = None,
+    shard_size: Annotated[
+        str, typer.Option(metavar="SIZE", help="No shard is to be larger.")
+    ] = "128MiB",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes. Default: one a CPU.")
+    ] = None,
+    max_bad: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Share of the images that may be unusable; 0: none."
+        ),
+    ] = 0.01,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Delete what is in --out first.")
+    ] = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Turn photos into sharded TFRecords.
+
+    Bad images are set aside and named. The same files and settings give the same bytes;
+    a build that was interrupted goes on where it stopped.
+    """
+    from pipeline.build import build as run_build
+    from pipeline.config import BuildConfig
+    from pipeline.folder import scan
+
+    config = BuildConfig(
+        storage=storage,
+        side=side,
+        fit=fit,
+        quality=quality,
+        labels=labels,
+        validation_fraction=validation_fraction,
+        seed=seed,
+        shards=shards,
+        shard_size_bytes=parse_size(shard_size),
+    )
+    found = scan(source, labels)
+    _say_found(source, found, verbose)
+    try:
+        with meter("building", "images") as shown:
+            report = run_build(
+                found,
+                out,
+                config,
+                workers=workers,
+                max_bad=max_bad,
+                overwrite=overwrite,
+                progress=shown.show,
+            )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted: finished shards are kept in {out}; run the same command"
+            " again to go on"
+        ) from None
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _print_report(report, verbose)
+
+
+def _say_found(source: Path, found: Source, verbose: bool) -> None:
+    by = {"folder": "class folders", "name": "file names", "csv": "a CSV"}
+    names = ", ".join(found.class_names[:8]) + (
+        ", ..." if len(found.class_names) > 8 else ""
+    )
+    say(
+        f"{source}: {len(found.files):,} images of {len(found.class_names)} classes"
+        f" ({names}), labelled by {by[found.labels]}; {len(found.ignored)} other files"
+        " ignored"
+    )
+    for key in found.ignored if verbose else ():
+        say(f"  ignored: {key}")
+    counts = [0] * len(found.class_names)
+    for file in found.files:
+        counts[file.label] += 1
+    for name, count in zip(found.class_names, counts, strict=True):
+        if count == 1:
+            say(
+                f"  warning: class {name!r} has one image: no split but one can hold it"
+            )
+
+
+def _print_report(report: BuildReport, verbose: bool) -> None:
+    from pipeline.files import format_bytes
+
+    if not report.encoded:
+        say(f"{report.data} is finished already, with these settings; nothing to do")
+    rows = [
+        [
+            name,
+            f"{card.num_examples:,}",
+            str(len(card.shards)),
+            format_bytes(card.num_bytes),
+        ]
+        for name, card in report.manifest.splits.items()
+    ]
+    print_table(str(report.data), ["split", "examples", "shards", "size"], rows)
+    if report.encoded:
+        say(
+            f"{report.encoded:,} images in {report.seconds:.1f} s:"
+            f" {report.images_per_second:,.0f} images/s"
+        )
+    if report.quarantined:
+        say(f"{len(report.quarantined)} set aside, see {report.data}/quarantine.jsonl:")
+        shown = len(report.quarantined) if verbose else 5
+        for bad in report.quarantined[:shown]:
+            say(f"  {bad.key!r}: {bad.reason}")
+        if len(report.quarantined) > shown:
+            say(f"  ... and {len(report.quarantined) - shown} more")
+    say(f"next: alexnet fit {report.data} --mixed-precision")
+
+
+@app.command(epilog=examples("alexnet records info records"))
+def info(data: DataArgument = Path("records"), as_json: Json = False) -> None:
+    """Say what a record set holds: classes, splits, sizes, settings."""
+    from pipeline.files import format_bytes
+    from pipeline.manifest import load_manifest
+
+    manifest = load_manifest(data)
+    if as_json:
+        print_json({"data": str(data), **manifest.to_json()})
+        return
+    rows = [
+        [
+            name,
+            *(str(card.class_counts[label]) for card in manifest.splits.values()),
+        ]
+        for label, name in enumerate(manifest.class_names)
+    ]
+    cards = manifest.splits.values()
+    rows.append(["all", *(f"{card.num_examples:,}" for card in cards)])
+    rows.append(["shards", *(str(len(card.shards)) for card in cards)])
+    rows.append(["size", *(format_bytes(card.num_bytes) for card in cards)])
+    print_table(str(data), ["class", *manifest.splits], rows)
+    config = manifest.config
+    say(
+        f"{config.storage}, {config.side} px, fit {config.fit}, quality"
+        f" {config.quality}, seed {config.seed}; {manifest.quarantined} set aside"
+    )
+
+
+@app.command(
+    epilog=examples(
+        "alexnet records show records",
+        "alexnet records show records --augment article --out augmented.png",
+    )
+)
+def show(
+    data: DataArgument = Path("records"),
+    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path(
+        "sheet.png"
+    ),
+    split: Annotated[
+        Literal["train", "validation"], typer.Option(help="Which split.")
+    ] = "train",
+    augment: Annotated[
+        Literal["article", "paper", "modern", "none"] | None,
+        typer.Option(help="Show what the network would see with this augmentation."),
+    ] = None,
+    image_size: Annotated[int, typer.Option(help="Side the network takes.")] = 227,
+    seed: Annotated[int, typer.Option(help="Of the augmentation.")] = 21,
+    as_json: Json = False,
+) -> None:
+    """Draw a contact sheet with labels: stored images, or augmented samples of them."""
+    from pipeline.sheet import draw_sheet
+
+    shown = draw_sheet(data, out, split, augment, image_size, seed)
+    if as_json:
+        print_json({"data": str(data), "out": str(out), "images": shown})
+    else:
+        say(f"{shown} images drawn: {out}")
