@@ -17,7 +17,6 @@ from pipeline.files import fingerprint, write_json
 
 MANIFEST = "dataset.json"
 LABELS = "labels.txt"
-QUARANTINE = "quarantine.jsonl"
 FORMAT = 1
 
 

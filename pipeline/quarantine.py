@@ -1,0 +1,73 @@
+"""Image files that a build set aside: which, why, and how many there may be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.errors import DataError
+from pipeline.files import write_text
+
+QUARANTINE = "quarantine.jsonl"
+# Called with the images done and the images in all.
+Progress = Callable[[int, int], None]
+
+
+class Quarantined(NamedTuple):
+    """An image file that was set aside, and why."""
+
+    key: str
+    reason: str
+    bytes: int
+
+
+def read_quarantine(out: Path) -> tuple[Quarantined, ...]:
+    """The image files that the build of `out` set aside, sorted by key."""
+    lines = (out / QUARANTINE).read_text(encoding="utf-8").splitlines()
+    return tuple(Quarantined(**json.loads(line)) for line in lines)
+
+
+def save_quarantine(out: Path, bad: Iterable[Quarantined]) -> None:
+    """Write what the build of `out` set aside, an object a line."""
+    lines = "".join(json.dumps(item._asdict()) + "\n" for item in bad)
+    write_text(out / QUARANTINE, lines)
+
+
+class Tally:
+    """Images done and set aside so far, against how many may be."""
+
+    def __init__(self, total: int, max_bad: float, progress: Progress):
+        self.total, self.max_bad = total, max_bad
+        self.done = self.encoded = 0
+        self.bad: list[Quarantined] = []
+        self.progress = progress
+
+    def add(self, bad: Quarantined | None) -> None:
+        """Count one image.
+
+        Raises:
+            DataError: it is one bad image too many.
+        """
+        self.done += 1
+        self.encoded += bad is None
+        if bad is not None:
+            self.bad.append(bad)
+            self.require_few_bad()
+        self.progress(self.done, self.total)
+
+    def require_few_bad(self) -> None:
+        """Check that no more images are bad than may be.
+
+        Raises:
+            DataError: there are; the message names some of them.
+        """
+        allowed = max(1, int(self.max_bad * self.total)) if self.max_bad > 0 else 0
+        if len(self.bad) > allowed:
+            some = "; ".join(f"{bad.key!r}: {bad.reason}" for bad in self.bad[:5])
+            raise DataError(
+                f"{len(self.bad)} of the first {self.done} images cannot be used ({some});"
+                f" --max-bad {self.max_bad:g} of {self.total} allows {allowed}. Mend or"
+                " remove them, or allow more; finished shards are kept."
+            )
