@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cli.console import meter, print_json, print_table, say
-from cli.options import DataArgument, Json, examples, parse_size
+from cli.options import DataArgument, Json, Verbose, examples, parse_size
 
 if TYPE_CHECKING:
     from benchmarks.input_pipeline import BenchReport
@@ -58,6 +58,7 @@ def input_pipeline(
     ] = "4GiB",
     seed: Annotated[int, typer.Option(help="Decides the order.")] = 21,
     as_json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Time every stage of the pipeline that `fit` uses, and its limits.
 

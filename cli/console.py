@@ -23,16 +23,21 @@ LINE_SECONDS = 10.0
 
 def stderr() -> Console:
     """The console for progress and messages."""
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return _plain_console(on_stderr=True)
 
 
 def stdout() -> Console:
     """The console for results."""
+    return _plain_console(on_stderr=False)
+
+
+def _plain_console(on_stderr: bool) -> Console:
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    # A class may be called [red] or :dog:, which rich would take for its own language.
+    return Console(
+        stderr=on_stderr, highlight=False, markup=False, emoji=False, soft_wrap=True
+    )
 
 
 def say(message: str) -> None:

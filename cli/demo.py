@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cli.console import say
-from cli.options import examples
+from cli.options import Verbose, examples
 
 # Enough to learn the shapes in two minutes on two cores; see the README for photos.
 IMAGES, PICTURE_SIDE, IMAGE_SIZE, EPOCHS = 1800, 96, 83, 20
@@ -24,6 +24,7 @@ def add_commands(app: typer.Typer, run: Callable[[list[str]], int]) -> None:
         out: Annotated[Path, typer.Option(help="Where everything goes.")] = Path(
             "demo"
         ),
+        verbose: Verbose = False,
     ) -> None:
         """Draw a set of shapes, build records, train, evaluate, draw pictures.
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from cli import bench, demo, records, train
@@ -14,8 +16,20 @@ from pipeline.errors import AlexnetError
 
 KNOWN_ERROR, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
+
+class RootCommand(TyperGroup):
+    """The root command; Ctrl-C leaves it as an Abort that says how to go on."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:  # typer would end it without a word
+            raise typer.Abort(*error.args) from None
+
+
 app = typer.Typer(
     name="alexnet",
+    cls=RootCommand,
     help="Photos -> records -> a trained AlexNet, with the GPU kept busy.",
     epilog=examples(
         "alexnet records build train/",
@@ -49,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"alexnet: {error}", file=sys.stderr)
         return KNOWN_ERROR
     except (KeyboardInterrupt, typer.Abort) as error:
-        print(f"\n{error or 'interrupted'}", file=sys.stderr)
+        print(f"\n{str(error) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -34,6 +35,13 @@ def given(context: typer.Context, *left_out: str) -> dict[str, Any]:
     }
 
 
+def hear_tensorflow(verbose: bool) -> bool:
+    """Let TensorFlow's own messages through; it reads this when it is imported."""
+    if verbose:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
+    return verbose
+
+
 def examples(*lines: str) -> str:
     """The end of a command's help: its examples, one a line."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
@@ -42,7 +50,15 @@ def examples(*lines: str) -> str:
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")
 ]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        callback=hear_tensorflow,
+        help="Say more, TensorFlow's own messages too.",
+    ),
+]
 RunArgument = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder that `alexnet fit` made.")
 ]

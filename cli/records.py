@@ -175,7 +175,11 @@ def _print_report(report: BuildReport, verbose: bool) -> None:
 
 
 @app.command(epilog=examples("alexnet records info records"))
-def info(data: DataArgument = Path("records"), as_json: Json = False) -> None:
+def info(
+    data: DataArgument = Path("records"),
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
     """Say what a record set holds: classes, splits, sizes, settings."""
     from pipeline.files import format_bytes
     from pipeline.manifest import load_manifest
@@ -224,6 +228,7 @@ def show(
     image_size: Annotated[int, typer.Option(help="Side the network takes.")] = 227,
     seed: Annotated[int, typer.Option(help="Of the augmentation.")] = 21,
     as_json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Draw a contact sheet with labels: stored images, or augmented samples of them."""
     from pipeline.sheet import draw_sheet

@@ -13,6 +13,7 @@ from cli.options import (
     DataArgument,
     Json,
     RunArgument,
+    Verbose,
     examples,
     given,
     parse_size,
@@ -128,6 +129,7 @@ def fit(
         bool, typer.Option("--fresh", help="Delete the run in --run first.")
     ] = False,
     as_json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Train an AlexNet on a record set.
 
@@ -140,7 +142,9 @@ def fit(
         raise ConfigError("--resume goes on with a run, --fresh deletes it: choose one")
     if resume and run is None:
         raise ConfigError("--resume needs --run: the folder of the run to go on with")
-    settings = given(context, "data", "run", "resume", "fresh", "as_json", "ram_budget")
+    settings = given(
+        context, "data", "run", "resume", "fresh", "as_json", "verbose", "ram_budget"
+    )
     if "ram_budget" in given(context):
         settings["ram_budget_bytes"] = parse_size(ram_budget)
     records = data if "data" in given(context) or not resume else None
@@ -252,13 +256,17 @@ def evaluate(
     checkpoint: CheckpointOption = "last",
     batch_size: Annotated[int, typer.Option(min=1, help="Changes no figure.")] = 128,
     as_json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Say how good a run's network is: loss, top-1, top-5, every class, confusion."""
     from model.evaluation import evaluate as run_evaluation
     from model.plots import plot_confusion
     from model.run import RunFolder
 
-    report = run_evaluation(RunFolder(run), data, split, checkpoint, batch_size)
+    with meter("evaluating", "images") as shown:
+        report = run_evaluation(
+            RunFolder(run), data, split, checkpoint, batch_size, shown.show
+        )
     picture = run / f"confusion-{split}.png"
     plot_confusion(report, picture)
     if as_json:
@@ -302,12 +310,14 @@ def predict(
     ] = None,
     checkpoint: CheckpointOption = "last",
     as_json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Say what is on images; those that cannot be read are named, the rest is done."""
     from model.prediction import predict as run_prediction
     from model.run import RunFolder
 
-    report = run_prediction(RunFolder(run), images, checkpoint)
+    with meter("predicting", "images") as shown:
+        report = run_prediction(RunFolder(run), images, checkpoint, shown.show)
     if csv:
         report.save_csv(csv)
         say(f"{len(report.predictions) - len(report.failed)} lines written: {csv}")
@@ -337,6 +347,7 @@ def export(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder to make.")],
     checkpoint: CheckpointOption = "last",
     as_json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Write a SavedModel: encoded images or pixels in, probabilities out."""
     from model.export import export as run_export
@@ -355,6 +366,7 @@ def plot(
         Path | None, typer.Option(help="Where pictures go. Default: the run folder.")
     ] = None,
     as_json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Draw curves, first-layer filters, confusion and the most confident mistakes."""
     from model.plots import plot_run
@@ -376,6 +388,7 @@ def summary(
         float, typer.Option(help="Channels and units, as a share of the paper's.")
     ] = 1.0,
     as_json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Print a network's layers and parameters."""
     from model.alexnet import build_network

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import tensorflow as tf
@@ -111,7 +113,11 @@ class Checkpoints:
     is_chief: bool = True
 
     def __post_init__(self) -> None:
+        # Every worker has to take part in saving; only the chief's copies are kept.
+        self._spare = None if self.is_chief else tempfile.TemporaryDirectory()
         self.epoch = tf.Variable(0, trainable=False, dtype=tf.int64)
+        # Every worker has to take part in saving; the others' copies are not kept.
+        self._spare = None if self.is_chief else TemporaryDirectory()
         network = self.classifier.network
         self._last = self._manager(
             "last",
@@ -126,11 +132,9 @@ class Checkpoints:
     def _manager(
         self, which: str, checkpoint: tf.train.Checkpoint
     ) -> tf.train.CheckpointManager:
-        # Every worker has to take part in saving; the others' copies are not kept.
-        folder = self.run.checkpoints_path(
-            which if self.is_chief else f".{which}-spare"
-        )
-        return tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=1)
+        run = RunFolder(Path(self._spare.name)) if self._spare else self.run
+        folder = str(run.checkpoints_path(which))
+        return tf.train.CheckpointManager(checkpoint, folder, max_to_keep=1)
 
     def restore_last(self) -> int:
         """Load the last checkpoint; return how many epochs it has behind it.

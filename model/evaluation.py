@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from tensorflow import keras
 
 from model.alexnet import build_network
@@ -18,6 +20,8 @@ from pipeline.dataset import eval_dataset
 from pipeline.errors import RunError
 from pipeline.reader import RecordSet, open_records
 
+# Called with the images done and the images in all.
+Progress = Callable[[int, int], None]
 SPLITS = ("train", "validation")
 TOP = 5
 
@@ -111,6 +115,7 @@ def evaluate(
     split: str = "validation",
     which: str = "last",
     batch_size: int = 128,
+    progress: Progress = lambda done, total: None,
 ) -> EvaluationReport:
     """The figures of a run's checkpoint on a split, or on `all` examples.
 
@@ -122,7 +127,7 @@ def evaluate(
     records = open_records(data or Path(config.data))
     require_same_classes(config, records)
     classifier, epoch = load_classifier(run, which)
-    found = predict_records(classifier, records, split, batch_size)
+    found = predict_records(classifier, records, split, batch_size, progress)
     return make_report(found, split, epoch, config.class_names)
 
 
@@ -147,7 +152,11 @@ def require_same_classes(config: RunConfig, records: RecordSet) -> None:
 
 
 def predict_records(
-    classifier: Classifier, records: RecordSet, split: str, batch_size: int
+    classifier: Classifier,
+    records: RecordSet,
+    split: str,
+    batch_size: int,
+    progress: Progress = lambda done, total: None,
 ) -> Predictions:
     """What the classifier says of every example of a split, or of `all`.
 
@@ -158,14 +167,18 @@ def predict_records(
     if split != "all":
         records.manifest.split(split)
         splits = [split]
-    logits, labels = [], []
+    logits_of = tf.function(classifier.eval_logits)
+    total = sum(records.manifest.splits[name].num_examples for name in splits)
+    logits, labels, done = [], [], 0
     for name in splits:
         for images, truth, weights in eval_dataset(
             records, ReadConfig(batch_size), name
         ):
             real = int(weights.numpy().sum())
-            logits.append(classifier.eval_logits(images).numpy()[:real])
+            logits.append(logits_of(images).numpy()[:real])
             labels.append(truth.numpy()[:real])
+            done += real
+            progress(done, total)
     return Predictions(np.concatenate(labels), np.concatenate(logits))
 
 

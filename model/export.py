@@ -19,7 +19,8 @@ class ExportedClassifier(tf.Module):
 
     def __init__(self, classifier: Classifier, config: RunConfig, labels: Path) -> None:
         super().__init__()
-        self.classifier = classifier
+        self.network = classifier.network  # its variables are saved with the module
+        self._probabilities = classifier.call
         self.config = config
         self.class_names = tf.constant(config.class_names)
         self.labels = tf.saved_model.Asset(str(labels))
@@ -58,7 +59,7 @@ class ExportedClassifier(tf.Module):
         return tf.cond(same, lambda: image, lambda: self._square(image))
 
     def _classify(self, squares: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = self.classifier(squares)
+        probabilities = self._probabilities(squares)
         best = tf.argmax(probabilities, axis=1)
         return {
             "probabilities": probabilities,

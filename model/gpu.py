@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from statistics import mean
 
 SAMPLE_SECONDS = 0.5
@@ -32,18 +33,18 @@ class GpuMonitor:
     def _sample(self) -> None:
         import pynvml
 
-        try:
+        # No driver library in some containers; no utilisation of a part of a GPU.
+        with suppress(pynvml.NVMLError):
             pynvml.nvmlInit()
-        except pynvml.NVMLError:  # no driver library to ask, as in some containers
-            return
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(self.num_gpus)]
-        while not self._stop.wait(SAMPLE_SECONDS):
-            for handle in handles:
-                rates = pynvml.nvmlDeviceGetUtilizationRates(handle)
-                memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-                self._busy_percent.append(rates.gpu)
-                self._used_bytes = max(self._used_bytes, memory.used)
-        pynvml.nvmlShutdown()
+            indices = range(self.num_gpus)
+            handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in indices]
+            while not self._stop.wait(SAMPLE_SECONDS):
+                for handle in handles:
+                    rates = pynvml.nvmlDeviceGetUtilizationRates(handle)
+                    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+                    self._busy_percent.append(rates.gpu)
+                    self._used_bytes = max(self._used_bytes, memory.used)
+            pynvml.nvmlShutdown()
 
     def take(self) -> str:
         """The load since the last call: 'GPU 96 %, 3.1 GiB', or '' without samples."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from model.evaluation import load_classifier
+from model.evaluation import Progress, load_classifier
 from model.run import RunFolder
 from pipeline.errors import DataError
 from pipeline.files import atomic_path
@@ -87,7 +87,10 @@ def _kaggle_id(image: str) -> str:
 
 
 def predict(
-    run: RunFolder, images: Sequence[Path], which: str = "last"
+    run: RunFolder,
+    images: Sequence[Path],
+    which: str = "last",
+    progress: Progress = lambda done, total: None,
 ) -> PredictionReport:
     """The predictions for image files, folders of them, and glob patterns.
 
@@ -115,6 +118,7 @@ def predict(
             one if one.error else Prediction(one.image, tuple(map(float, next(said))))
             for one in chunk_predictions
         ]
+        progress(len(predictions), len(files))
     return PredictionReport(config.class_names, tuple(predictions))
 
 

@@ -208,7 +208,7 @@ def train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
         DataError: a shard is damaged.
     """
     config, run = plan.config.train, plan.run
-    if not plan.resume and run.exists():
+    if hardware.is_chief and not plan.resume and run.exists():
         _remove_run(run)
     keras.utils.set_random_seed(config.seed)
     with hardware.strategy.scope():
@@ -216,7 +216,7 @@ def train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
     if hardware.is_chief:
         run.save_config(plan.config)
     checkpoints = Checkpoints(run, classifier, hardware.is_chief)
-    done = checkpoints.restore_last()
+    done = checkpoints.restore_last() if plan.resume else 0
     history = [record for record in run.load_history() if record.epoch <= done]
     if done < config.epochs:
         _fit(plan, hardware, classifier, checkpoints, history, done, progress)
@@ -282,7 +282,7 @@ def _fit(
         callbacks = [recorder, CheckpointSaver(checkpoints, history)]
         callbacks.append(ProgressCallback(progress, steps))
         if hardware.is_chief:
-            callbacks.append(keras.callbacks.TensorBoard(str(plan.run.logs_path)))
+            callbacks.append(_tensorboard(plan))
         try:
             classifier.fit(
                 _train_batches(plan, hardware, done),
@@ -296,6 +296,10 @@ def _fit(
             )
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
             raise _damaged(plan, error) from error
+
+
+def _tensorboard(plan: TrainPlan) -> keras.callbacks.Callback:
+    return keras.callbacks.TensorBoard(str(plan.run.logs_path), write_graph=False)
 
 
 def _damaged(plan: TrainPlan, error: tf.errors.OpError) -> Exception:

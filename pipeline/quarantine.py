@@ -67,7 +67,7 @@ class Tally:
         if len(self.bad) > allowed:
             some = "; ".join(f"{bad.key!r}: {bad.reason}" for bad in self.bad[:5])
             raise DataError(
-                f"{len(self.bad)} of the first {self.done} images cannot be used ({some});"
-                f" --max-bad {self.max_bad:g} of {self.total} allows {allowed}. Mend or"
-                " remove them, or allow more; finished shards are kept."
+                f"{len(self.bad)} of the first {self.done} images cannot be used"
+                f" ({some}); --max-bad {self.max_bad:g} of {self.total} allows"
+                f" {allowed}. Mend or remove them, or allow more; finished shards are kept."
             )
