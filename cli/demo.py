@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from shlex import quote, split
+from shlex import join, quote, split
 from typing import Annotated
 
 import typer
@@ -37,7 +37,7 @@ def add_commands(app: typer.Typer, run: Callable[[list[str]], int]) -> None:
         say(f"drawing {IMAGES:,} pictures of circles, squares and triangles: {source}")
         write_shapes(source, IMAGES, PICTURE_SIDE)
         for line in demo_lines(source, records, trained):
-            say(f"\n$ alexnet {' '.join(line)}")
+            say(f"\n$ alexnet {join(line)}")
             code = run(line)
             if code:
                 raise typer.Exit(code)

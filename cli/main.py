@@ -14,13 +14,15 @@ from cli import bench, demo, records, train
 from cli.options import examples
 from pipeline.errors import AlexnetError
 
-KNOWN_ERROR, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+# Wrong usage is 2, by typer.
+KNOWN_ERROR, INTERRUPTED = 1, 130
 
 
 class RootCommand(TyperGroup):
     """The root command; Ctrl-C leaves it as an Abort that says how to go on."""
 
     def invoke(self, ctx: Any) -> Any:
+        """Run the subcommand."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:  # typer would end it without a word
@@ -57,14 +59,26 @@ def main(arguments: list[str] | None = None) -> int:
     except TyperException as error:
         error.show()  # type: ignore[attr-defined]  # the parser's errors have it
         return error.exit_code
-    except AlexnetError as error:
+    except (AlexnetError, OSError) as error:
         if debug:
             raise
-        print(f"alexnet: {error}", file=sys.stderr)
+        print(f"alexnet: {_told(error)}", file=sys.stderr)
         return KNOWN_ERROR
     except (KeyboardInterrupt, typer.Abort) as error:
         print(f"\n{str(error) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED
+
+
+def _told(error: Exception) -> str:
+    """What to say of an error: of the system's, such as a full disk, where and why."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    place = error.filename2 or error.filename
+    where = f"{place}: " if place else ""
+    return (
+        f"{where}{error.strerror}. Mend that or choose another place;"
+        " ALEXNET_DEBUG=1 shows where it came up."
+    )
 
 
 demo.add_commands(app, main)

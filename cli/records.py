@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -171,7 +172,7 @@ def _print_report(report: BuildReport, verbose: bool) -> None:
             say(f"  {bad.key!r}: {bad.reason}")
         if len(report.quarantined) > shown:
             say(f"  ... and {len(report.quarantined) - shown} more")
-    say(f"next: alexnet fit {report.data} --mixed-precision")
+    say(f"next: alexnet fit {quote(str(report.data))} --mixed-precision")
 
 
 @app.command(epilog=examples("alexnet records info records"))

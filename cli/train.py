@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -177,7 +178,7 @@ def _run_fit(
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "interrupted: finished epochs are kept; go on with"
-            f" `alexnet fit --run {run.path} --resume`"
+            f" `alexnet fit --run {quote(str(run.path))} --resume`"
         ) from None
     if hardware.is_chief:
         plot_curves(report.history, run.path / "curves.png")
@@ -241,7 +242,8 @@ def _print_fit(report: FitReport) -> None:
         f" {report.images_per_second:,.0f} images/s. Of {total:,.0f} s of training,"
         f" {lost:,.1f} s ({report.input_wait_share:.1%}) were lost waiting for input."
     )
-    say(f"next: alexnet evaluate {report.run}   alexnet plot {report.run}")
+    run = quote(str(report.run))
+    say(f"next: alexnet evaluate {run}   alexnet plot {run}")
 
 
 def evaluate(

@@ -116,8 +116,6 @@ class Checkpoints:
         # Every worker has to take part in saving; only the chief's copies are kept.
         self._spare = None if self.is_chief else tempfile.TemporaryDirectory()
         self.epoch = tf.Variable(0, trainable=False, dtype=tf.int64)
-        # Every worker has to take part in saving; the others' copies are not kept.
-        self._spare = None if self.is_chief else TemporaryDirectory()
         network = self.classifier.network
         self._last = self._manager(
             "last",

@@ -82,11 +82,18 @@ def export(run: RunFolder, out: Path, which: str = "last") -> None:
     classifier, _ = load_classifier(run, which)
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    labels = partial / "labels.txt"
-    partial.mkdir(parents=True)
+    try:
+        _save(classifier, config, partial)
+        partial.replace(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _save(classifier: Classifier, config: RunConfig, folder: Path) -> None:
+    labels = folder / "labels.txt"
+    folder.mkdir(parents=True)
     labels.write_text("".join(f"{name}\n" for name in config.class_names), "utf-8")
     exported = ExportedClassifier(classifier, config, labels)
     signatures = {"serving_default": exported.encoded, "pixels": exported.pixels}
-    tf.saved_model.save(exported, str(partial), signatures)
+    tf.saved_model.save(exported, str(folder), signatures)
     labels.unlink()
-    partial.replace(out)

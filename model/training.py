@@ -42,6 +42,9 @@ from pipeline.order import Share
 from pipeline.presets import preset
 from pipeline.reader import RecordSet, open_records
 
+# Around a TFRecord's data: its length (8 bytes), and a checksum (4) of each.
+FRAME_BYTES = 16
+
 
 @dataclass(frozen=True)
 class TrainPlan:
@@ -50,6 +53,7 @@ class TrainPlan:
     run: RunFolder
     config: RunConfig
     records: RecordSet
+    read: ReadConfig
     resume: bool
 
     @property
@@ -62,12 +66,6 @@ class TrainPlan:
         """Batches of a validation, the last one padded; None without a split."""
         count = self.records.manifest.splits["validation"].num_examples
         return -(-count // self.config.train.batch_size) or None
-
-    @property
-    def read(self) -> ReadConfig:
-        """How the records are read."""
-        train = self.config.train
-        return ReadConfig(train.batch_size, train.seed, train.ram_budget_bytes)
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,9 @@ def plan_training(
     if old is not None:
         require_same_settings(run, old, config)
     steps_per_epoch(records, config.train.batch_size)  # refuses too large a batch
-    return TrainPlan(run, config, records, resume)
+    asked = config.train
+    read = ReadConfig(asked.batch_size, asked.seed, asked.ram_budget_bytes)
+    return TrainPlan(run, config, records, read, resume)
 
 
 def _make_config(
@@ -294,24 +294,34 @@ def _fit(
                 callbacks=callbacks,
                 verbose=0,
             )
-        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-            raise _damaged(plan, error) from error
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
+            _require_whole_shards(plan)
+            raise
 
 
 def _tensorboard(plan: TrainPlan) -> keras.callbacks.Callback:
     return keras.callbacks.TensorBoard(str(plan.run.logs_path), write_graph=False)
 
 
-def _damaged(plan: TrainPlan, error: tf.errors.OpError) -> Exception:
-    """What to say of an error from tf.data; any other is passed on as it is."""
-    message = str(error.message)
-    if not any(word in message for word in ("record", "JPEG", "decode", "Example")):
-        return error
-    first = next(line for line in message.splitlines() if line.strip())
-    return DataError(
-        f"a shard in {plan.records.folder} is damaged: {first}. Build the records again"
-        f" with --overwrite, then go on with --run {plan.run.path} --resume."
-    )
+def _require_whole_shards(plan: TrainPlan) -> None:
+    """Read every shard through: TensorFlow's own error does not say which one it was.
+
+    Raises:
+        DataError: a shard is damaged.
+    """
+    splits = plan.records.manifest.splits.items()
+    for split in [name for name, card in splits if card.num_examples]:
+        for path in plan.records.paths(split):
+            read = offset = 0
+            try:
+                for record in tf.data.TFRecordDataset(path):
+                    read, offset = read + 1, offset + FRAME_BYTES + len(record.numpy())
+            except tf.errors.DataLossError as error:
+                raise DataError(
+                    f"{path} is damaged at record {read}, byte {offset}. Build the"
+                    " records again with --overwrite, then go on with --run"
+                    f" {plan.run.path} --resume."
+                ) from error
 
 
 def _train_batches(plan: TrainPlan, hardware: Hardware, first_epoch: int) -> Any:

@@ -19,6 +19,7 @@ from pipeline.errors import DataError
 from pipeline.example import write_shard
 from pipeline.files import require_room
 from pipeline.folder import ImageFile, Source
+from pipeline.interop import save_interop
 from pipeline.manifest import MANIFEST, Manifest, Shard, SplitCard, load_manifest
 from pipeline.plan import BuildPlan, ShardPlan, Split, make_plan
 from pipeline.quarantine import (
@@ -187,7 +188,7 @@ def _kept_records(
 def _finish(
     out: Path, plan: BuildPlan, config: BuildConfig, source_fingerprint: str
 ) -> tuple[Manifest, tuple[Quarantined, ...]]:
-    """Write the quarantine list, the labels and, last, the manifest."""
+    """Write the quarantine list, files for others, the labels and the manifest last."""
     notes = [(shard.split, _require_note(out, shard)) for shard in plan.shards]
     bad = tuple(sorted(item for _, note in notes for item in note.quarantined))
     save_quarantine(out, bad)
@@ -204,6 +205,7 @@ def _finish(
         quarantined=len(bad),
         source_fingerprint=source_fingerprint,
     )
+    save_interop(out, manifest)
     manifest.save(out)
     return manifest, bad
 

@@ -101,6 +101,8 @@ def load_manifest(folder: Path) -> Manifest:
         DataError: there is no such folder, or it is no finished record set.
     """
     path = folder / MANIFEST
+    if folder.is_file():
+        raise DataError(f"{folder} is a file; expected the folder of a record set")
     if not folder.is_dir():
         raise DataError(
             f"no such folder: {folder}. Expected a record set; make one with"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pipeline.config import BuildConfig
 from pipeline.errors import DataError
 from pipeline.files import fingerprint, write_json
 from pipeline.folder import Source
+from pipeline.interop import INDEX_FOLDER, TFDS_FILES
 from pipeline.manifest import LABELS, MANIFEST, Shard
 from pipeline.plan import ShardPlan
 from pipeline.quarantine import QUARANTINE, Quarantined
@@ -71,11 +73,17 @@ def remove_set(out: Path) -> None:
         return
     (out / STATE).mkdir(exist_ok=True)  # until all else is gone, the folder is ours
     (out / MANIFEST).unlink(missing_ok=True)  # first: a folder that has it is whole
-    for name in (LABELS, QUARANTINE):
+    for name in (LABELS, QUARANTINE, *TFDS_FILES):
         (out / name).unlink(missing_ok=True)
-    for pattern in ("train-*.tfrecord", "validation-*.tfrecord", ".*.partial"):
+    for pattern in (
+        *("train-*.tfrecord", "validation-*.tfrecord", ".*.partial"),
+        *(f"{INDEX_FOLDER}/{name}.idx" for name in ("train-*", "validation-*")),
+        f"{INDEX_FOLDER}/.*.partial",
+    ):
         for path in out.glob(pattern):
             path.unlink()
+    with suppress(OSError):  # there is none, or someone else's files are in it
+        (out / INDEX_FOLDER).rmdir()
     shutil.rmtree(out / STATE, ignore_errors=True)
 
 

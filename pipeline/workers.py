@@ -14,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 
 from pipeline.config import BuildConfig
 from pipeline.errors import DataError
@@ -47,9 +47,26 @@ def encoder(job: EncodeJob, workers: int) -> Iterator[Encode]:
         workers, get_context("spawn"), initializer=_start_worker, initargs=(job,)
     )
     try:
+        with _ctrl_c_held():
+            for _ in range(workers):  # each call starts one
+                pool.submit(int)
         yield lambda files: _encode_in_order(pool, files, workers)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """Hold Ctrl-C back from this process, and from those started here for ever.
+
+    A worker that is still importing would end with a traceback.
+    """
+    resource_tracker.ensure_running()  # it would let go of the signal when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass(frozen=True)
@@ -78,7 +95,6 @@ _job: EncodeJob
 def _start_worker(job: EncodeJob) -> None:
     global _job
     _job = job
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
 
 
 def _encode_chunk(files: list[ImageFile]) -> list[bytes | str]:

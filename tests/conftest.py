@@ -1,10 +1,11 @@
-"""What the tests share: a small photo folder, and a record set of it per storage."""
+"""What the tests share: small photo folders, record sets of them, a trained run."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 # Before any test module imports TensorFlow; no device is initialised here, because
 # some tests split the CPU into logical devices.
@@ -19,8 +20,22 @@ from pipeline.build import build
 from pipeline.config import BuildConfig, Storage
 from pipeline.folder import scan
 
+if TYPE_CHECKING:
+    from model.run import EpochRecord, RunFolder
+
 NUM_PHOTOS = 24
 SIDE = 16
+
+# The smallest network, on records a little larger than its input.
+TRAIN_SIDE, IMAGE_SIDE, BATCH = 72, 67, 8
+NUM_TRAIN, NUM_HELD_OUT = 30, 10
+TINY_NETWORK: dict[str, Any] = {"width": 1 / 16, "image_size": IMAGE_SIDE}
+TINY_RUN: dict[str, Any] = {
+    **TINY_NETWORK,
+    "variant": "bn",
+    "batch_size": BATCH,
+    "epochs": 2,
+}
 
 
 def smooth_photo(number: int, width: int, height: int) -> Image.Image:
@@ -52,3 +67,51 @@ def record_sets(
         config = BuildConfig(storage, side=SIDE, shards=3)
         build(source, folder / storage, config, workers=1)
     return {storage: folder / storage for storage in get_args(Storage)}
+
+
+@pytest.fixture(scope="session")
+def train_records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A `raw` record set to train on: dark cats and bright dogs, 30 and 10 held out."""
+    photos = tmp_path_factory.mktemp("train-photos")
+    for number in range(NUM_TRAIN + NUM_HELD_OUT):
+        is_dog = number % 2
+        picture = smooth_photo(number, TRAIN_SIDE, TRAIN_SIDE)
+        picture = picture.point(lambda level, dog=is_dog: level // 2 + 120 * dog)
+        picture.save(photos / f"{('cat', 'dog')[is_dog]}.{number}.png")
+    records = tmp_path_factory.mktemp("train-records") / "records"
+    config = BuildConfig("raw", side=TRAIN_SIDE, shards=2)
+    build(scan(photos), records, config, workers=1)
+    return records
+
+
+@dataclass
+class RecordedProgress:
+    """A Progress that remembers what it was told."""
+
+    starts: list[tuple[int, int]] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
+    epochs: list[EpochRecord] = field(default_factory=list)
+
+    def start(self, first_step: int, total_steps: int) -> None:
+        self.starts.append((first_step, total_steps))
+
+    def step(self, step: int, logs: dict[str, float]) -> None:
+        self.steps.append(step)
+
+    def epoch(self, record: EpochRecord, total_epochs: int, gpu: str) -> None:
+        self.epochs.append(record)
+
+
+@pytest.fixture(scope="session")
+def trained_run(
+    train_records: Path, tmp_path_factory: pytest.TempPathFactory
+) -> RunFolder:
+    """A run of two epochs on `train_records`; copy it before changing it."""
+    from model.hardware import set_up_hardware
+    from model.run import RunFolder
+    from model.training import plan_training, train
+
+    run = RunFolder(tmp_path_factory.mktemp("runs") / "run")
+    plan = plan_training(train_records, run, TINY_RUN)
+    train(plan, set_up_hardware(plan.config.train), RecordedProgress())
+    return run

@@ -24,6 +24,10 @@ SHARDS = [
     "validation-00000-of-00001.tfrecord",
 ]
 CARDS = ["dataset.json", "labels.txt", "quarantine.jsonl"]
+FOR_OTHERS = [
+    *("dataset_info.json", "features.json", "image.class.label.labels.txt"),
+    *(f"idx/{name.removesuffix('.tfrecord')}.idx" for name in SHARDS),
+]
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -72,7 +76,7 @@ def flawed(photos: Path, tmp_path: Path) -> Path:
 
 def test_a_set_is_what_was_planned(photos: Path, record_sets: dict[str, Path]) -> None:
     folder = record_sets["jpeg"]
-    assert sorted(content(folder)) == sorted(SHARDS + CARDS)
+    assert sorted(content(folder)) == sorted(SHARDS + CARDS + FOR_OTHERS)
     keys = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*.jpg"))
     assert filenames(folder) == keys
     manifest = load_manifest(folder)

@@ -1,0 +1,124 @@
+"""Files by which other programs read a record set: TensorFlow Datasets and DALI.
+
+Written beside finished shards, just before the manifest; nothing here reads them.
+`tfds.builder_from_directory` takes the folder, DALI's TFRecord reader a shard and its
+index.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import DataError
+from pipeline.example import FOOTER_BYTES, HEADER_BYTES
+from pipeline.files import write_json, write_text
+from pipeline.manifest import FORMAT, Manifest, Shard
+from pipeline.record import ENCODED, FILENAME, LABEL
+
+INDEX_FOLDER = "idx"
+DATASET_INFO = "dataset_info.json"
+FEATURES = "features.json"
+# Where TFDS looks for the names of a ClassLabel: its key with dots for slashes.
+CLASS_NAMES = f"{LABEL.replace('/', '.')}.labels.txt"
+TFDS_FILES = (DATASET_INFO, FEATURES, CLASS_NAMES)
+
+
+def save_interop(folder: Path, manifest: Manifest) -> None:
+    """Write what TFDS and DALI need; nothing for `raw`, whose pixels neither decodes.
+
+    Raises:
+        DataError: a shard is no longer what was written.
+    """
+    if manifest.config.storage == "raw":
+        return
+    (folder / INDEX_FOLDER).mkdir(exist_ok=True)
+    for card in manifest.splits.values():
+        for shard in card.shards:
+            name = Path(shard.name).with_suffix(".idx").name
+            write_text(folder / INDEX_FOLDER / name, shard_index(folder, shard))
+    names = "".join(f"{_printable(name)}\n" for name in manifest.class_names)
+    write_text(folder / CLASS_NAMES, names)
+    write_json(folder / FEATURES, _features_dict(manifest))
+    write_json(folder / DATASET_INFO, _dataset_info(manifest))
+
+
+def shard_index(folder: Path, shard: Shard) -> str:
+    """A line `offset size` a record, framing included, as DALI's tfrecord2idx has it.
+
+    Only the records' headers are read.
+
+    Raises:
+        DataError: the file does not hold what was written.
+    """
+    path, lines, offset = folder / shard.name, [], 0
+    # Unbuffered: a buffer would be filled again for each record's eight bytes.
+    with path.open("rb", buffering=0) as file:
+        while offset < shard.num_bytes and (length := file.read(8)):
+            size = HEADER_BYTES + int.from_bytes(length, "little") + FOOTER_BYTES
+            lines.append(f"{offset} {size}\n")
+            offset += size
+            file.seek(min(offset, shard.num_bytes))
+    whole = {offset, path.stat().st_size} == {shard.num_bytes}
+    if not whole or len(lines) != shard.num_examples:
+        raise DataError(
+            f"{path} was written with {shard.num_examples} records in"
+            f" {shard.num_bytes} bytes, and holds something else now. Delete it and run"
+            " the build again."
+        )
+    return "".join(lines)
+
+
+def _printable(name: str) -> str:
+    """A class name as TFDS can read it: valid UTF-8 on one line."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return " ".join(text.split())
+
+
+def _features_dict(manifest: Manifest) -> dict[str, Any]:
+    """What a record holds: TFDS's `Feature` message, as JSON.
+
+    The keys stay flat, because TFDS's `as_supervised` cannot reach into nested ones.
+    """
+    side = manifest.config.side if manifest.config.storage == "jpeg" else -1
+    image = {"shape": {"dimensions": [str(side), str(side), "3"]}, "dtype": "uint8"}
+    scalar = {"shape": {}, "dtype": "int64", "encoding": "none"}
+    label = {"numClasses": str(len(manifest.class_names))}
+    features = {
+        ENCODED: _feature("image_feature.Image", image=image),
+        LABEL: _feature("class_label_feature.ClassLabel", classLabel=label),
+    }
+    for key in ("image/class/text", FILENAME, "image/format", "image/colorspace"):
+        features[key] = _feature("text_feature.Text", text={})
+    for key in ("image/height", "image/width", "image/channels"):
+        features[key] = _feature("scalar.Scalar", tensor=scalar)
+    return _feature("features_dict.FeaturesDict", featuresDict={"features": features})
+
+
+def _feature(class_name: str, **content: dict[str, Any]) -> dict[str, Any]:
+    python_class = f"tensorflow_datasets.core.features.{class_name}"
+    return {"pythonClassName": python_class, **content}
+
+
+def _dataset_info(manifest: Manifest) -> dict[str, Any]:
+    """The splits and shards: TFDS's `DatasetInfo` message, as JSON.
+
+    Its 64-bit integers are strings there, as protobuf's JSON has them.
+    """
+    pair = [{"featureKey": key} for key in (ENCODED, LABEL)]
+    return {
+        "name": "records",
+        "version": f"{FORMAT}.0.0",
+        "fileFormat": "tfrecord",
+        "supervisedKeys": {"tuple": {"items": pair}},
+        "splits": [
+            {
+                "name": name,
+                "filepathTemplate": "{SPLIT}-{SHARD_X_OF_Y}.{FILEFORMAT}",
+                "numBytes": str(card.num_bytes),
+                "shardLengths": [str(shard.num_examples) for shard in card.shards],
+            }
+            for name, card in manifest.splits.items()
+            if card.num_examples
+        ],
+    }

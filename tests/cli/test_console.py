@@ -1,0 +1,136 @@
+"""Progress by a clock that the test moves, results as JSON and tables."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+
+import pytest
+
+from cli import console
+from cli.console import LINE_SECONDS, Meter, meter, print_json, print_table, say
+
+
+@pytest.fixture
+def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """A function that lets the meters' clock run on."""
+    now = 1000.0
+
+    def wait(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(console.time, "monotonic", lambda: now)
+    return wait
+
+
+def test_lines_carry_rate_and_time_left(
+    wait: Callable[[float], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Meter("building", "images") as shown:
+        shown.show(0, 4000)
+        wait(20)
+        shown.show(1000, 4000)
+    # 1000 in 20 s is 50 a second; the other 3000 take 60.
+    line = "building: 1,000 of 4,000 images, 50.0 images/s, 60 s left\n"
+    assert capsys.readouterr() == ("", line)
+
+
+def test_lines_come_now_and_then(
+    wait: Callable[[float], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with meter("training", "steps") as shown:
+        for step in range(10 * 3 + 1):
+            shown.show(step, 100, "loss 0.5")
+            wait(LINE_SECONDS / 10)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" of ")[0] for line in lines] == [
+        f"training: {step}" for step in (10, 20, 30)
+    ]
+    assert all(line.endswith(" · loss 0.5") for line in lines)
+
+
+def test_a_resumed_job_counts_its_own_part(
+    wait: Callable[[float], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Meter("training", "steps") as shown:
+        shown.show(500, 1000)
+        wait(25)
+        shown.show(600, 1000)
+    # 100 of its own steps in 25 s: 4 a second, 400 are left.
+    assert "600 of 1,000 steps, 4.0 steps/s, 100 s left" in capsys.readouterr().err
+
+
+def test_start_up_does_not_count(
+    wait: Callable[[float], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Meter("training", "steps") as shown:
+        shown.show(0, 50)
+        wait(9)  # tracing and compiling
+        shown.start_clock(1)
+        wait(5)
+        shown.show(11, 50)
+    assert "11 of 50 steps, 2.0 steps/s, 20 s left" in capsys.readouterr().err
+
+
+def test_no_time_left_is_told_before_anything_is_done(
+    wait: Callable[[float], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Meter("measuring", "timings") as shown:
+        wait(LINE_SECONDS)
+        shown.show(0, 8, "read")
+    assert capsys.readouterr().err == (
+        "measuring: 0 of 8 timings, 0.0 timings/s · read\n"
+    )
+
+
+class Terminal(io.StringIO):
+    """A stderr that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    with meter("building", "images") as shown:
+        shown.show(0, 40)
+        shown.show(30, 40, "shard 3")
+        shown.write("a line that stays")
+    text = terminal.getvalue()
+    assert "30/40" in text
+    assert "images/s" in text
+    assert "shard 3" in text
+    assert "a line that stays\n" in text
+
+
+def test_messages_and_lasting_lines_go_to_stderr(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    say("hello")
+    with meter("building", "images") as shown:
+        shown.write("half way")
+    assert capsys.readouterr() == ("", "hello\nhalf way\n")
+
+
+def test_json_goes_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"data": "Fotos für später", "splits": {"train": 3}, "top5": None}
+    print_json(value)
+    out, err = capsys.readouterr()
+    assert json.loads(out) == value
+    assert out.endswith("}\n")
+    assert err == ""
+
+
+def test_tables_go_to_stdout_and_take_odd_names(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_table("records", ["class", "train"], [["[red]fox[/b]", "1,234"]])
+    out, err = capsys.readouterr()
+    assert "[red]fox[/b]" in out
+    assert "1,234" in out
+    assert err == ""

@@ -1,0 +1,399 @@
+"""`alexnet fit` and what one does with a run, on a tiny network and 24 photos."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import model.training
+from tests.cli.conftest import (
+    IMAGE_SIZE,
+    SMALL,
+    STORED_SIDE,
+    alexnet,
+    alexnet_json,
+    failure,
+)
+
+Built = tuple[Path, dict[str, Any]]
+Trained = tuple[Path, dict[str, Any]]
+
+
+@pytest.fixture
+def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training that fails the test: what is wrong must be told before it starts."""
+    monkeypatch.setattr(
+        model.training, "train", lambda *_: pytest.fail("training has started")
+    )
+
+
+def epochs_done(run: Path) -> list[dict[str, str]]:
+    """The lines of a run's history; none before its first epoch has ended."""
+    if not (run / "history.csv").exists():
+        return []
+    with (run / "history.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_fit_json(trained: Trained) -> None:
+    run, found = trained
+    assert found["run"] == str(run)
+    assert found["epochs"] == 2
+    # 18 photos are 2 whole batches of 8; the other 2 photos are dropped.
+    assert found["step"] == 2 * 2
+    for split in ("train", "validation"):
+        assert found[split]["loss"] > 0
+        assert 0 <= found[split]["accuracy"] <= 1
+    assert found["images_per_second"] > 0
+    assert 0 <= found["input_wait_share"] <= 1
+
+
+def test_a_run_folder_holds_everything_about_the_run(trained: Trained) -> None:
+    run, found = trained
+    config = json.loads((run / "config.json").read_text())
+    assert config["network"]["width"] == 0.05
+    assert config["train"]["batch_size"] == 8
+    assert Path(config["data"]).is_absolute()
+    for which in ("last", "best"):
+        assert any((run / "checkpoints" / which).iterdir())
+    assert list((run / "logs").rglob("events.out.tfevents.*"))
+    with Image.open(run / "curves.png") as curves:
+        assert curves.format == "PNG"
+    rows = epochs_done(run)
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[-1]["loss"]) == found["train"]["loss"]
+    assert float(rows[-1]["val_loss"]) == found["validation"]["loss"]
+
+
+def test_one_and_one_more_epoch_equal_two(
+    built: Built,
+    trained: Trained,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Relative paths and no --run: all in the current folder.
+    monkeypatch.chdir(tmp_path)
+    Path("records").symlink_to(built[0])
+    ended = alexnet("fit", "--epochs", 1, *SMALL)
+    assert (ended.code, ended.out) == (0, "")
+    (run,) = Path("runs").iterdir()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d-\d{6}", run.name)
+    assert f"alexnet evaluate {run}" in ended.err
+    assert "18 train and 6 validation examples; 2 steps of 8" in ended.err
+    assert "1 epochs, 2 steps" in ended.err
+
+    monkeypatch.chdir(tmp_path.parent)
+    run = tmp_path / run
+    resumed = alexnet_json("fit", "--run", run, "--resume", "--epochs", 2)
+    _, whole = trained
+    for name in ("epochs", "step", "train", "validation"):
+        assert resumed[name] == whole[name]
+
+
+def test_a_finished_run_resumed_reports_and_trains_no_more(trained: Trained) -> None:
+    run, whole = trained
+    assert alexnet_json("fit", "--run", run, "--resume") == whole
+
+
+@pytest.mark.usefixtures("no_training")
+def test_an_existing_run_is_refused(built: Built, trained: Trained) -> None:
+    message = failure("fit", built[0], "--run", trained[0])
+    assert str(trained[0]) in message
+    assert "--resume" in message
+    assert "--fresh" in message
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_resumed_run_lists_other_settings(trained: Trained) -> None:
+    words = ("--learning-rate", 0.5, "--variant", "bn", "--batch-size", 4)
+    message = failure("fit", "--run", trained[0], "--resume", *words)
+    assert "variant article -> bn" in message
+    assert "learning_rate 0.02 -> 0.5" in message
+    assert "batch_size 8 -> 4" in message
+    assert "image_size" not in message
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--resume", "--resume needs --run"),
+        ("--run RUN --resume --fresh", "choose one"),
+        ("--run TMP --resume", "is no run folder"),
+        ("--run TMP/gone --resume", "does not exist"),
+        ("RECORDS --run RUN/sub --epochs 0", "epochs is 0"),
+        ("RECORDS --learning-rate -1", "learning_rate is -1.0"),
+        ("RECORDS --width 0", "width is 0.0"),
+        ("RECORDS --image-size 20", "67 pixels or more"),
+        ("RECORDS --image-size 67 --ram-budget 1KiB", "64 MiB or more"),
+        ("RECORDS --image-size 67 --strategy multi-worker", "TF_CONFIG"),
+        ("TMP/gone", "TMP/gone"),
+        ("TMP", "records build"),
+    ],
+)
+def test_what_does_not_fit_is_told(
+    words: str,
+    said: str,
+    built: Built,
+    trained: Trained,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    places = {"RECORDS": built[0], "RUN": trained[0], "TMP": tmp_path}
+
+    def filled(text: str) -> str:
+        for name, place in places.items():
+            text = text.replace(name, str(place))
+        return text
+
+    if words.startswith("RECORDS --image-size 67"):
+        words += " --batch-size 8"
+    message = failure("fit", *filled(words).split())
+    assert filled(said) in message
+    assert len(message.splitlines()) <= 2
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_batch_larger_than_the_split_is_told(built: Built, tmp_path: Path) -> None:
+    words = ("--run", tmp_path / "run", "--image-size", IMAGE_SIZE)
+    message = failure("fit", built[0], *words, "--batch-size", 19)
+    assert "19" in message
+    assert "18" in message
+    assert "--batch-size" in message
+
+
+@pytest.mark.usefixtures("no_training")
+def test_records_too_small_for_the_network_are_told(
+    built: Built, tmp_path: Path
+) -> None:
+    message = failure("fit", built[0], "--run", tmp_path / "run")
+    assert f"{STORED_SIDE} px squares; the network takes 227 px" in message
+    assert "--side 227" in message
+    assert f"--image-size {STORED_SIDE}" in message
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize(
+    ("classes", "fraction", "said"),
+    [(["cat"], 0.25, "one class only (cat)"), (["cat", "dog"], 1, "no train examples")],
+)
+def test_records_without_two_classes_or_a_train_split_are_told(
+    classes: list[str], fraction: float, said: str, photos: Path, tmp_path: Path
+) -> None:
+    for name in classes:
+        shutil.copytree(photos / name, tmp_path / "photos" / name)
+    records = tmp_path / "records"
+    words = ("--out", records, "--side", STORED_SIDE, "--workers", 1)
+    more = ("--validation-fraction", fraction)
+    alexnet_json("records", "build", tmp_path / "photos", *words, *more)
+    assert said in failure("fit", records, "--run", tmp_path / "run", *SMALL)
+
+
+@pytest.mark.usefixtures("no_training")
+def test_fresh_deletes_nothing_when_the_settings_are_wrong(
+    built: Built, trained: Trained
+) -> None:
+    before = sorted(trained[0].rglob("*"))
+    failure("fit", built[0], "--run", trained[0], "--fresh", *SMALL, "--epochs", 0)
+    assert sorted(trained[0].rglob("*")) == before
+
+
+def test_fresh_starts_again(built: Built, trained: Trained, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained[0], run)
+    (run / "letter.txt").write_text("dear")
+    words = ("--run", run, "--fresh", "--epochs", 1, *SMALL, "--augment", "article")
+    found = alexnet_json("fit", built[0], *words)
+    assert (found["epochs"], found["step"]) == (1, 2)
+    assert len(epochs_done(run)) == 1
+    assert json.loads((run / "config.json").read_text())["train"]["augment"] == (
+        "article"
+    )
+    assert (run / "letter.txt").is_file()
+
+
+def test_ctrl_c_names_the_command_that_goes_on(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(model.training, "train", interrupted)
+    run = tmp_path / "my run"
+    ended = alexnet("fit", built[0], "--run", run, "--json", *SMALL)
+    assert (ended.code, ended.out) == (130, "")
+    assert f"alexnet fit --run '{run}' --resume" in ended.err.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_a_terminal_keeps_finished_epochs(
+    built: Built, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = ("fit", built[0], "--run", run, "--epochs", "500")
+    fit = subprocess.Popen(
+        [Path(sys.executable).with_name("alexnet"), *words, *SMALL],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    until = time.monotonic() + 120
+    while len(epochs_done(run)) < 3 and time.monotonic() < until:
+        time.sleep(0.05)
+    os.killpg(fit.pid, signal.SIGINT)
+    printed, said = fit.communicate(timeout=60)
+    assert fit.returncode == 130, said
+    assert printed == ""
+    assert f"alexnet fit --run {run} --resume" in said.splitlines()[-1]
+    assert "Traceback" not in said
+    # The last line may have been written just before its checkpoint.
+    done = len(epochs_done(run))
+    assert alexnet_json("evaluate", run)["epoch"] in (done - 1, done)
+
+
+def test_evaluate_json(trained: Trained) -> None:
+    run, fitted = trained
+    found = alexnet_json("evaluate", run)
+    assert found["split"] == "validation"
+    assert found["num_examples"] == 6
+    assert found["class_names"] == ["cat", "dog"]
+    assert found["top5"] is None
+    confusion = found["confusion"]
+    assert [sum(row) for row in confusion] == [3, 3]
+    assert found["top1"] == pytest.approx((confusion[0][0] + confusion[1][1]) / 6)
+    # The last checkpoint's figures are those of the last epoch.
+    assert found["loss"] == pytest.approx(fitted["validation"]["loss"], rel=1e-5)
+    assert found["top1"] == pytest.approx(fitted["validation"]["accuracy"])
+    assert (run / "confusion-validation.png").is_file()
+
+
+def test_evaluate_all_and_other_records(
+    photos: Path, trained: Trained, tmp_path: Path
+) -> None:
+    records = tmp_path / "records"
+    build = ("--out", records, "--side", STORED_SIDE, "--validation-fraction", 0.5)
+    alexnet_json("records", "build", photos, "--workers", 1, *build)
+    words = (records, "--split", "all", "--checkpoint", "best", "--batch-size", 5)
+    found = alexnet_json("evaluate", trained[0], *words)
+    assert found["split"] == "all"
+    assert found["num_examples"] == 24
+
+
+def test_evaluate_for_people(trained: Trained) -> None:
+    ended = alexnet("evaluate", trained[0])
+    assert ended.code == 0
+    assert "validation, 6 examples, epoch 2" in ended.out
+    assert "precision" in ended.out
+    assert "rows: true, columns: predicted" in ended.out
+    assert "confusion-validation.png" in ended.err
+
+
+def test_predict_json_names_what_failed_and_does_the_rest(
+    photos: Path, trained: Trained, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_text("not a photo")
+    images = (photos / "dog" / "01.jpg", broken, photos / "cat" / "00.jpg")
+    table = tmp_path / "submission.csv"
+    ended = alexnet("predict", trained[0], *images, "--json", "--csv", table)
+    assert ended.code == 1
+    assert f"{broken}: " in ended.err
+    assert "1 of 3 images failed" in ended.err
+    assert "Traceback" not in ended.err
+    good, bad, last = ended.json["predictions"]
+    assert set(bad) == {"image", "error"}
+    assert [one["image"] for one in (good, bad, last)] == [str(x) for x in images]
+    for one in (good, last):
+        assert set(one["probabilities"]) == {"cat", "dog"}
+        assert sum(one["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert one["probability"] == max(one["probabilities"].values())
+        assert one["probabilities"][one["class_name"]] == one["probability"]
+    rows = list(csv.reader(table.open()))
+    assert [row[0] for row in rows] == ["id", "01", "00"]
+    assert float(rows[1][1]) == good["probabilities"]["dog"]
+
+
+def test_predict_takes_folders(photos: Path, trained: Trained) -> None:
+    ended = alexnet("predict", trained[0], photos / "cat", "--top-k", 1)
+    assert ended.code == 0
+    lines = ended.out.splitlines()
+    assert len(lines) == 12
+    assert re.fullmatch(rf"{photos / 'cat' / '00.jpg'}: (cat|dog) \d+\.\d%", lines[0])
+
+
+def test_export_json(trained: Trained, tmp_path: Path) -> None:
+    out = tmp_path / "saved-model"
+    found = alexnet_json("export", trained[0], out)
+    assert found == {"run": str(trained[0]), "out": str(out)}
+    assert (out / "saved_model.pb").is_file()
+
+
+def test_plot_json(trained: Trained, tmp_path: Path) -> None:
+    found = alexnet_json("plot", trained[0], "--out", tmp_path)
+    assert found["run"] == str(trained[0])
+    assert len(found["pictures"]) >= 4
+    for picture in found["pictures"]:
+        assert Path(picture).parent == tmp_path
+        with Image.open(picture) as image:
+            assert image.format == "PNG"
+
+
+@pytest.mark.parametrize(
+    "words", ["evaluate RUN", "predict RUN a.jpg", "export RUN out", "plot RUN"]
+)
+def test_a_folder_that_is_no_run_is_named(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (9, 9)).save("a.jpg")
+    message = failure(*words.replace("RUN", "gone").split())
+    assert message.startswith("gone does not exist")
+    assert "alexnet fit" in message
+
+
+def test_predict_names_an_image_that_is_missing(
+    trained: Trained, tmp_path: Path
+) -> None:
+    message = failure("predict", trained[0], tmp_path / "gone.jpg")
+    assert f"{tmp_path / 'gone.jpg'} does not exist" in message
+
+
+@pytest.mark.parametrize(
+    ("variant", "classes", "parameters", "trainable"),
+    [("article", 2, 58_290_562, 58_290_050), ("paper", 1000, 60_965_224, 60_965_224)],
+)
+def test_summary_json(
+    variant: str, classes: int, parameters: int, trainable: int
+) -> None:
+    found = alexnet_json("summary", "--variant", variant, "--classes", classes)
+    assert (found["variant"], found["num_classes"]) == (variant, classes)
+    assert found["parameters"] == parameters
+    assert found["trainable_parameters"] == trainable
+    assert sum(layer["parameters"] for layer in found["layers"]) == parameters
+    first, last = found["layers"][0], found["layers"][-1]
+    assert set(first) == {"name", "type", "output_shape", "parameters"}
+    assert (first["type"], first["output_shape"]) == ("Conv2D", [55, 55, 96])
+    assert first["parameters"] == 11 * 11 * 3 * 96 + 96
+    assert last["output_shape"] == [classes]
+
+
+def test_summary_for_people() -> None:
+    ended = alexnet("summary", "--width", 0.05, "--image-size", IMAGE_SIZE)
+    assert ended.code == 0
+    assert "article, 2 classes, 67 px" in ended.out
+    assert re.search(r"parameters: [\d,]+ \([\d,]+ trainable\)", ended.out)
