@@ -1,0 +1,89 @@
+"""Settings are refused where they are made, and survive JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from model.config import DEFAULT_EPOCHS, NetworkConfig, TrainConfig
+from pipeline.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "needs"),
+    [
+        ("variant", "vgg", "one of article, paper, bn"),
+        ("num_classes", 1, "2 or more"),
+        ("image_size", 66, "67 pixels or more"),
+        ("width", 0, "above 0, at most 4"),
+        ("width", 4.1, "above 0, at most 4"),
+        ("dropout", 1.0, "0 to below 1"),
+        ("groups", 3, "1 or 2"),
+    ],
+)
+def test_a_network_that_cannot_be_built_is_refused(
+    name: str, value: Any, needs: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        NetworkConfig(**{name: value})
+    assert f"{name} is {value!r}; it needs {needs}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "needs"),
+    [
+        ("optimizer", "lion", "one of momentum, sgd, adam"),
+        ("schedule", "linear", "one of cosine, steps, constant"),
+        ("loss", "hinge", "one of sparse, one-hot"),
+        ("strategy", "tpu", "one of auto, none, mirrored, multi-worker"),
+        ("reader", "mmap", "one of auto, stream"),
+        ("epochs", 0, "1 or more"),
+        ("batch_size", 0, "1 or more"),
+        ("decay_epochs", 0, "1 or more"),
+        ("steps_per_execution", 0, "1 or more"),
+        ("warmup_epochs", -0.5, "0 or more"),
+        ("weight_decay", -1e-4, "0 or more"),
+        ("seed", -1, "0 or more"),
+        ("learning_rate", 0.0, "above 0"),
+        ("logical_cpus", 0, "1 or more"),
+    ],
+)
+def test_training_that_cannot_work_is_refused(
+    name: str, value: Any, needs: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        TrainConfig(**{name: value})
+    assert f"{name} is {value!r}; it needs {needs}" in str(error.value)
+
+
+def test_an_unknown_augmentation_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"'cutout'.*article, paper, modern, none"):
+        TrainConfig(augment="cutout")
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "steps"])
+def test_epochs_beyond_the_schedule_say_both_ways_out(schedule: Any) -> None:
+    with pytest.raises(ConfigError) as error:
+        TrainConfig(schedule=schedule, epochs=9, decay_epochs=8)
+    assert "--epochs 9" in str(error.value)
+    assert "--decay-epochs 9" in str(error.value)
+
+
+def test_a_constant_rate_has_no_end() -> None:
+    config = TrainConfig(schedule="constant", epochs=DEFAULT_EPOCHS + 1)
+    assert config.epochs > config.decay_epochs
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        NetworkConfig("paper", 10, width=0.5, groups=1),
+        TrainConfig(epochs=3, optimizer="adam", xla=False, logical_cpus=2),
+    ],
+)
+def test_json_round_trip(config: NetworkConfig | TrainConfig) -> None:
+    assert config != type(config)()
+    text = json.dumps(config.to_json())
+    assert type(config).from_json(json.loads(text)) == config

@@ -1,0 +1,199 @@
+"""Images in, and out come the evaluation's probabilities, or a reason."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.evaluation import load_classifier, predict_records
+from model.prediction import (
+    BATCH,
+    Prediction,
+    PredictionReport,
+    find_images,
+    predict,
+)
+from model.run import RunFolder
+from pipeline.config import ReadConfig
+from pipeline.dataset import eval_dataset
+from pipeline.errors import DataError, RunError
+from pipeline.reader import open_records
+from tests.conftest import NUM_HELD_OUT, smooth_photo
+
+CAT = Prediction("in/7.jpg", (0.75, 0.25))
+DOG = Prediction("in/b.c.jpg", (0.125, 0.875))
+BAD = Prediction("in/bad.jpg", error="empty file")
+
+
+@pytest.fixture
+def held_out(train_records: Path, tmp_path: Path) -> list[Path]:
+    """The held-out records' pixels as PNG files, in their order."""
+    dataset = eval_dataset(open_records(train_records), ReadConfig(NUM_HELD_OUT))
+    ((images, _, _),) = list(dataset)
+    paths = [tmp_path / f"{number:02d}.png" for number in range(NUM_HELD_OUT)]
+    for path, image in zip(paths, images.numpy(), strict=True):
+        Image.fromarray(image).save(path)
+    return paths
+
+
+def test_the_evaluations_probabilities(
+    trained_run: RunFolder, train_records: Path, held_out: list[Path]
+) -> None:
+    classifier, _ = load_classifier(trained_run)
+    records = open_records(train_records)
+    logits = predict_records(classifier, records, "validation", 4).logits
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    report = predict(trained_run, held_out)
+    found = [one.probabilities for one in report.predictions]
+    expected = odds / odds.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    labels = [one.label for one in report.predictions]
+    np.testing.assert_array_equal(labels, logits.argmax(axis=1))
+
+
+def test_bad_images_are_reported_in_their_places(
+    trained_run: RunFolder, held_out: list[Path], tmp_path: Path
+) -> None:
+    empty, text, gone = (tmp_path / f"{name}.jpg" for name in ("empty", "text", "gone"))
+    empty.touch()
+    text.write_text("no picture")
+    gone.symlink_to("nowhere")
+    images = [empty, held_out[0], text, gone, held_out[1]]
+    told: list[tuple[int, int]] = []
+    report = predict(trained_run, images, progress=lambda *counts: told.append(counts))
+    assert [one.image for one in report.predictions] == list(map(str, images))
+    reasons = [one.error for one in report.predictions]
+    assert reasons[0] == "empty file"
+    assert reasons[1] is reasons[4] is None
+    assert "not an image" in str(reasons[2])
+    assert "No such file" in str(reasons[3])
+    assert [one.image for one in report.failed] == [str(empty), str(text), str(gone)]
+    good = predict(trained_run, [held_out[1]]).predictions[0]
+    np.testing.assert_allclose(
+        report.predictions[4].probabilities, good.probabilities, atol=1e-6
+    )
+    assert told == [(5, 5)]
+
+
+def test_only_bad_images(trained_run: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    report = predict(trained_run, [tmp_path])
+    assert len(report.failed) == len(report.predictions) == 1
+
+
+def test_more_images_than_a_batch_and_photos_of_any_size(
+    trained_run: RunFolder, tmp_path: Path
+) -> None:
+    wide = smooth_photo(3, 130, 90)
+    wide.save(tmp_path / "wide.png")
+    images = [tmp_path / "wide.png"] * (BATCH + 1)
+    predictions = predict(trained_run, images).predictions
+    assert len(predictions) == BATCH + 1
+    square = wide.resize((72, 72), Image.Resampling.BICUBIC, box=(20, 0, 110, 90))
+    square.save(tmp_path / "square.png")
+    (expected,) = predict(trained_run, [tmp_path / "square.png"]).predictions
+    for one in (predictions[0], predictions[-1]):
+        np.testing.assert_allclose(one.probabilities, expected.probabilities, atol=1e-5)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.jpg", "a.PNG", "deep/er/c.jpeg", "notes.txt", "deep/d.csv"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "none").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        (["."], ["a.PNG", "b.jpg", "deep/er/c.jpeg"]),
+        (["deep"], ["deep/er/c.jpeg"]),
+        (["b.jpg", "a.PNG"], ["b.jpg", "a.PNG"]),
+        (["notes.txt"], ["notes.txt"]),
+        (["*.jpg"], ["b.jpg"]),
+        (["**/*.jp*g"], ["b.jpg", "deep/er/c.jpeg"]),
+    ],
+)
+@pytest.mark.parametrize("is_absolute", [True, False])
+def test_files_folders_and_patterns(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: list[str],
+    found: list[str],
+    is_absolute: bool,
+) -> None:
+    monkeypatch.chdir(folder)
+    base = folder if is_absolute else Path()
+    paths = list(find_images([base / name for name in asked]))
+    assert paths == [base / name for name in found]
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("gone.jpg", "does not exist"),
+        ("*.gif", "does not exist"),
+        ("none", "holds no images"),
+    ],
+)
+def test_a_path_that_names_nothing(folder: Path, name: str, what: str) -> None:
+    with pytest.raises(DataError, match=what) as error:
+        list(find_images([folder / "b.jpg", folder / name]))
+    assert str(folder / name) in str(error.value)
+
+
+def test_a_run_that_is_none_is_told_first(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="does not exist"):
+        predict(RunFolder(tmp_path / "gone"), [tmp_path / "gone.jpg"])
+
+
+def test_the_reports_json() -> None:
+    report = PredictionReport(("cat", "dog"), (CAT, BAD, DOG))
+    assert json.loads(json.dumps(report.to_json())) == {
+        "predictions": [
+            {
+                "image": "in/7.jpg",
+                "class_name": "cat",
+                "probability": 0.75,
+                "probabilities": {"cat": 0.75, "dog": 0.25},
+            },
+            {"image": "in/bad.jpg", "error": "empty file"},
+            {
+                "image": "in/b.c.jpg",
+                "class_name": "dog",
+                "probability": 0.875,
+                "probabilities": {"cat": 0.125, "dog": 0.875},
+            },
+        ]
+    }
+
+
+def rows(path: Path) -> list[list[str]]:
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_kaggles_form_for_two_classes(tmp_path: Path) -> None:
+    PredictionReport(("cat", "dog"), (CAT, BAD, DOG)).save_csv(tmp_path / "out.csv")
+    assert rows(tmp_path / "out.csv") == [
+        ["id", "label"],
+        ["7", "0.25"],
+        ["b.c.jpg", "0.875"],
+    ]
+
+
+def test_a_column_a_class_for_more(tmp_path: Path) -> None:
+    one = Prediction("x.png", (0.5, 0.25, 0.25))
+    PredictionReport(("cat", "dog", "owl, big"), (one,)).save_csv(tmp_path / "out.csv")
+    assert rows(tmp_path / "out.csv") == [
+        ["id", "cat", "dog", "owl, big"],
+        ["x.png", "0.5", "0.25", "0.25"],
+    ]

@@ -1,0 +1,341 @@
+"""Plans that are refused, runs that go on, and the article's figures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow import keras
+
+from model.classifier import Classifier
+from model.config import NetworkConfig, TrainConfig
+from model.hardware import set_up_hardware
+from model.run import EpochRecord, RunFolder
+from model.training import (
+    FitReport,
+    TrainPlan,
+    make_train_step,
+    plan_training,
+    train,
+)
+from pipeline.augment import fold, train_view
+from pipeline.build import build
+from pipeline.config import BuildConfig, ReadConfig
+from pipeline.dataset import train_dataset
+from pipeline.errors import ConfigError, DataError, RunError
+from pipeline.folder import scan
+from pipeline.manifest import Shard, SplitCard
+from pipeline.presets import preset
+from pipeline.reader import open_records
+from tests.conftest import (
+    BATCH,
+    IMAGE_SIDE,
+    NUM_TRAIN,
+    TINY_RUN,
+    TRAIN_SIDE,
+    RecordedProgress,
+)
+
+STEPS = NUM_TRAIN // BATCH
+Variables = dict[str, np.ndarray]
+CLOCKED = ("images_per_second", "input_wait_share", "seconds")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path / "run")
+
+
+@pytest.fixture
+def copied_run(trained_run: RunFolder, run: RunFolder) -> RunFolder:
+    """A copy of the trained run that a test may change."""
+    shutil.copytree(trained_run.path, run.path)
+    return run
+
+
+def do(plan: TrainPlan, progress: RecordedProgress | None = None) -> FitReport:
+    hardware = set_up_hardware(plan.config.train)
+    return train(plan, hardware, progress or RecordedProgress())
+
+
+def checkpointed(run: RunFolder, which: str = "last") -> Variables:
+    """Every variable of a checkpoint: weights, optimizer slots, step, epoch."""
+    path = tf.train.latest_checkpoint(str(run.checkpoints_path(which)))
+    reader = tf.train.load_checkpoint(path)
+    names = set(reader.get_variable_to_shape_map()) - {"_CHECKPOINTABLE_OBJECT_GRAPH"}
+    return {name: reader.get_tensor(name) for name in names}
+
+
+def figures(history: list[EpochRecord]) -> list[tuple[Any, ...]]:
+    """What of a history does not depend on the clock."""
+    return [
+        tuple(v for k, v in asdict(record).items() if k not in CLOCKED)
+        for record in history
+    ]
+
+
+def test_what_a_run_leaves(trained_run: RunFolder) -> None:
+    assert {path.name for path in trained_run.path.iterdir()} == {
+        *("config.json", "history.csv", "checkpoints", "logs")
+    }
+    first, second = trained_run.load_history()
+    assert [(r.epoch, r.step) for r in (first, second)] == [(1, STEPS), (2, 2 * STEPS)]
+    for record in (first, second):
+        assert record.seconds > 0
+        assert 0 < record.input_wait_share < 1
+        rate = STEPS * BATCH / record.seconds
+        assert record.images_per_second == pytest.approx(rate)
+        assert 0 < record.loss < 10
+        assert record.val_loss is not None
+        # Thirds of eighths, and tenths: counted over the examples, padding left out.
+        assert record.accuracy * STEPS * BATCH == pytest.approx(
+            round(record.accuracy * STEPS * BATCH), abs=1e-4
+        )
+        assert (record.val_accuracy or 0) * 10 == pytest.approx(
+            round((record.val_accuracy or 0) * 10), abs=1e-4
+        )
+    saved = checkpointed(trained_run)
+    steps = [v for k, v in saved.items() if k.startswith("optimizer/_iterations")]
+    assert [int(step) for step in steps] == [2 * STEPS]
+
+
+def test_one_and_one_epoch_are_two(
+    trained_run: RunFolder, train_records: Path, run: RunFolder
+) -> None:
+    do(plan_training(train_records, run, {**TINY_RUN, "epochs": 1}))
+    assert run.load_config().train.epochs == 1
+    progress = RecordedProgress()
+    # Nothing but the number of epochs: all else is the run's own, its records too.
+    report = do(plan_training(None, run, {"epochs": 2}, resume=True), progress)
+    assert progress.starts == [(STEPS, 2 * STEPS)]
+    assert progress.steps == list(range(STEPS + 1, 2 * STEPS + 1))
+    assert [record.epoch for record in progress.epochs] == [2]
+    assert run.load_config() == trained_run.load_config()
+    assert figures(run.load_history()) == figures(trained_run.load_history())
+    assert list(report.history) == run.load_history()
+    found, expected = checkpointed(run), checkpointed(trained_run)
+    assert found.keys() == expected.keys()
+    assert any(name.startswith("optimizer/_variables") for name in expected)
+    for name in expected:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+
+
+def test_a_finished_run_that_is_resumed_does_nothing(
+    trained_run: RunFolder, copied_run: RunFolder
+) -> None:
+    progress = RecordedProgress()
+    report = do(plan_training(None, copied_run, {}, resume=True), progress)
+    assert progress == RecordedProgress()
+    assert list(report.history) == trained_run.load_history()
+
+
+def test_fresh_deletes_what_the_run_made_and_a_rate_too_high_is_told(
+    copied_run: RunFolder, train_records: Path
+) -> None:
+    kept = copied_run.path / "notes.txt"
+    kept.write_text("mine")
+    (copied_run.path / "curves.png").write_bytes(b"drawn")
+    settings = {**TINY_RUN, "epochs": 1, "learning_rate": 1e30}
+    plan = plan_training(train_records, copied_run, settings, fresh=True)
+    with pytest.raises(RunError, match=r"in epoch 1.*lower --learning-rate"):
+        do(plan)
+    assert kept.read_text() == "mine"
+    assert copied_run.load_config() == plan.config
+    left = {path.name for path in copied_run.path.iterdir()}
+    assert left <= {"notes.txt", "config.json", "logs"}
+
+
+def test_planning_changes_nothing(copied_run: RunFolder, train_records: Path) -> None:
+    def state() -> list[tuple[str, int]]:
+        files = sorted(copied_run.path.rglob("*"))
+        return [(str(path), path.stat().st_mtime_ns) for path in files]
+
+    before = state()
+    plan_training(train_records, copied_run, TINY_RUN, fresh=True)
+    plan_training(None, copied_run, {}, resume=True)
+    assert state() == before
+
+
+def test_a_taken_run_folder_names_both_ways_out(
+    trained_run: RunFolder, train_records: Path
+) -> None:
+    with pytest.raises(RunError, match=r"--resume.*--fresh"):
+        plan_training(train_records, trained_run, TINY_RUN)
+
+
+def test_resuming_nothing_is_refused(run: RunFolder) -> None:
+    with pytest.raises(RunError, match="run does not exist"):
+        plan_training(None, run, {}, resume=True)
+
+
+def test_a_new_run_needs_records(run: RunFolder) -> None:
+    with pytest.raises(ConfigError, match="needs the folder of its records"):
+        plan_training(None, run, {})
+
+
+def test_resuming_with_other_settings_lists_them(trained_run: RunFolder) -> None:
+    settings = {"learning_rate": 0.5, "dropout": 0.1, "epochs": 1}
+    with pytest.raises(RunError) as error:
+        plan_training(None, trained_run, settings, resume=True)
+    for difference in (
+        "learning_rate 0.02 -> 0.5",
+        "dropout 0.5 -> 0.1",
+        "epochs 2 -> 1",
+    ):
+        assert difference in str(error.value)
+    assert str(error.value).count("->") == 3
+
+
+def test_resuming_beyond_the_schedule_is_refused(trained_run: RunFolder) -> None:
+    with pytest.raises(ConfigError, match="fallen to nothing by epoch 20"):
+        plan_training(None, trained_run, {"epochs": 21}, resume=True)
+
+
+def test_a_long_run_has_a_long_schedule(train_records: Path, run: RunFolder) -> None:
+    plan = plan_training(train_records, run, {**TINY_RUN, "epochs": 30})
+    assert plan.config.train.decay_epochs == 30
+    with pytest.raises(ConfigError, match="--decay-epochs 30"):
+        plan_training(train_records, run, {"epochs": 30, "decay_epochs": 20})
+
+
+def records_of(photos: Path, out: Path, **options: Any) -> Path:
+    config = BuildConfig("raw", side=TRAIN_SIDE, shards=1, **options)
+    build(scan(photos), out, config, workers=1)
+    return out
+
+
+def test_other_classes_are_not_this_runs(
+    trained_run: RunFolder, photos: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "photos"
+    shutil.copytree(photos / "cat", source / "cat")
+    shutil.copytree(photos / "dog", source / "fox")
+    other = records_of(source, tmp_path / "records")
+    with pytest.raises(RunError, match=r"the classes cat, dog; .* hold cat, fox"):
+        plan_training(other, trained_run, {}, resume=True)
+
+
+def test_one_class_is_refused(photos: Path, tmp_path: Path, run: RunFolder) -> None:
+    shutil.copytree(photos / "cat", tmp_path / "photos" / "cat")
+    records = records_of(tmp_path / "photos", tmp_path / "records")
+    with pytest.raises(ConfigError, match=r"one class only \(cat\)"):
+        plan_training(records, run, TINY_RUN)
+
+
+def test_small_records_and_large_batches_are_refused(
+    train_records: Path, run: RunFolder
+) -> None:
+    with pytest.raises(ConfigError, match=r"hold 72 px .* takes 227 px.*--side 227"):
+        plan_training(train_records, run, {})
+    with pytest.raises(ConfigError, match="Choose --batch-size 30 or less"):
+        plan_training(train_records, run, {**TINY_RUN, "batch_size": 31})
+    plan = plan_training(train_records, run, {**TINY_RUN, "batch_size": 30})
+    assert (plan.steps_per_epoch, plan.validation_steps) == (1, 1)
+
+
+def test_without_validation(photos: Path, tmp_path: Path, run: RunFolder) -> None:
+    records = records_of(photos, tmp_path / "records", validation_fraction=0.0)
+    plan = plan_training(records, run, {**TINY_RUN, "batch_size": 24, "epochs": 1})
+    assert plan.validation_steps is None
+    report = do(plan)
+    assert report.last.val_loss is None
+    assert report.to_json()["validation"] is None
+    assert checkpointed(run, "best")
+
+
+def test_a_reports_totals() -> None:
+    """100 images in 1 s, then 300 in 3 s with half of that waiting: 1.5 of 4 s."""
+    first = EpochRecord(1, 10, 0.1, 0.7, 0.5, 0.6, 0.5, 100.0, 0.0, 1.0)
+    second = EpochRecord(2, 20, 0.1, 0.4, 0.8, 0.3, 0.9, 100.0, 0.5, 3.0)
+    report = FitReport(Path("runs/x"), (first, replace(second, images_per_second=60)))
+    assert report.to_json() == {
+        "run": "runs/x",
+        "epochs": 2,
+        "step": 20,
+        "train": {"loss": 0.4, "accuracy": 0.8},
+        "validation": {"loss": 0.3, "accuracy": 0.9},
+        "images_per_second": pytest.approx((100 + 180) / 4),
+        "input_wait_share": pytest.approx(1.5 / 4),
+    }
+    json.dumps(report.to_json())
+
+
+def test_the_benchs_step_trains(train_records: Path) -> None:
+    config = TrainConfig(batch_size=BATCH, strategy="none")
+    step = make_train_step(train_records, config, IMAGE_SIDE)
+    records = open_records(train_records)
+    images, labels = next(iter(train_dataset(records, ReadConfig(BATCH))))
+    results = step(images, labels)
+    assert 0 < float(results["loss"]) < 10
+
+
+def test_the_articles_batches(train_records: Path, run: RunFolder) -> None:
+    """18 750 and 6 250 examples in batches of 32.
+
+    The article's generator counts 586 and 196, a short last batch among them; here
+    training drops it, for equal steps, and validation pads it.
+    """
+    plan = plan_training(train_records, run, {**TINY_RUN, "batch_size": 30})
+    cards = {
+        split: SplitCard((Shard("one", count, 1, 0),), (count // 2, count // 2))
+        for split, count in (("train", 18_750), ("validation", 6_250))
+    }
+    manifest = replace(plan.records.manifest, splits=cards)
+    settings = replace(plan.config.train, batch_size=32)
+    article = replace(
+        plan,
+        config=replace(plan.config, train=settings),
+        records=replace(plan.records, manifest=manifest),
+    )
+    generator = keras.preprocessing.image.ImageDataGenerator()
+    theirs = [
+        len(generator.flow(np.zeros((count, 1, 1, 3)), batch_size=32))
+        for count in (18_750, 6_250)
+    ]
+    assert theirs == [586, 196]
+    assert (article.steps_per_epoch, article.validation_steps) == (585, 196)
+
+
+def test_the_articles_batch() -> None:
+    images = tf.zeros([32, 256, 256, 3], tf.uint8)
+    view = train_view(
+        images, preset("article"), NetworkConfig().image_size, fold(1, 0), 0, 32
+    )
+    assert view.shape == (32, 227, 227, 3)
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_damaged_shard_ends_the_run(
+    train_records: Path, tmp_path: Path, run: RunFolder, split: str
+) -> None:
+    records = tmp_path / "records"
+    shutil.copytree(train_records, records)
+    (shard, *_) = sorted(records.glob(f"{split}-*.tfrecord"))
+    data = bytearray(shard.read_bytes())
+    length = int.from_bytes(data[:8], "little")
+    second = 8 + 4 + length + 4  # length and its checksum, data and its checksum
+    data[second + 100] ^= 0xFF
+    shard.write_bytes(data)
+    plan = plan_training(records, run, {**TINY_RUN, "epochs": 1})
+    with pytest.raises(DataError, match="is damaged") as error:
+        do(plan)
+    assert f"{shard} is damaged at record 1, byte {second}." in str(error.value)
+    assert f"--run {run.path} --resume" in str(error.value)
+
+
+def test_an_error_that_is_not_the_shards_is_passed_on(
+    train_records: Path, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise tf.errors.InvalidArgumentError(None, None, "record decode JPEG: a bug")
+
+    monkeypatch.setattr(Classifier, "fit", fail)
+    plan = plan_training(train_records, run, TINY_RUN)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a bug"):
+        do(plan)
