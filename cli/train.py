@@ -23,9 +23,10 @@ from cli.options import (
 if TYPE_CHECKING:
     from model.evaluation import EvaluationReport
     from model.hardware import Hardware
+    from model.plan import TrainPlan
     from model.prediction import PredictionReport
+    from model.report import FitReport
     from model.run import EpochRecord
-    from model.training import FitReport, TrainPlan
 
 Variant = Literal["article", "paper", "bn"]
 
@@ -164,9 +165,10 @@ def _run_fit(
     fresh: bool,
 ) -> FitReport:
     from model.hardware import set_up_hardware
+    from model.plan import plan_training
     from model.plots import plot_curves
     from model.run import RunFolder, new_run_path
-    from model.training import plan_training, train
+    from model.training import train
 
     run = RunFolder(run_path or new_run_path())
     plan = plan_training(data, run, settings, resume=resume, fresh=fresh)

@@ -79,8 +79,8 @@ class EpochRecorder(keras.callbacks.Callback):
         if not logs["loss"] < float("inf"):
             raise RunError(
                 f"the loss is {logs['loss']} in epoch {epoch + 1}, at a learning rate"
-                f" of {rate:g}. Start again with a lower --learning-rate; the state"
-                f" of epoch {epoch} in {self.run.path} is kept."
+                f" of {rate:g}. Start again with a lower --learning-rate;"
+                f" {epoch} finished epochs are kept in {self.run.path}."
             )
         record = EpochRecord(
             epoch=epoch + 1,

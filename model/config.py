@@ -98,5 +98,5 @@ class TrainConfig(Config):
             raise ConfigError(
                 f"epochs is {self.epochs}, but the learning rate has fallen to nothing"
                 f" by epoch {self.decay_epochs}. Start a new run with --epochs"
-                f" {self.epochs}, or give --decay-epochs {self.epochs}."
+                f" {self.epochs}: its rate falls over all of them."
             )

@@ -22,7 +22,8 @@ class ExportedClassifier(tf.Module):
         self.network = classifier.network  # its variables are saved with the module
         self._probabilities = classifier.call
         self.config = config
-        self.class_names = tf.constant(config.class_names)
+        names = [n.encode("utf-8", "surrogateescape") for n in config.class_names]
+        self.class_names = tf.constant(names)
         self.labels = tf.saved_model.Asset(str(labels))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="images")])
@@ -92,7 +93,8 @@ def export(run: RunFolder, out: Path, which: str = "last") -> None:
 def _save(classifier: Classifier, config: RunConfig, folder: Path) -> None:
     labels = folder / "labels.txt"
     folder.mkdir(parents=True)
-    labels.write_text("".join(f"{name}\n" for name in config.class_names), "utf-8")
+    names = "".join(f"{name}\n" for name in config.class_names)
+    labels.write_text(names, "utf-8", "surrogateescape")
     exported = ExportedClassifier(classifier, config, labels)
     signatures = {"serving_default": exported.encoded, "pixels": exported.pixels}
     tf.saved_model.save(exported, str(folder), signatures)

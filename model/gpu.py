@@ -49,6 +49,7 @@ class GpuMonitor:
     def take(self) -> str:
         """The load since the last call: 'GPU 96 %, 3.1 GiB', or '' without samples."""
         busy, self._busy_percent = self._busy_percent, []
+        used_bytes, self._used_bytes = self._used_bytes, 0
         if not busy:
             return ""
-        return f"GPU {mean(busy):.0f} %, {self._used_bytes / 2**30:.1f} GiB"
+        return f"GPU {mean(busy):.0f} %, {used_bytes / 2**30:.1f} GiB"

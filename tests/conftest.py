@@ -108,8 +108,9 @@ def trained_run(
 ) -> RunFolder:
     """A run of two epochs on `train_records`; copy it before changing it."""
     from model.hardware import set_up_hardware
+    from model.plan import plan_training
     from model.run import RunFolder
-    from model.training import plan_training, train
+    from model.training import train
 
     run = RunFolder(tmp_path_factory.mktemp("runs") / "run")
     plan = plan_training(train_records, run, TINY_RUN)

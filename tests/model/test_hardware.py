@@ -36,6 +36,7 @@ from pathlib import Path
 import numpy as np
 from model import training
 from model.hardware import set_up_hardware
+from model.plan import plan_training
 from model.run import RunFolder
 from tests.conftest import RecordedProgress  # which clears TF_CONFIG
 
@@ -48,7 +49,7 @@ training.make_classifier = remember
 
 run = RunFolder(Path(asked["run"]))
 settings, resume = asked["settings"], asked["resume"]
-plan = training.plan_training(Path(asked["data"]), run, settings, resume=resume)
+plan = plan_training(Path(asked["data"]), run, settings, resume=resume)
 hardware = set_up_hardware(plan.config.train)
 assert hardware.num_replicas == asked["replicas"]
 report = training.train(plan, hardware, RecordedProgress())

@@ -16,14 +16,10 @@ from tensorflow import keras
 from model.classifier import Classifier
 from model.config import NetworkConfig, TrainConfig
 from model.hardware import set_up_hardware
+from model.plan import TrainPlan, plan_training
+from model.report import FitReport
 from model.run import EpochRecord, RunFolder
-from model.training import (
-    FitReport,
-    TrainPlan,
-    make_train_step,
-    plan_training,
-    train,
-)
+from model.training import make_train_step, train
 from pipeline.augment import fold, train_view
 from pipeline.build import build
 from pipeline.config import BuildConfig, ReadConfig
