@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +20,7 @@ from pipeline.folder import IMAGE_SUFFIXES
 from pipeline.pixels import BadImage, read_image, square
 
 BATCH = 64
+PATTERN = re.compile(r"[*?[]")
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def predict(
 
     Raises:
         RunError: there is no such run or checkpoint.
-        DataError: a path does not exist, or no image is found.
+        DataError: a folder holds no images, or a pattern fits nothing.
     """
     config = run.load_config()
     files = list(find_images(images))
@@ -131,19 +133,21 @@ def _chunks(files: Sequence[Path]) -> Iterator[list[Path]]:
 def find_images(paths: Sequence[Path]) -> Iterator[Path]:
     """The image files that the paths name; folders are searched to the bottom.
 
+    A file that is not there is named all the same: reading it says so, and the others
+    are not held up.
+
     Raises:
-        DataError: a path names nothing.
+        DataError: a folder holds no images, or a pattern fits nothing.
     """
     for path in paths:
         if path.is_dir():
             found = [p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES]
-        elif path.exists() or path.is_symlink():
+        elif path.exists() or not PATTERN.search(str(path)):
             found = [path]
         else:
-            found = list(
-                Path(path.anchor or ".").glob(str(path).removeprefix(path.anchor))
-            )
+            pattern = str(path).removeprefix(path.anchor)
+            found = list(Path(path.anchor or ".").glob(pattern))
         if not found:
-            what = "holds no images" if path.is_dir() else "does not exist"
-            raise DataError(f"{path} {what}: expected an image, a folder or a pattern")
+            what = "no images in" if path.is_dir() else "no file fits"
+            raise DataError(f"{what} {path}. Expected an image, a folder or a pattern.")
         yield from sorted(found)

@@ -124,10 +124,11 @@ class RunFolder:
             RunError: there is no run here, or its settings cannot be read.
         """
         if not self.exists():
-            what = "is no run folder" if self.path.is_dir() else "does not exist"
+            is_folder = self.path.is_dir()
+            what = "no run in this folder" if is_folder else "no such folder"
             raise RunError(
-                f"{self.path} {what}: expected one that `alexnet fit --run` made, with"
-                " a config.json in it"
+                f"{what}: {self.path}. Expected one that `alexnet fit --run` made, with"
+                " a config.json in it."
             )
         try:
             return run_config_from_json(json.loads(self.config_path.read_text("utf-8")))

@@ -131,8 +131,8 @@ def test_a_resumed_run_lists_other_settings(trained: Trained) -> None:
     [
         ("--resume", "--resume needs --run"),
         ("--run RUN --resume --fresh", "choose one"),
-        ("--run TMP --resume", "is no run folder"),
-        ("--run TMP/gone --resume", "does not exist"),
+        ("--run TMP --resume", "no run in this folder"),
+        ("--run TMP/gone --resume", "no such folder: "),
         ("RECORDS --run RUN/sub --epochs 0", "epochs is 0"),
         ("RECORDS --learning-rate -1", "learning_rate is -1.0"),
         ("RECORDS --width 0", "width is 0.0"),
@@ -362,15 +362,20 @@ def test_a_folder_that_is_no_run_is_named(
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (9, 9)).save("a.jpg")
     message = failure(*words.replace("RUN", "gone").split())
-    assert message.startswith("gone does not exist")
+    assert message.startswith("no such folder: gone.")
     assert "alexnet fit" in message
 
 
-def test_predict_names_an_image_that_is_missing(
+def test_predict_names_an_image_that_is_missing_and_does_the_rest(
     trained: Trained, tmp_path: Path
 ) -> None:
-    message = failure("predict", trained[0], tmp_path / "gone.jpg")
-    assert f"{tmp_path / 'gone.jpg'} does not exist" in message
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.jpg")
+    gone = tmp_path / "gone.jpg"
+    ended = alexnet("predict", trained[0], gone, tmp_path / "a.jpg", "--json")
+    assert ended.code == 1
+    failed, predicted = ended.json["predictions"]
+    assert failed == {"image": str(gone), "error": "No such file or directory"}
+    assert predicted["image"] == str(tmp_path / "a.jpg")
 
 
 @pytest.mark.parametrize(

@@ -73,10 +73,12 @@ def test_history_is_whole_or_as_before(run: RunFolder) -> None:
 
 
 def test_a_missing_run_is_named(run: RunFolder) -> None:
-    with pytest.raises(RunError, match=r"run does not exist: expected .*config\.json"):
+    with pytest.raises(
+        RunError, match=r"no such folder: .*run\. Expected .*config\.json"
+    ):
         run.load_config()
     run.path.mkdir(parents=True)
-    with pytest.raises(RunError, match="is no run folder"):
+    with pytest.raises(RunError, match="no run in this folder"):
         run.load_config()
 
 
