@@ -1,0 +1,46 @@
+"""Several runs' accuracy in one picture: `python -m benchmarks.curves OUT RUN...`.
+
+Draws what `fit` wrote to each run's history.csv; the README's curves come from here.
+"""
+
+from __future__ import annotations
+
+import sys
+from math import nan
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from model.run import RunFolder
+from pipeline.files import atomic_path
+
+
+def draw_runs(runs: list[RunFolder], out: Path) -> None:
+    """Write a PNG: validation accuracy over the epochs, training's as a thin line.
+
+    Raises:
+        RunError: a folder holds no run.
+    """
+    figure = Figure(figsize=(7, 4))
+    axis = figure.subplots()
+    for number, run in enumerate(runs):
+        run.load_config()
+        history = run.load_history()
+        epochs, color = [record.epoch for record in history], f"C{number}"
+        held_out = [record.val_accuracy or nan for record in history]
+        trained = [record.accuracy for record in history]
+        axis.plot(epochs, held_out, color=color, marker=".", label=run.path.name)
+        axis.plot(epochs, trained, color=color, linewidth=0.6, linestyle="--")
+    axis.set_xlabel("epoch")
+    axis.set_ylabel("accuracy: validation (dashed: training, augmented)")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.grid(alpha=0.3)
+    axis.legend()
+    figure.tight_layout()
+    with atomic_path(out) as partial:
+        figure.savefig(partial, format="png", dpi=110)
+
+
+if __name__ == "__main__":
+    draw_runs([RunFolder(Path(name)) for name in sys.argv[2:]], Path(sys.argv[1]))
