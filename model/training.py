@@ -27,6 +27,7 @@ from model.plan import TrainPlan, make_run_config
 from model.report import FitReport
 from model.run import EpochRecord, RunConfig, RunFolder
 from pipeline.dataset import eval_dataset, steps_per_epoch, train_dataset
+from pipeline.errors import DataError
 from pipeline.order import Share
 from pipeline.reader import open_records
 from pipeline.verify import require_whole_shards
@@ -140,8 +141,22 @@ def _fit(
                 verbose=0,
             )
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
-            require_whole_shards(plan.records)  # the error does not say which it was
+            _blame_damaged_shard(plan)
             raise
+
+
+def _blame_damaged_shard(plan: TrainPlan) -> None:
+    """Find the shard that TensorFlow's error was about and does not name.
+
+    Raises:
+        DataError: a shard is damaged; none is when the error had another cause.
+    """
+    try:
+        require_whole_shards(plan.records)
+    except DataError as error:
+        raise DataError(
+            f"{error} Then go on with `alexnet fit --run {plan.run.path} --resume`."
+        ) from error
 
 
 def _tensorboard(plan: TrainPlan) -> keras.callbacks.Callback:

@@ -196,7 +196,7 @@ def test_resuming_beyond_the_schedule_is_refused(trained_run: RunFolder) -> None
 def test_a_long_run_has_a_long_schedule(train_records: Path, run: RunFolder) -> None:
     plan = plan_training(train_records, run, {**TINY_RUN, "epochs": 30})
     assert plan.config.train.decay_epochs == 30
-    with pytest.raises(ConfigError, match="--decay-epochs 30"):
+    with pytest.raises(ConfigError, match="new run with --epochs 30"):
         plan_training(train_records, run, {"epochs": 30, "decay_epochs": 20})
 
 
