@@ -13,7 +13,7 @@ from cli.console import say
 from cli.options import Verbose, examples
 
 # Enough to learn the shapes in two minutes on two cores; see the README for photos.
-IMAGES, PICTURE_SIDE, IMAGE_SIZE, EPOCHS = 1800, 96, 83, 20
+IMAGES, PICTURE_SIDE, IMAGE_SIZE, EPOCHS = 1800, 96, 83, 25
 
 
 def add_commands(app: typer.Typer, run: Callable[[list[str]], int]) -> None:
@@ -56,7 +56,7 @@ def demo_lines(
         f"records show {records} --out {sheet}",
         f"fit {records} --run {run} --fresh --variant bn --width 0.25"
         f" --image-size {IMAGE_SIZE}"
-        f" --batch-size 32 --epochs {EPOCHS} --decay-epochs {EPOCHS}",
+        f" --dropout 0.25 --batch-size 32 --epochs {EPOCHS} --decay-epochs {EPOCHS}",
         f"evaluate {run}",
         f"plot {run}",
     ]
