@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from cli import bench, demo, records, train
+from cli import bench, demo, records, runs, train
 from cli.options import examples
 from pipeline.errors import AlexnetError
 
@@ -46,6 +46,7 @@ app = typer.Typer(
 app.add_typer(records.app, name="records")
 app.add_typer(bench.app, name="bench")
 train.add_commands(app)
+runs.add_commands(app)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -65,6 +65,9 @@ RunArgument = Annotated[
 DataArgument = Annotated[
     Path, typer.Argument(metavar="DATA", help="A folder that `records build` made.")
 ]
+VariantOption = Annotated[
+    Literal["article", "paper", "bn"], typer.Option(help="Which AlexNet.")
+]
 CheckpointOption = Annotated[
     Literal["last", "best"], typer.Option(help="Which state of the run.")
 ]
