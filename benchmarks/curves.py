@@ -33,7 +33,7 @@ def draw_runs(runs: list[RunFolder], out: Path) -> None:
         axis.plot(epochs, held_out, color=color, marker=".", label=run.path.name)
         axis.plot(epochs, trained, color=color, linewidth=0.6, linestyle="--")
     axis.set_xlabel("epoch")
-    axis.set_ylabel("accuracy: validation (dashed: training, augmented)")
+    axis.set_ylabel("validation accuracy (dashed: training)")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.grid(alpha=0.3)
     axis.legend()
