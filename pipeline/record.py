@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.config import BuildConfig, Fit, Storage
 from pipeline.example import encode_example
-from pipeline.pixels import BadImage, orientation, read_image, square, to_rgb, upright
+from pipeline.pixels import orientation, read_image, square, to_rgb, upright
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -112,6 +112,3 @@ def fit_square(image: tf.Tensor, side: int, fit: Fit) -> tf.Tensor:
         )
     resized = tf.image.resize(image, [side, side], "bicubic", antialias=True)
     return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
-
-
-__all__ = ["BadImage", "decode", "encode_record", "fit_square", "parse"]
