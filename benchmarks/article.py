@@ -10,7 +10,7 @@ import contextlib
 import importlib.util
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,6 +21,7 @@ from PIL import Image
 from benchmarks.limits import JPEG_MAGIC, stored_photos
 from benchmarks.measure import Deliveries, Timing
 from pipeline.errors import ConfigError
+from pipeline.pixels import rgb_from_planes
 from pipeline.reader import RecordSet
 
 # The article's code.
@@ -28,8 +29,8 @@ SIDE = 227
 BATCH_SIZE = 32
 # Photos of a record set that are written out; more only delay the start.
 MAX_PHOTOS = 2000
-# For raw records, which hold no JPEG: the default of `records build`.
-RAW_QUALITY = 90
+# Of stored pixels made into files: the default of `records build`.
+PIXELS_QUALITY = 90
 
 
 def plan_article(records: RecordSet) -> Timing:
@@ -60,14 +61,29 @@ def require_article() -> None:
 
 def article(records: RecordSet) -> Deliveries:
     """The article's generator on the first train photos, as files."""
-    config = records.manifest.config
-    photos = stored_photos(records, MAX_PHOTOS)
-    if config.storage == "raw":
-        photos = ((_to_jpeg(pixels, config.side), label) for pixels, label in photos)
     with TemporaryDirectory(prefix="alexnet-article-") as folder:
-        files = write_photos(photos, Path(folder))
+        files = write_photos(photo_files(records, MAX_PHOTOS), Path(folder))
         for images, _ in article_generator(Path(folder), files):
             yield len(images)
+
+
+def photo_files(records: RecordSet, count: int) -> Iterator[tuple[bytes, int]]:
+    """Image files and labels of the first train records; stored pixels become JPEGs."""
+    config = records.manifest.config
+    for stored, label in stored_photos(records, count):
+        if config.storage == "raw":
+            side = (config.side, config.side)
+            yield _to_jpeg(Image.frombytes("RGB", side, stored)), label
+        elif config.storage == "yuv420":
+            yield _to_jpeg(rgb_from_planes(stored, config.side)), label
+        else:
+            yield stored, label
+
+
+def _to_jpeg(image: Image.Image) -> bytes:
+    encoded = io.BytesIO()
+    image.save(encoded, "JPEG", quality=PIXELS_QUALITY)
+    return encoded.getvalue()
 
 
 def write_photos(
@@ -81,14 +97,6 @@ def write_photos(
         path.write_bytes(stored)
         files.append((path.name, str(label)))
     return files
-
-
-def _to_jpeg(pixels: bytes, side: int) -> bytes:
-    encoded = io.BytesIO()
-    Image.frombytes("RGB", (side, side), pixels).save(
-        encoded, "JPEG", quality=RAW_QUALITY
-    )
-    return encoded.getvalue()
 
 
 def article_generator(folder: Path, files: list[tuple[str, str]]) -> Any:

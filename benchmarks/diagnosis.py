@@ -1,4 +1,4 @@
-"""What limits the pipeline, and what to change, in words.
+"""What limits the pipeline, by how much, and what to change, in words.
 
 Pure functions of the numbers that a ladder and its limits came to.
 """
@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks.ladder import Rung, added_microseconds
-from pipeline.config import Storage
+from benchmarks.ladder import DEVICE_STAGES, Rung, added_microseconds, split_rungs
+from benchmarks.prediction import Prediction
+from benchmarks.shares import Share, alone
 
-DEVICE_STAGES = ("to device", "augment", "train step")
 # Below this share of what the host delivers, the device is behind and not just noisy.
 DEVICE_BEHIND = 0.9
 # From this share of a limit on, the limit and not the pipeline is what is slow.
-NEAR_LIMIT = 0.5
+NEAR_LIMIT = 0.6
 
 DEVICE_ADVICE = {
     "to device": "Smaller pictures (`records build --side`) are less to copy.",
@@ -23,113 +23,120 @@ DEVICE_ADVICE = {
     "train step": "The input pipeline keeps up; for more, make the step faster:"
     " `alexnet fit --mixed-precision`, a larger --batch-size.",
 }
-DECODE_ADVICE: dict[Storage, str] = {
-    "jpeg": "`records build --storage raw` needs no decoding, for about ten times the"
-    " disk; fewer pixels (--side) or more CPUs help in proportion.",
-    "original": "`records build --storage jpeg` decodes and resizes once, when the"
-    " records are built.",
-    "raw": "Raw pixels are only copied here; fewer of them (--side) help.",
+# Where a stage is near its limit, and no other storage is predicted to be faster.
+LIMIT_ADVICE = {
+    "disk read": "A faster disk helps, or smaller records (--storage jpeg, --side).",
+    "jpeg decode": "Fewer pixels (`records build --side`) or more CPUs help in"
+    " proportion.",
+    "memory gather": "Only fewer pixels (`records build --side`) help.",
 }
-HOST_ADVICE = {
+STAGE_ADVICE = {
+    "read": "More shards (`records build --shards`) are read side by side.",
     "shuffle": "A smaller --ram-budget holds fewer records in the shuffle buffer.",
     "parse": "This is TensorFlow's work for each record; more CPUs help.",
-    "batch": "Images are copied into their batch here; fewer pixels (--side) help.",
+    "decode": "Fewer pixels (`records build --side`) or more CPUs help in proportion.",
+    "batch": "Records are put into batches here; more CPUs help.",
     "prefetch": "Batches wait for each other here; more CPUs help.",
 }
+# As "read", of mapped shards.
+GATHER_ADVICE = (
+    "Rows are gathered from the page cache here: more CPUs help, and memory that holds"
+    " all of the shards."
+)
 
 
-def split_rungs(rungs: Sequence[Rung]) -> tuple[list[Rung], list[Rung]]:
-    """The host's rungs and the device's."""
-    host = [rung for rung in rungs if rung.stage not in DEVICE_STAGES]
-    return host, [rung for rung in rungs if rung.stage in DEVICE_STAGES]
-
-
-def bottleneck(rungs: Sequence[Rung]) -> str:
+def bottleneck(rungs: Sequence[Rung], limits: Mapping[str, float]) -> str:
     """The stage that costs most, on the side that limits: the host or the device."""
     host, device = split_rungs(rungs)
     delivered = host[-1].images_per_second
-    behind = device and device[-1].images_per_second < DEVICE_BEHIND * delivered
-    measured, suspects = (rungs, device) if behind else (host, host)
-    costs = dict(zip(measured, added_microseconds(measured), strict=True))
+    if device and device[-1].images_per_second < DEVICE_BEHIND * delivered:
+        stage = _costliest(rungs, device)
+        # A consumer that takes more when it is alone waits for the host.
+        if limits.get(alone(stage), 0.0) < delivered:
+            return stage
+    return _costliest(host, host)
+
+
+def _costliest(rungs: Sequence[Rung], suspects: Sequence[Rung]) -> str:
+    costs = dict(zip(rungs, added_microseconds(rungs), strict=True))
     return max(suspects, key=costs.__getitem__).stage
 
 
-def advice(
+def verdict(
     rungs: Sequence[Rung],
     limits: Mapping[str, float],
-    against: Mapping[str, float],
-    storage: Storage,
+    shares: Mapping[str, Share],
+    predictions: Sequence[Prediction],
 ) -> str:
     """What limits, by how much, and what to change, in a few sentences."""
-    stage = bottleneck(rungs)
+    stage = bottleneck(rungs, limits)
     if stage in DEVICE_STAGES:
-        sentences = [_device(rungs, stage), DEVICE_ADVICE[stage], _host(rungs)]
+        sentences = [*_device(rungs, stage), DEVICE_ADVICE[stage]]
     else:
-        sentences = [_host(rungs), *_remedy(rungs, stage, limits, storage)]
-    sentences += [_peer(rungs, name, rate) for name, rate in against.items()]
+        sentences = [*_host(rungs, stage), *_demand(rungs, limits)]
+        sentences += _reached(rungs, shares, limits)
+        sentences += map(_predicted, predictions)
+        if not predictions:
+            sentences.append(_remedy(stage, shares.get(stage)))
     return " ".join(sentences)
 
 
-def _device(rungs: Sequence[Rung], stage: str) -> str:
-    delivered = split_rungs(rungs)[0][-1].images_per_second
+def _device(rungs: Sequence[Rung], stage: str) -> list[str]:
+    host = split_rungs(rungs)[0]
+    delivered = host[-1].images_per_second
     reached = next(rung for rung in rungs if rung.stage == stage).images_per_second
-    return (
-        f"`{stage}` limits: with it {_rate(reached)}, while the host delivers"
-        f" {_rate(delivered)}, {delivered / reached:.1f} times as many."
-    )
+    return [
+        f"`{stage}` limits: {rate(reached)}, while the host delivers {rate(delivered)},"
+        f" {delivered / reached:.1f} times as many.",
+        f"There `{_costliest(host, host)}` costs most.",
+    ]
 
 
-def _host(rungs: Sequence[Rung]) -> str:
+def _host(rungs: Sequence[Rung], stage: str) -> list[str]:
     host = split_rungs(rungs)[0]
     costs = dict(zip((r.stage for r in host), added_microseconds(host), strict=True))
-    stage, delivered = bottleneck(host), host[-1].images_per_second
-    return (
-        f"On the host `{stage}` costs most: {costs[stage]:,.0f} of"
-        f" {1e6 / delivered:,.0f} microseconds an image, together {_rate(delivered)}."
-    )
+    delivered = host[-1].images_per_second
+    return [
+        f"`{stage}` limits: the host delivers {rate(delivered)}, and of an image's"
+        f" {1e6 / delivered:,.0f} microseconds {costs[stage]:,.0f} are spent there."
+    ]
 
 
-def _remedy(
-    rungs: Sequence[Rung], stage: str, limits: Mapping[str, float], storage: Storage
+def _demand(rungs: Sequence[Rung], limits: Mapping[str, float]) -> list[str]:
+    """How much the last consumer would take."""
+    name = alone(rungs[-1].stage)
+    return [f"`{name}` takes {rate(limits[name])}."] if name in limits else []
+
+
+def _reached(
+    rungs: Sequence[Rung], shares: Mapping[str, Share], limits: Mapping[str, float]
 ) -> list[str]:
-    """Where the host stands by the machine's own limit, and what would help."""
-    delivered = split_rungs(rungs)[0][-1].images_per_second
-    memory = limits["memory copy"]
-    if delivered >= NEAR_LIMIT * memory:
-        return [
-            f"That is {delivered / memory:.0%} of what the memory can copy"
-            f" ({_rate(memory)}): only fewer pixels (--side) help."
-        ]
-    if stage == "read":
-        return [_read(rungs[0].images_per_second, limits["disk read"], storage)]
-    if stage == "decode" and "jpeg decode" in limits:
-        bare = limits["jpeg decode"]
-        near = f"Bare libjpeg decodes {_rate(bare)} here; this is"
-        return [f"{near} {delivered / bare:.0%} of it.", DECODE_ADVICE[storage]]
-    return [DECODE_ADVICE[storage] if stage == "decode" else HOST_ADVICE[stage]]
+    share = shares.get(split_rungs(rungs)[0][-1].stage)
+    if share is None:
+        return []
+    return [
+        f"The host reaches {share.share:.0%} of the machine's `{share.limit}`,"
+        f" {rate(limits[share.limit])}."
+    ]
 
 
-def _read(reached: float, disk: float, storage: Storage) -> str:
-    share = f"{reached / disk:.0%} of what the disk gives ({_rate(disk)})"
-    if reached < NEAR_LIMIT * disk:
-        return f"Reading reaches {share}: more shards (--shards) are read side by side."
-    smaller = " or build smaller records (--storage jpeg)" if storage == "raw" else ""
-    return f"Reading reaches {share}: move the records to a faster disk{smaller}."
-
-
-def _peer(rungs: Sequence[Rung], name: str, rate: float) -> str:
-    host, device = split_rungs(rungs)
-    host_rate = host[-1].images_per_second
-    augmented = [rung for rung in device if rung.stage == "augment"]
-    with_it = "".join(
-        f", {rung.images_per_second / rate:.1f} times with augmentation"
-        for rung in augmented
-    )
+def _predicted(prediction: Prediction) -> str:
+    disk = prediction.times_the_disk
     return (
-        f"The {name}'s generator makes {_rate(rate)}, augmented: the host delivers"
-        f" {host_rate / rate:.1f} times as many{with_it}."
+        f"{prediction.change} is predicted to give"
+        f" {rate(prediction.images_per_second)} on this machine"
+        + (f", for {disk:.1f} times the disk." if disk else ".")
     )
 
 
-def _rate(images_per_second: float) -> str:
-    return f"{images_per_second:,.0f} images/s"
+def _remedy(stage: str, share: Share | None) -> str:
+    if share and share.share >= NEAR_LIMIT:
+        return LIMIT_ADVICE[share.limit]
+    if share and (stage, share.limit) == ("read", "memory gather"):
+        return GATHER_ADVICE
+    return STAGE_ADVICE[stage]
+
+
+def rate(images_per_second: float) -> str:
+    """A throughput for people, in three digits."""
+    return f"{float(f'{images_per_second:.3g}'):,.0f} images/s"

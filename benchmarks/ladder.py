@@ -18,9 +18,7 @@ from pipeline.dataset import Stage, compose
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# Python takes about as long to fetch an element as TensorFlow takes to read a record,
-# so records are counted in groups: the last of each is fetched, the rest stay inside.
-GROUP_RECORDS = 128
+DEVICE_STAGES = ("to device", "augment", "train step")
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,12 @@ class Rung:
     stage: str
     images_per_second: float
     spread: float
+
+
+def split_rungs(rungs: Sequence[Rung]) -> tuple[list[Rung], list[Rung]]:
+    """The host's rungs and the device's."""
+    host = [rung for rung in rungs if rung.stage not in DEVICE_STAGES]
+    return host, [rung for rung in rungs if rung.stage in DEVICE_STAGES]
 
 
 def added_microseconds(rungs: Sequence[Rung]) -> list[float]:
@@ -45,22 +49,19 @@ def added_microseconds(rungs: Sequence[Rung]) -> list[float]:
     ]
 
 
-def climb(stages: Sequence[Stage], batch_size: int) -> list[Timing]:
+def climb(stages: Sequence[Stage]) -> list[Timing]:
     """How to time every prefix of `stages`."""
     return [
-        Timing(stage.name, partial(_deliver_prefix, stages, count, batch_size))
+        Timing(stage.name, partial(_deliver_prefix, stages, count))
         for count, stage in enumerate(stages, 1)
     ]
 
 
-def _deliver_prefix(stages: Sequence[Stage], count: int, batch_size: int) -> Deliveries:
-    names = [stage.name for stage in stages[:count]]
+def _deliver_prefix(stages: Sequence[Stage], count: int) -> Deliveries:
     dataset = compose(stages[:count])
-    if "prefetch" not in names:
+    if "prefetch" not in [stage.name for stage in stages[:count]]:
         dataset = _with_host_options(dataset, stages)
-    if "batch" in names:
-        return deliver(dataset, batch_size)
-    return deliver(dataset.shard(GROUP_RECORDS, GROUP_RECORDS - 1), GROUP_RECORDS)
+    return deliver(dataset)
 
 
 def _with_host_options(

@@ -8,42 +8,68 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+import simplejpeg
 
 from benchmarks.measure import Deliveries, Timing
+from benchmarks.parallel import on_all_cpus
+from pipeline.config import BuildConfig
+from pipeline.pixels import read_image, square
 from pipeline.reader import RecordSet, read_in_order
-from pipeline.record import parse
-from pipeline.workers import num_cpus
+from pipeline.record import image_shape, parse
 
-# Copied from: larger than a processor's caches.
+# Copied and gathered from: larger than a processor's caches.
 POOL_BYTES = 2**28
 READ_BYTES = 2**20
-# Images a thread decodes before it waits for the others.
-DECODE_CHUNK = 32
+# Images a thread decodes before it says so.
+DECODE_CHUNK = 16
 DECODED_PHOTOS = 512
+# Squares to encode first; more only delay the start.
+ENCODED_SQUARES = 128
 JPEG_MAGIC = b"\xff\xd8"
 
 
 def plan_limits(records: RecordSet, batch_size: int) -> list[Timing]:
-    """The limits that apply to a record set's train split."""
+    """The limits on a record set's train split, as it is stored and as it could be."""
     config, paths = records.manifest.config, records.paths("train")
     num_images = records.manifest.split("train").num_examples
-    image_bytes = config.side**2 * 3
-    limits = [
+    image_bytes = int(np.prod(image_shape(config.storage, config.side)))
+    return [
         Timing("disk read", lambda: disk_read(paths, num_images)),
         Timing("memory copy", lambda: memory_copy(batch_size, image_bytes)),
+        Timing("memory gather", lambda: memory_gather(batch_size, image_bytes)),
+        *(_plan_decoding(records) if config.storage in ("jpeg", "original") else []),
     ]
+
+
+def _plan_decoding(records: RecordSet) -> list[Timing]:
+    config = records.manifest.config
     stored = [image for image, _ in stored_photos(records, DECODED_PHOTOS)]
-    # Raw records hold none; of originals, a few are PNGs.
+    # Of originals, a few are PNGs.
     jpegs = [image for image in stored if image.startswith(JPEG_MAGIC)]
-    if config.storage != "raw" and jpegs:
-        limits.append(Timing("jpeg decode", lambda: jpeg_decode(jpegs)))
+    limits = [Timing("jpeg decode", lambda: jpeg_decode(jpegs))] if jpegs else []
+    if config.storage == "original":
+        limits.append(
+            Timing(
+                "jpeg decode, stored square", lambda: _decode_squares(stored, config)
+            )
+        )
     return limits
+
+
+def _decode_squares(photos: Sequence[bytes], config: BuildConfig) -> Deliveries:
+    """The photos decoded as the storage `jpeg` would hold them."""
+    return jpeg_decode([_as_jpeg(photo, config) for photo in photos[:ENCODED_SQUARES]])
+
+
+def _as_jpeg(photo: bytes, config: BuildConfig) -> bytes:
+    encoded = io.BytesIO()
+    image = square(read_image(photo, config.side), config.side, config.fit)
+    image.save(encoded, "JPEG", quality=config.quality)
+    return encoded.getvalue()
 
 
 def stored_photos(records: RecordSet, count: int) -> Iterator[tuple[bytes, int]]:
@@ -54,31 +80,63 @@ def stored_photos(records: RecordSet, count: int) -> Iterator[tuple[bytes, int]]
 
 
 def memory_copy(batch_size: int, image_bytes: int) -> Deliveries:
-    """Batches of decoded images copied from memory to memory."""
+    """Decoded images copied from memory to memory, part of a batch at a time."""
+    pool = _pool(batch_size, image_bytes)
+
+    def copies(cpu: int, cpus: int) -> Deliveries:
+        mine, part = np.array_split(pool, cpus)[cpu], -(-batch_size // cpus)
+        target = np.empty_like(pool[:part])
+        for start in cycle(range(0, len(mine), part)):
+            images = mine[start : start + part]
+            np.copyto(target[: len(images)], images)
+            yield len(images)
+
+    return on_all_cpus(copies)
+
+
+def memory_gather(batch_size: int, image_bytes: int) -> Deliveries:
+    """As `memory_copy`, but images from all over memory, in random order."""
+    pool = _pool(batch_size, image_bytes)
+    order = np.random.default_rng(0).permutation(len(pool))
+
+    def gathers(cpu: int, cpus: int) -> Deliveries:
+        mine, part = np.array_split(order, cpus)[cpu], -(-batch_size // cpus)
+        target = np.empty_like(pool[:part])
+        for start in cycle(range(0, len(mine), part)):
+            rows = mine[start : start + part]
+            # Any mode but the default writes straight into `out`.
+            np.take(pool, rows, axis=0, out=target[: len(rows)], mode="clip")
+            yield len(rows)
+
+    return on_all_cpus(gathers)
+
+
+def _pool(batch_size: int, image_bytes: int) -> np.ndarray:
+    """uint8 [whole batches, image_bytes], at least POOL_BYTES of it."""
     batches = -(-POOL_BYTES // (batch_size * image_bytes))
     # Written to, or every page of it would be the same one.
-    pool = np.ones([batches, batch_size, image_bytes], np.uint8)
-    batch, cpus = np.empty_like(pool[0]), num_cpus()
-    with ThreadPoolExecutor(cpus) as threads:
-        targets = np.array_split(batch, cpus)
-        for source in cycle(pool):
-            list(threads.map(np.copyto, targets, np.array_split(source, cpus)))
-            yield batch_size
+    return np.ones([batches * batch_size, image_bytes], np.uint8)
 
 
 def jpeg_decode(images: Sequence[bytes]) -> Deliveries:
-    """JPEG files decoded by libjpeg-turbo, through Pillow, which frees its lock."""
-    size = DECODE_CHUNK * num_cpus()
-    chunks = [images[start : start + size] for start in range(0, len(images), size)]
-    with ThreadPoolExecutor(num_cpus()) as threads:
-        for chunk in cycle(chunks):
-            list(threads.map(_decode, chunk))
+    """JPEG files decoded by libjpeg-turbo itself, each thread into its own memory."""
+    shapes = [simplejpeg.decode_jpeg_header(image)[:2] for image in images]
+    most = max(height * width for height, width in shapes) * 3
+
+    def decodes(cpu: int, cpus: int) -> Deliveries:
+        mine, target = images[cpu::cpus], np.zeros(most, np.uint8)
+        for start in cycle(range(0, len(mine), DECODE_CHUNK)):
+            chunk = mine[start : start + DECODE_CHUNK]
+            for image in chunk:
+                _decode(image, target)
             yield len(chunk)
 
+    return on_all_cpus(decodes)
 
-def _decode(image: bytes) -> None:
-    with Image.open(io.BytesIO(image)) as opened:
-        opened.convert("RGB")
+
+def _decode(image: bytes, target: np.ndarray) -> None:
+    # Photos that Pillow takes may have errors that can be mended.
+    simplejpeg.decode_jpeg(image, "RGB", buffer=target, strict=False)
 
 
 def disk_read(paths: Sequence[str], num_images: int) -> Deliveries:

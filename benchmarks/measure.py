@@ -18,6 +18,9 @@ import tensorflow as tf
 Deliveries = Generator[float, None, None]
 
 WINDOWS = 5
+# Python takes about as long to fetch an element as TensorFlow takes to read a record,
+# so records are counted in groups: the last of each is fetched, the rest stay inside.
+GROUP_RECORDS = 128
 # AUTOTUNE needs a while to settle; buffers filled before the first window must drain.
 WARM_UP_SHARE = 0.5
 
@@ -76,15 +79,30 @@ def _window(
 
 
 def deliver(
-    dataset: tf.data.Dataset,
-    images_each: int,
-    consume: Callable[..., Any] | None = None,
+    dataset: tf.data.Dataset, consume: Callable[..., Any] | None = None
 ) -> Deliveries:
-    """The dataset's elements as deliveries, after `consume` took their components."""
+    """The dataset's elements as deliveries, after `consume` took their components.
+
+    Args:
+        consume: is given batches; without it an element may also be a single record.
+    """
+    images_each = images_in(dataset.element_spec)
+    if images_each is None:
+        images_each = GROUP_RECORDS
+        dataset = dataset.shard(GROUP_RECORDS, GROUP_RECORDS - 1)
     for element in dataset:
         if consume:
             consume(*element)
         yield images_each
+
+
+def images_in(element_spec: Any) -> int | None:
+    """How many images an element holds; None if it is a single record.
+
+    The last component says it: the labels, where there are any, or rows or records.
+    """
+    shape = tf.nest.flatten(element_spec)[-1].shape
+    return shape[0] if shape.rank else None
 
 
 def wait_for_devices() -> None:

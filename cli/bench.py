@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli.console import meter, print_json, print_table, say
-from cli.options import DataArgument, Json, Verbose, examples, parse_size
+from cli.console import meter, print_json, print_table
+from cli.ladder import print_changes, print_ladder
+from cli.options import (
+    DataArgument,
+    Json,
+    VariantOption,
+    Verbose,
+    examples,
+    parse_size,
+)
 
 if TYPE_CHECKING:
-    from benchmarks.input_pipeline import BenchReport
+    from benchmarks.compare import Figures
+    from benchmarks.step_report import TrainStepReport
+
+
+class Rival(str, Enum):
+    """What `--against` takes; of a Literal's values typer makes no list."""
+
+    ARTICLE = "article"
+    PLAIN = "plain"
+    TORCH_PILLOW = "torch-pillow"
+    TORCH_SIMPLEJPEG = "torch-simplejpeg"
+    FFCV_JPEG = "ffcv-jpeg"
+    FFCV_RAW = "ffcv-raw"
+    DALI = "dali"
+    GRAIN = "grain"
+    MOSAIC = "mosaic"
+
 
 app = typer.Typer(
     help="Measure where the time goes.",
-    epilog=examples("alexnet bench input-pipeline records"),
+    epilog=examples(
+        "alexnet bench input-pipeline records",
+        "alexnet bench train-step --mixed-precision",
+    ),
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -29,7 +57,8 @@ def bench() -> None:
 @app.command(
     epilog=examples(
         "alexnet bench input-pipeline records",
-        "alexnet bench input-pipeline records --against article --json",
+        "alexnet bench input-pipeline records --against article --against plain",
+        "alexnet bench input-pipeline records --compare old.json --fail-below 0.9",
     )
 )
 def input_pipeline(
@@ -50,8 +79,21 @@ def input_pipeline(
         bool, typer.Option("--mixed-precision", help="The training step's precision.")
     ] = False,
     against: Annotated[
-        Literal["article"] | None,
-        typer.Option(help="Also time the article's ImageDataGenerator."),
+        list[Rival],
+        typer.Option(help="Also time another loader, in turn; may be repeated."),
+    ] = [],  # noqa: B006  # typer's way to say none
+    reader: Annotated[
+        Literal["auto", "stream", "mmap"], typer.Option(help="How shards are read.")
+    ] = "auto",
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the ladder, as PNG.")
+    ] = None,
+    compare: Annotated[
+        Path | None, typer.Option(metavar="OLD.json", help="An older --json report.")
+    ] = None,
+    fail_below: Annotated[
+        float | None,
+        typer.Option(min=0, help="Exit 1 below this share of the older images/s."),
     ] = None,
     ram_budget: Annotated[
         str, typer.Option(metavar="SIZE", help="What the input pipeline may hold.")
@@ -64,19 +106,26 @@ def input_pipeline(
 
     A rung is the pipeline up to a stage; the bottleneck is the stage that costs most.
     """
+    from benchmarks.compare import changes, figures, require_no_slower
     from benchmarks.input_pipeline import BenchConfig, run_bench
     from model.config import TrainConfig
     from model.training import make_train_step
 
+    if fail_below is not None and compare is None:
+        raise typer.BadParameter("--fail-below needs --compare with an older report")
+    if plot is not None and not plot.parent.is_dir():
+        raise typer.BadParameter(f"--plot {plot}: no such folder: {plot.parent}")
     config = BenchConfig(
         seconds=seconds,
         batch_size=batch_size,
-        against=against,
+        against=tuple(rival.value for rival in against),
         augment=augment,
         image_size=image_size,
         seed=seed,
         ram_budget_bytes=parse_size(ram_budget),
+        reader=reader,
     )
+    old = _load_older(compare, data, batch_size) if compare else None
     step = None
     if train_step:
         settings = TrainConfig(
@@ -90,33 +139,115 @@ def input_pipeline(
             lambda name, done, total: shown.show(done, total, name),
             step,
         )
+    if plot:
+        from benchmarks.ladder_plot import draw_ladder
+
+        draw_ladder(report, plot)
+    values = report.to_json()
+    found = changes(old, figures(values)) if old else []
+    if as_json:
+        compared = {"compare": [change.to_json() for change in found]} if old else {}
+        print_json(values | compared)
+    else:
+        print_ladder(report)
+        print_changes(found)
+    if fail_below is not None:
+        require_no_slower(found, fail_below)
+
+
+def _load_older(report: Path, data: Path, batch_size: int) -> Figures:
+    """What an older report says, of the same kind of records and batches."""
+    from benchmarks.compare import load_figures, require_comparable
+    from pipeline.reader import open_records
+
+    old = load_figures(report)
+    require_comparable(old, open_records(data).storage, batch_size)
+    return old
+
+
+@app.command(
+    epilog=examples(
+        "alexnet bench train-step --mixed-precision",
+        "alexnet bench train-step --variant paper --classes 1000 --no-xla --json",
+    )
+)
+def train_step(
+    variant: VariantOption = "article",
+    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 128,
+    image_size: Annotated[int, typer.Option(help="Side the network takes.")] = 227,
+    classes: Annotated[int, typer.Option(help="How many classes.")] = 2,
+    width: Annotated[
+        float, typer.Option(help="Channels and units, as a share of the paper's.")
+    ] = 1.0,
+    mixed_precision: Annotated[
+        bool,
+        typer.Option("--mixed-precision", help="float16 on a GPU, bfloat16 on a CPU."),
+    ] = False,
+    xla: Annotated[
+        bool | None,
+        typer.Option("--xla/--no-xla", help="Compile the step. Default: on GPUs."),
+    ] = None,
+    augment: Annotated[
+        Literal["article", "paper", "modern", "none"],
+        typer.Option(help="How the step changes its images at random."),
+    ] = "paper",
+    seconds: Annotated[
+        float, typer.Option(help="For each timing, after a warm-up.")
+    ] = 5.0,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Time the training step alone, on noise that one device holds already.
+
+    Beside it stand its augmentation and a product of large matrices, the limit of what
+    the device computes in that precision.
+    """
+    from benchmarks.train_step import TrainStepConfig, run_train_step
+
+    config = TrainStepConfig(
+        seconds=seconds,
+        variant=variant,
+        batch_size=batch_size,
+        image_size=image_size,
+        num_classes=classes,
+        width=width,
+        augment=augment,
+        mixed_precision=mixed_precision,
+        xla=xla,
+    )
+    with meter("measuring", "timings") as shown:
+        report = run_train_step(
+            config, lambda name, done, total: shown.show(done, total, name)
+        )
     if as_json:
         print_json(report.to_json())
     else:
-        _print_report(report)
+        _print_train_step(report)
 
 
-def _print_report(report: BenchReport) -> None:
-    from benchmarks.ladder import added_microseconds
-
-    added = added_microseconds(report.rungs)
+def _print_train_step(report: TrainStepReport) -> None:
     rows = [
-        [
-            rung.stage,
-            f"{rung.images_per_second:,.0f}",
-            f"{rung.spread:.0%}",
-            f"{cost:+,.0f}",
-        ]
-        for rung, cost in zip(report.rungs, added, strict=True)
+        ["images/s", f"{report.images_per_second:,.0f}"],
+        ["spread", f"{report.spread:.0%}"],
+        ["a step", f"{1e3 * report.step_seconds:,.1f} ms"],
+        ["augmentation's share of it", f"{report.augment_share:.0%}"],
+        ["a step's arithmetic", _flops(report.step_flops)],
+        ["computed", f"{_flops(report.flops_per_second)}/s"],
+        ["matmul limit", f"{_flops(report.matmul_flops_per_second)}/s"],
+        ["share of that limit", f"{report.share_of_matmul:.0%}"],
     ]
     title = (
-        f"{report.data}: {report.storage}, reader {report.reader}, batch"
-        f" {report.batch_size}, {report.num_cpus} CPUs"
+        f"{report.variant} network, batch {report.batch_size}, {report.image_size} px,"
+        f" {report.precision}, {'XLA' if report.xla else 'no XLA'}: {report.device}"
     )
-    print_table(title, ["up to", "images/s", "spread", "added us/image"], rows)
-    others = {**report.limits, **report.against}
-    beside = [[name, f"{rate:,.0f}"] for name, rate in others.items()]
-    print_table("limits and peers", ["", "images/s"], beside)
-    print(f"bottleneck: {report.bottleneck}\n{report.advice}")
-    for note in report.notes:
-        say(f"note: {note}")
+    print_table(title, ["train step", ""], rows)
+    print(
+        f"The step takes {report.images_per_second:,.0f} images/s: an input pipeline"
+        " that delivers more than that keeps it busy (`alexnet bench input-pipeline`)."
+    )
+
+
+def _flops(count: float) -> str:
+    """A number of floating-point operations for people."""
+    tera = count / 1e12
+    return f"{tera:,.1f} TFLOP" if tera >= 1 else f"{1e3 * tera:,.1f} GFLOP"

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from cli import bench, demo, records, runs, train
+from cli import bench, demo, doctor, records, runs, train
 from cli.options import examples
 from pipeline.errors import AlexnetError
 
@@ -26,7 +26,9 @@ class RootCommand(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:  # typer would end it without a word
-            raise typer.Abort(*error.args) from None
+            abort = typer.Abort(*error.args)
+            abort.exit_code = getattr(error, "exit_code", INTERRUPTED)  # type: ignore[attr-defined]
+            raise abort from None
 
 
 app = typer.Typer(
@@ -47,6 +49,7 @@ app.add_typer(records.app, name="records")
 app.add_typer(bench.app, name="bench")
 train.add_commands(app)
 runs.add_commands(app)
+doctor.add_commands(app)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
         return KNOWN_ERROR
     except (KeyboardInterrupt, typer.Abort) as error:
         print(f"\n{str(error) or 'interrupted'}", file=sys.stderr)
-        return INTERRUPTED
+        return getattr(error, "exit_code", INTERRUPTED)
 
 
 def _told(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""`alexnet records ...`: build a record set, describe it, look at it."""
+"""`alexnet records ...`: build a record set, plan it, look at it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from cli import info, plan, verify
 from cli.console import meter, print_json, print_table, say
 from cli.options import DataArgument, Json, Verbose, examples, parse_size
+from cli.source import (
+    FitOption,
+    LabelsOption,
+    OutOption,
+    QualityOption,
+    SideOption,
+    SourceArgument,
+    say_found,
+)
 
 if TYPE_CHECKING:
     from pipeline.build import BuildReport
-    from pipeline.folder import Source
 
 app = typer.Typer(
     help="Turn photos into sharded TFRecords, and look at them.",
@@ -31,29 +40,16 @@ app = typer.Typer(
     )
 )
 def build(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="SOURCE",
-            help="Class folders, names like cat.1.jpg, a CSV (filename,label), or a zip"
-            " or tar of one of these.",
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Where the records go.")] = Path("records"),
+    source: SourceArgument,
+    out: OutOption = Path("records"),
     storage: Annotated[
-        Literal["jpeg", "raw", "original"],
+        Literal["jpeg", "raw", "yuv420", "original"],
         typer.Option(help="What a record holds of its image."),
     ] = "jpeg",
-    side: Annotated[int, typer.Option(help="Side of the stored square, pixels.")] = 256,
-    fit: Annotated[
-        Literal["crop", "squash"],
-        typer.Option(help="The central square of an image, or all of it squashed."),
-    ] = "crop",
-    quality: Annotated[int, typer.Option(help="JPEG quality, 1 to 100.")] = 90,
-    labels: Annotated[
-        Literal["auto", "folder", "name", "csv"],
-        typer.Option(help="Where the class of an image stands."),
-    ] = "auto",
+    side: SideOption = 256,
+    fit: FitOption = "crop",
+    quality: QualityOption = 90,
+    labels: LabelsOption = "auto",
     validation_fraction: Annotated[
         float, typer.Option(help="Share held out, 0 to 1; exact, and in every class.")
     ] = 0.25,
@@ -100,7 +96,7 @@ def build(
         shard_size_bytes=parse_size(shard_size),
     )
     found = scan(source, labels)
-    _say_found(source, found, verbose)
+    say_found(source, found, verbose)
     try:
         with meter("building", "images") as shown:
             report = run_build(
@@ -117,32 +113,13 @@ def build(
             f"interrupted: finished shards are kept in {out}; run the same command"
             " again to go on"
         ) from None
+    except OSError:  # such as a full disk
+        say(f"finished shards are kept in {out}; run the same command again to go on")
+        raise
     if as_json:
         print_json(report.to_json())
     else:
         _print_report(report, verbose)
-
-
-def _say_found(source: Path, found: Source, verbose: bool) -> None:
-    by = {"folder": "class folders", "name": "file names", "csv": "a CSV"}
-    names = ", ".join(found.class_names[:8]) + (
-        ", ..." if len(found.class_names) > 8 else ""
-    )
-    say(
-        f"{source}: {len(found.files):,} images of {len(found.class_names)} classes"
-        f" ({names}), labelled by {by[found.labels]}; {len(found.ignored)} other files"
-        " ignored"
-    )
-    for key in found.ignored if verbose else ():
-        say(f"  ignored: {key}")
-    counts = [0] * len(found.class_names)
-    for file in found.files:
-        counts[file.label] += 1
-    for name, count in zip(found.class_names, counts, strict=True):
-        if count == 1:
-            say(
-                f"  warning: class {name!r} has one image: no split but one can hold it"
-            )
 
 
 def _print_report(report: BuildReport, verbose: bool) -> None:
@@ -172,40 +149,9 @@ def _print_report(report: BuildReport, verbose: bool) -> None:
             say(f"  {bad.key!r}: {bad.reason}")
         if len(report.quarantined) > shown:
             say(f"  ... and {len(report.quarantined) - shown} more")
+    if report.manifest.duplicates:
+        say(f"duplicates: {info.duplicates_text(report.manifest, report.data)}")
     say(f"next: alexnet fit {quote(str(report.data))} --mixed-precision")
-
-
-@app.command(epilog=examples("alexnet records info records"))
-def info(
-    data: DataArgument = Path("records"),
-    as_json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """Say what a record set holds: classes, splits, sizes, settings."""
-    from pipeline.files import format_bytes
-    from pipeline.manifest import load_manifest
-
-    manifest = load_manifest(data)
-    if as_json:
-        print_json({"data": str(data), **manifest.to_json()})
-        return
-    rows = [
-        [
-            name,
-            *(str(card.class_counts[label]) for card in manifest.splits.values()),
-        ]
-        for label, name in enumerate(manifest.class_names)
-    ]
-    cards = manifest.splits.values()
-    rows.append(["all", *(f"{card.num_examples:,}" for card in cards)])
-    rows.append(["shards", *(str(len(card.shards)) for card in cards)])
-    rows.append(["size", *(format_bytes(card.num_bytes) for card in cards)])
-    print_table(str(data), ["class", *manifest.splits], rows)
-    config = manifest.config
-    say(
-        f"{config.storage}, {config.side} px, fit {config.fit}, quality"
-        f" {config.quality}, seed {config.seed}; {manifest.quarantined} set aside"
-    )
 
 
 @app.command(
@@ -239,3 +185,8 @@ def show(
         print_json({"data": str(data), "out": str(out), "images": shown})
     else:
         say(f"{shown} images drawn: {out}")
+
+
+info.add_commands(app)
+plan.add_commands(app)
+verify.add_commands(app)

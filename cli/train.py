@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -21,9 +21,9 @@ from cli.options import (
 
 if TYPE_CHECKING:
     from model.hardware import Hardware
+    from model.history import EpochRecord
     from model.plan import TrainPlan
     from model.report import FitReport
-    from model.run import EpochRecord
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -101,12 +101,15 @@ def fit(
         int, typer.Option(help="Steps between returns to Python.")
     ] = 1,
     reader: Annotated[
-        Literal["auto", "stream"], typer.Option(help="How shards are read.")
+        Literal["auto", "stream", "mmap"], typer.Option(help="How shards are read.")
     ] = "auto",
     ram_budget: Annotated[
         str, typer.Option(metavar="SIZE", help="What the input pipeline may hold.")
     ] = "4GiB",
     seed: Annotated[int, typer.Option(help="Decides everything random.")] = 21,
+    checkpoint_minutes: Annotated[
+        float, typer.Option(help="Between saved states, besides every epoch's.")
+    ] = 10.0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")
     ] = False,
@@ -121,6 +124,8 @@ def fit(
     The run folder holds settings, checkpoints, history, TensorBoard logs and curves.
     A resumed run takes its own settings where none are given.
     """
+    from model.plan import plan_training
+    from model.run import RunFolder, new_run_path
     from pipeline.errors import ConfigError
 
     if resume and fresh:
@@ -128,49 +133,57 @@ def fit(
     if resume and run is None:
         raise ConfigError("--resume needs --run: the folder of the run to go on with")
     settings = given(
-        context, "data", "run", "resume", "fresh", "as_json", "verbose", "ram_budget"
+        context,
+        "data",
+        "run",
+        "resume",
+        "fresh",
+        "as_json",
+        "verbose",
+        "ram_budget",
+        "checkpoint_minutes",
     )
     if "ram_budget" in given(context):
         settings["ram_budget_bytes"] = parse_size(ram_budget)
     records = data if "data" in given(context) or not resume else None
-    report = _run_fit(records, run, settings, resume, fresh)
+    folder = RunFolder(run or new_run_path())
+    plan = plan_training(
+        records,
+        folder,
+        settings,
+        resume=resume,
+        fresh=fresh,
+        checkpoint_minutes=checkpoint_minutes,
+    )
+    report = _run_plan(plan, verbose)
     if as_json:
         print_json(report.to_json())
     else:
         _print_fit(report)
 
 
-def _run_fit(
-    data: Path | None,
-    run_path: Path | None,
-    settings: dict[str, Any],
-    resume: bool,
-    fresh: bool,
-) -> FitReport:
+def _run_plan(plan: TrainPlan, verbose: bool) -> FitReport:
     from model.hardware import set_up_hardware
-    from model.plan import plan_training
     from model.plots import plot_curves
-    from model.run import RunFolder, new_run_path
     from model.training import train
 
-    run = RunFolder(run_path or new_run_path())
-    plan = plan_training(data, run, settings, resume=resume, fresh=fresh)
     hardware = set_up_hardware(plan.config.train)
-    _say_plan(plan, hardware)
+    _say_plan(plan, hardware, verbose)
     try:
         with meter("training", "steps") as shown:
             report = train(plan, hardware, FitProgress(shown))
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            "interrupted: finished epochs are kept; go on with"
-            f" `alexnet fit --run {quote(str(run.path))} --resume`"
-        ) from None
+    except KeyboardInterrupt as interrupt:
+        told = "interrupted before the run had begun"
+        if plan.run.exists():
+            told = "interrupted: what was trained is kept; go on with"
+            told += f" `{plan.run.resume_command}`"
+        raise type(interrupt)(told) from None
     if hardware.is_chief:
-        plot_curves(report.history, run.path / "curves.png")
+        plot_curves(report.history, plan.run.path / "curves.png")
     return report
 
 
-def _say_plan(plan: TrainPlan, hardware: Hardware) -> None:
+def _say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
     config, splits = plan.config, plan.records.manifest.splits
     say(
         f"{config.data}: {splits['train'].num_examples:,} train and"
@@ -181,6 +194,8 @@ def _say_plan(plan: TrainPlan, hardware: Hardware) -> None:
         f"{config.network.variant} network, augmentation {config.train.augment};"
         f" {hardware.describe()}"
     )
+    if verbose:
+        say(f"reader {config.train.reader}: {config.reader_reason}")
     say(f"run folder {plan.run.path}")
 
 
@@ -215,6 +230,8 @@ class FitProgress:
             parts.append(f"validation {record.val_loss:.4f}, {record.val_accuracy:.4f}")
         parts.append(f"{record.images_per_second:,.0f} images/s")
         parts.append(f"{record.input_wait_share:.1%} waiting for input")
+        if record.skipped_steps:
+            parts.append(f"{record.skipped_steps} steps skipped: float16 overflowed")
         parts += [gpu] if gpu else []
         self.shown.write(" · ".join(parts))
 

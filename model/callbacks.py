@@ -1,21 +1,41 @@
-"""What happens around an epoch: its record, its checkpoints, its progress."""
+"""What happens around steps and epochs: records, saved states, progress, sanity."""
 
 from __future__ import annotations
 
-import tempfile
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
-import tensorflow as tf
+import numpy as np
 from tensorflow import keras
 
-from model.classifier import Classifier
+from model.checkpoints import Checkpoints, blown_up
+from model.history import EpochRecord
 from model.optimizer import LearningRate
-from model.run import EpochRecord, RunFolder
-from pipeline.errors import RunError
+from model.run import RunFolder
+from model.signals import StopSignals
+
+# A cross-entropy that training does not come back from.
+HOPELESS_LOSS = 1e4
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where in a run this process goes on: so many steps into an epoch."""
+
+    epoch: int
+    step: int
+    steps_per_epoch: int
+
+    def skipped(self, epoch: int) -> int:
+        """Steps of an epoch that another process has made."""
+        return self.step if epoch == self.epoch else 0
+
+    def steps_after(self, epoch: int, batch: int) -> int:
+        """Steps of the run after a batch, which Keras numbers from 0 in each epoch."""
+        return epoch * self.steps_per_epoch + self.skipped(epoch) + batch + 1
 
 
 class Progress(Protocol):
@@ -38,7 +58,7 @@ class EpochRecorder(keras.callbacks.Callback):
         self,
         run: RunFolder,
         history: list[EpochRecord],
-        steps_per_epoch: int,
+        start: Start,
         batch_size: int,
         learning_rate: LearningRate,
         on_record: Callable[[EpochRecord], None],
@@ -46,7 +66,7 @@ class EpochRecorder(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.run, self.history = run, history
-        self.steps_per_epoch, self.batch_size = steps_per_epoch, batch_size
+        self.begun, self.batch_size = start, batch_size
         self.learning_rate = learning_rate
         self.on_record, self.saves = on_record, saves
 
@@ -66,22 +86,13 @@ class EpochRecorder(keras.callbacks.Callback):
             self.waited = self.model.clock.take()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Add the epoch's record.
-
-        Raises:
-            RunError: the loss is not a number any more.
-        """
+        """Add the epoch's record."""
         logs = logs or {}
         self._stop_clock()
         seconds = self.trained or 0.0
-        step = (epoch + 1) * self.steps_per_epoch
+        step = (epoch + 1) * self.begun.steps_per_epoch
+        steps_here = self.begun.steps_per_epoch - self.begun.skipped(epoch)
         rate = float(self.learning_rate(step - 1))
-        if not logs["loss"] < float("inf"):
-            raise RunError(
-                f"the loss is {logs['loss']} in epoch {epoch + 1}, at a learning rate"
-                f" of {rate:g}. Start again with a lower --learning-rate;"
-                f" {epoch} finished epochs are kept in {self.run.path}."
-            )
         record = EpochRecord(
             epoch=epoch + 1,
             step=step,
@@ -90,9 +101,10 @@ class EpochRecorder(keras.callbacks.Callback):
             accuracy=float(logs["accuracy"]),
             val_loss=_optional(logs, "val_loss"),
             val_accuracy=_optional(logs, "val_accuracy"),
-            images_per_second=self.steps_per_epoch * self.batch_size / seconds,
+            images_per_second=steps_here * self.batch_size / seconds,
             input_wait_share=self.waited / seconds,
             seconds=seconds,
+            skipped_steps=int(logs.get("skipped_steps", 0)),
         )
         self.history.append(record)
         if self.saves:
@@ -104,96 +116,107 @@ def _optional(logs: dict[str, float], name: str) -> float | None:
     return float(logs[name]) if name in logs else None
 
 
-@dataclass
-class Checkpoints:
-    """The last state, to go on from, and the best network, to use."""
+class LossGuard(keras.callbacks.Callback):
+    """Ends a run whose loss is no number, or hopeless, at the step where it happens."""
 
-    run: RunFolder
-    classifier: Classifier
-    is_chief: bool = True
+    def __init__(
+        self, run: RunFolder, start: Start, learning_rate: LearningRate
+    ) -> None:
+        super().__init__()
+        self.run, self.begun, self.learning_rate = run, start, learning_rate
+        self.epoch = 0
 
-    def __post_init__(self) -> None:
-        # Every worker has to take part in saving; only the chief's copies are kept.
-        self._spare = None if self.is_chief else tempfile.TemporaryDirectory()
-        self.epoch = tf.Variable(0, trainable=False, dtype=tf.int64)
-        network = self.classifier.network
-        self._last = self._manager(
-            "last",
-            tf.train.Checkpoint(
-                network=network, optimizer=self.classifier.optimizer, epoch=self.epoch
-            ),
-        )
-        self._best = self._manager(
-            "best", tf.train.Checkpoint(network=network, epoch=self.epoch)
-        )
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Note the epoch."""
+        self.epoch = epoch
 
-    def _manager(
-        self, which: str, checkpoint: tf.train.Checkpoint
-    ) -> tf.train.CheckpointManager:
-        run = RunFolder(Path(self._spare.name)) if self._spare else self.run
-        folder = str(run.checkpoints_path(which))
-        return tf.train.CheckpointManager(checkpoint, folder, max_to_keep=1)
-
-    def restore_last(self) -> int:
-        """Load the last checkpoint; return how many epochs it has behind it.
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, float] | None = None
+    ) -> None:
+        """Look at the epoch's mean loss, which one bad step spoils.
 
         Raises:
-            RunError: it does not fit the network.
+            RunError: it is spoilt.
         """
-        # From the chief's folder: every worker goes on from the same state.
-        latest = tf.train.latest_checkpoint(str(self.run.checkpoints_path("last")))
-        if latest is None:
-            return 0
-        self.classifier.optimizer.build(self.classifier.network.trainable_variables)
-        try:
-            status = self._last.checkpoint.restore(latest)
-            status.assert_existing_objects_matched()
-        except (ValueError, AssertionError, tf.errors.OpError) as error:
-            raise RunError(
-                f"{latest} cannot be restored: {str(error).splitlines()[0]}"
-            ) from error
-        return int(self.epoch.numpy())
-
-    def save(self, epoch: int, is_best: bool) -> None:
-        """Write the last checkpoint, and the best one when this epoch is."""
-        self.epoch.assign(epoch)
-        self._last.save(checkpoint_number=epoch)
-        if is_best:
-            self._best.save(checkpoint_number=epoch)
+        loss = (logs or {})["loss"]
+        if not (math.isfinite(loss) and loss < HOPELESS_LOSS):
+            step = self.begun.steps_after(self.epoch, batch)
+            rate = float(self.learning_rate(step - 1))
+            what = f"the loss is {loss:g}, at a learning rate of {rate:g},"
+            raise blown_up(self.run, step, what)
 
 
-def load_network(run: RunFolder, network: keras.Model, which: str = "last") -> int:
-    """Load a checkpoint's weights into `network`; return its epoch.
+class StateSaver(keras.callbacks.Callback):
+    """Saves after every epoch, every so many minutes, and when asked to stop.
 
-    Raises:
-        RunError: there is no checkpoint, or it is of another network.
+    The best is that of the highest validation accuracy.
     """
-    folder = run.checkpoints_path(which)
-    path = tf.train.latest_checkpoint(str(folder))
-    if path is None:
-        raise RunError(f"{folder} holds no checkpoint yet: no epoch has been finished")
-    epoch = tf.Variable(0, trainable=False, dtype=tf.int64)
-    checkpoint = tf.train.Checkpoint(network=network, epoch=epoch)
-    try:
-        checkpoint.restore(path).expect_partial().assert_existing_objects_matched()
-    except (ValueError, AssertionError, tf.errors.OpError) as error:
-        raise RunError(
-            f"{path} does not fit this network: {str(error).splitlines()[0]}"
-        ) from error
-    return int(epoch.numpy())
 
-
-class CheckpointSaver(keras.callbacks.Callback):
-    """Saves after every epoch; the best is that of the highest validation accuracy."""
-
-    def __init__(self, checkpoints: Checkpoints, history: list[EpochRecord]) -> None:
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        history: list[EpochRecord],
+        start: Start,
+        minutes: float,
+        signals: StopSignals,
+        agree: Callable[[bool, bool], tuple[bool, bool]] | None = None,
+    ) -> None:
+        """`agree` tells what any of the workers wants: to save, to stop."""
         super().__init__()
-        self.checkpoints, self.history = checkpoints, history
+        self.checkpoints, self.history, self.begun = checkpoints, history, start
+        self.seconds, self.signals, self.agree = 60 * minutes, signals, agree
+        self.figures = _figures(checkpoints)
+        self.epoch, self.saved = 0, time.monotonic()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Take the figures of a begun epoch up again, which Keras has just reset."""
+        self.epoch = epoch
+        if self.begun.skipped(epoch):
+            variables = self.checkpoints.classifier.metric_variables
+            for variable, value in zip(variables, self.figures, strict=True):
+                variable.assign(value)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Save when it is time to, or to stop.
+
+        Raises:
+            KeyboardInterrupt: a signal asked for it; the state is saved.
+        """
+        step = self.begun.steps_after(self.epoch, batch)
+        if step % self.begun.steps_per_epoch == 0:
+            return  # validated first, then saved as a whole epoch
+        due = time.monotonic() - self.saved >= self.seconds
+        due, stop = self._agreed(due)
+        if due or stop:
+            self._save(step, self.epoch)
+        if stop:
+            self.signals.stop()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Save; the epoch's record is in the history already."""
+        """Save; the epoch's record is in the history already.
+
+        Raises:
+            KeyboardInterrupt: a signal asked for it; the state is saved.
+        """
         *before, now = [_score(record) for record in self.history]
-        self.checkpoints.save(epoch + 1, all(now > score for score in before))
+        is_best = all(now > score for score in before)
+        self._save((epoch + 1) * self.begun.steps_per_epoch, epoch + 1, is_best)
+        if self._agreed(due=False)[1]:
+            self.signals.stop()
+
+    def _agreed(self, due: bool) -> tuple[bool, bool]:
+        """Whether any worker is due to save, and whether any was asked to stop."""
+        wishes = due, self.signals.received is not None
+        return self.agree(*wishes) if self.agree else wishes
+
+    def _save(self, step: int, epoch: int, is_best: bool = False) -> None:
+        self.checkpoints.save(step, epoch, is_best)
+        self.saved = time.monotonic()
+
+
+def _figures(checkpoints: Checkpoints) -> list[np.ndarray]:
+    variables = checkpoints.classifier.metric_variables
+    return [variable.numpy() for variable in variables]
 
 
 def _score(record: EpochRecord) -> float:
@@ -203,9 +226,9 @@ def _score(record: EpochRecord) -> float:
 class ProgressCallback(keras.callbacks.Callback):
     """Tells the command line of every step."""
 
-    def __init__(self, progress: Progress, steps_per_epoch: int) -> None:
+    def __init__(self, progress: Progress, start: Start) -> None:
         super().__init__()
-        self.progress, self.steps_per_epoch = progress, steps_per_epoch
+        self.progress, self.begun = progress, start
         self.epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -216,4 +239,4 @@ class ProgressCallback(keras.callbacks.Callback):
         self, batch: int, logs: dict[str, float] | None = None
     ) -> None:
         """Pass the step on."""
-        self.progress.step(self.epoch * self.steps_per_epoch + batch + 1, logs or {})
+        self.progress.step(self.begun.steps_after(self.epoch, batch), logs or {})

@@ -13,12 +13,15 @@ import tensorflow as tf
 from tensorflow import keras
 
 from model.config import Loss
+from model.figures import Average, Count, over_replicas
 from model.layers import batch_position
 from pipeline.augment import eval_view, fold, mix, train_view
 from pipeline.config import AugmentConfig
 
 # Seeds of the step's draws and of dropout are apart.
 DRAWS, DROPOUT = 0, 1
+# A step has no Python to turn into a graph; looking for some took most of a start.
+without_autograph = tf.autograph.experimental.do_not_convert
 
 
 class InputClock:
@@ -72,23 +75,33 @@ class Classifier(keras.Model):
         self.seed = seed
         self.clock = InputClock()
         self.train_function: Any = None
-        self.loss_mean = keras.metrics.Mean("loss")
-        self.accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
+        self.loss_mean, self.accuracy = Average("loss"), Average("accuracy")
+        self.skipped_steps = Count("skipped_steps")
         self._gradients = self._compute_gradients
         self._logits = self._compute_logits
         if xla:
-            self._gradients = tf.function(self._gradients, jit_compile=True)
-            self._logits = tf.function(self._logits, jit_compile=True)
+            self._gradients = _compiled(self._gradients)
+            self._logits = _compiled(self._logits)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """What Keras resets at the start of an epoch and of an evaluation."""
+        return [*self._means, *([self.skipped_steps] if self._scales_loss() else [])]
+
+    @property
+    def _means(self) -> list[Average]:
         return [self.loss_mean, self.accuracy]
+
+    @property
+    def metric_variables(self) -> list[tf.Variable]:
+        """What the metrics have added up so far."""
+        return [variable for metric in self.metrics for variable in metric.variables]
 
     def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Probabilities float32 [batch, classes] of uint8 [batch, S, S, 3]."""
         return tf.nn.softmax(self.eval_logits(images))
 
+    @without_autograph
     def eval_logits(self, images: tf.Tensor) -> tf.Tensor:
         """Logits float32 [batch, classes] of uint8 [batch, S, S, 3]."""
         return self._logits(eval_view(images, self.augment, self.side))
@@ -99,6 +112,7 @@ class Classifier(keras.Model):
     def _cast(self, view: tf.Tensor) -> tf.Tensor:
         return tf.cast(view, self.network.input.dtype)
 
+    @without_autograph
     def train_step(self, data: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One optimizer step on one replica's rows of the global batch."""
         images, labels = data
@@ -117,9 +131,8 @@ class Classifier(keras.Model):
             )
         losses, logits, gradients = self._gradients(view, targets, step, first_row)
         self._apply(gradients)
-        self.loss_mean.update_state(losses)
-        self.accuracy.update_state(labels, logits)
-        return self._results()
+        self._count(losses, labels, logits, tf.ones_like(losses))
+        return {metric.name: metric.result() for metric in self.metrics}
 
     def _uses_one_hot(self) -> bool:
         mixes = self.augment.mixup > 0 or self.augment.cutmix > 0
@@ -147,29 +160,50 @@ class Classifier(keras.Model):
         return losses, logits, tape.gradient(loss, variables)
 
     def _scales_loss(self) -> bool:
-        return isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
+        # Before it is compiled, the classifier has no optimizer.
+        optimizer = getattr(self, "optimizer", None)
+        return isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer)
 
     def _apply(self, gradients: list[tf.Tensor]) -> None:
-        if self._scales_loss():
-            gradients = self.optimizer.get_unscaled_gradients(gradients)
-        variables = self.network.trainable_variables
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        variables, optimizer = self.network.trainable_variables, self.optimizer
+        if not self._scales_loss():
+            optimizer.apply_gradients(zip(gradients, variables, strict=True))
+            return
+        gradients = optimizer.get_unscaled_gradients(gradients)
+        scale = optimizer.loss_scale
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        # Keras says of a skipped step only this: its count of good steps begins anew,
+        # as it does where the scale grows.
+        skipped = (optimizer.dynamic_counter == 0) & (optimizer.loss_scale <= scale)
+        self.skipped_steps.update_state(skipped)
 
+    def _count(
+        self,
+        losses: tf.Tensor,
+        labels: tf.Tensor,
+        logits: tf.Tensor,
+        weights: tf.Tensor,
+    ) -> None:
+        """Add a batch to the means, that of all replicas at once."""
+        hits = tf.cast(tf.argmax(logits, axis=1) == labels, tf.float32)
+        sums = tf.reduce_sum(tf.stack([losses, hits, tf.ones_like(hits)]) * weights, 1)
+        loss, correct, count = tf.unstack(over_replicas(sums))
+        self.loss_mean.update_state(loss, count)
+        self.accuracy.update_state(correct, count)
+
+    @without_autograph
     def test_step(self, data: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
         """Adds a batch with weights (0 is padding) to the metrics."""
         images, labels, weights = data
         logits = self.eval_logits(images)
-        self.loss_mean.update_state(cross_entropy(labels, logits), weights)
-        self.accuracy.update_state(labels, logits, weights)
-        return self._results()
-
-    def _results(self) -> dict[str, tf.Tensor]:
-        return {metric.name: metric.result() for metric in self.metrics}
+        self._count(cross_entropy(labels, logits), labels, logits, weights)
+        return {metric.name: metric.result() for metric in self._means}
 
     def make_train_function(self, force: bool = False) -> Any:
         """Keras's training function, with the waiting for input timed."""
         if self.train_function is None or force:
 
+            @without_autograph
             def one_step(iterator: Any) -> Any:
                 batch = self.clock.timed_next(iterator)
                 strategy = self.distribute_strategy
@@ -178,14 +212,20 @@ class Classifier(keras.Model):
                     lambda value: strategy.experimental_local_results(value)[0], results
                 )
 
-            def train_function(iterator: Any) -> Any:
+            def several_steps(iterator: Any) -> Any:
                 for _ in tf.range(self._steps_per_execution - 1):
                     one_step(iterator)
                 return one_step(iterator)
 
-            self.train_function = tf.function(train_function, reduce_retracing=True)
+            several = self._steps_per_execution.numpy() > 1
+            made = several_steps if several else one_step
+            self.train_function = tf.function(made, reduce_retracing=True)
             self.train_tf_function = self.train_function
         return self.train_function
+
+
+def _compiled(function: Any) -> Any:
+    return tf.function(function, jit_compile=True, autograph=False)
 
 
 def cross_entropy(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.config import Config, require, require_choice
+from pipeline.config import Config, Reader, require, require_choice
 from pipeline.errors import ConfigError
 from pipeline.presets import preset
 
@@ -14,10 +15,20 @@ OptimizerName = Literal["momentum", "sgd", "adam"]
 Schedule = Literal["cosine", "steps", "constant"]
 Loss = Literal["sparse", "one-hot"]
 StrategyName = Literal["auto", "none", "mirrored", "multi-worker"]
-Reader = Literal["auto", "stream"]
 
 # The default recipe's length; see the README's curve.
 DEFAULT_EPOCHS = 20
+# The upper ends keep mistyped settings and damaged files out of TensorFlow's way.
+RANGES = {
+    "epochs": (1, 10**6),
+    "batch_size": (1, 10**6),
+    "warmup_epochs": (0, 10**6),
+    "decay_epochs": (1, 10**6),
+    "weight_decay": (0, 10**3),
+    "logical_cpus": (1, 256),
+    "steps_per_execution": (1, 10**6),
+    "seed": (0, 2**32 - 1),  # NumPy's, which Keras seeds as well
+}
 
 
 @dataclass(frozen=True)
@@ -86,13 +97,12 @@ class TrainConfig(Config):
             ("reader", Reader),
         ):
             require_choice(name, getattr(self, name), choices)
-        for name in ("epochs", "batch_size", "decay_epochs", "steps_per_execution"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        for name in ("warmup_epochs", "weight_decay", "seed"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        rate, cpus = self.learning_rate, self.logical_cpus
-        require(rate > 0, "learning_rate", rate, "above 0")
-        require(cpus is None or cpus >= 1, "logical_cpus", cpus, "1 or more")
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            needs = f"{low:,} to {high:,}"
+            require(value is None or low <= value <= high, name, value, needs)
+        rate = self.learning_rate
+        require(0 < rate < math.inf, "learning_rate", rate, "above 0, and finite")
         preset(self.augment)
         if self.schedule != "constant" and self.epochs > self.decay_epochs:
             raise ConfigError(

@@ -12,13 +12,14 @@ import tensorflow as tf
 from tensorflow import keras
 
 from model.alexnet import build_network
-from model.callbacks import load_network
+from model.checkpoints import load_network
 from model.classifier import Classifier
 from model.run import RunConfig, RunFolder
 from pipeline.config import ReadConfig
 from pipeline.dataset import eval_dataset
 from pipeline.errors import RunError
-from pipeline.reader import RecordSet, open_records
+from pipeline.photos import open_data
+from pipeline.reader import RecordSet
 
 # Called with the images done and the images in all.
 Progress = Callable[[int, int], None]
@@ -124,7 +125,7 @@ def evaluate(
         DataError: the records or the split are not there.
     """
     config = run.load_config()
-    records = open_records(data or Path(config.data))
+    records = open_data(data or Path(config.data))
     require_same_classes(config, records)
     classifier, epoch = load_classifier(run, which)
     found = predict_records(classifier, records, split, batch_size, progress)

@@ -8,12 +8,19 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 from tensorflow import keras
 
 from model.config import TrainConfig
 from pipeline.errors import ConfigError, RunError
+
+# A TF_CONFIG.
+EXAMPLE = (
+    '{"cluster": {"worker": ["host1:2222", "host2:2222"]},'
+    ' "task": {"type": "worker", "index": 0}}'
+)
 
 
 @dataclass(frozen=True)
@@ -82,12 +89,11 @@ def _split_cpu(num_cpus: int) -> None:
 
 
 def _choose(config: TrainConfig, num_gpus: int) -> str:
-    cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster")
+    cluster = _tf_config()["cluster"]
     if config.strategy == "multi-worker" and not cluster:
         raise ConfigError(
             "--strategy multi-worker needs TF_CONFIG in the environment of every"
-            ' process, such as {"cluster": {"worker": ["host1:2222", "host2:2222"]},'
-            ' "task": {"type": "worker", "index": 0}}'
+            f" process, such as {EXAMPLE}"
         )
     if config.strategy != "auto":
         return config.strategy
@@ -108,8 +114,23 @@ def _make_strategy(kind: str, on_gpu: bool) -> tf.distribute.Strategy:
 def _is_chief(kind: str) -> bool:
     if kind != "multi-worker":
         return True
-    task = json.loads(os.environ["TF_CONFIG"]).get("task", {})
-    if task.get("type") == "chief":
-        return True
-    workers = json.loads(os.environ["TF_CONFIG"])["cluster"]
-    return "chief" not in workers and task.get("index") == 0
+    asked = _tf_config()
+    task = asked["task"]
+    first = task.get("type") == "worker" and task.get("index") == 0
+    return task.get("type") == "chief" or ("chief" not in asked["cluster"] and first)
+
+
+def _tf_config() -> dict[str, dict[str, Any]]:
+    """What TF_CONFIG says of the cluster and of this process's task in it.
+
+    Raises:
+        ConfigError: it is no JSON, or JSON of another form.
+    """
+    text = os.environ.get("TF_CONFIG") or "{}"
+    try:
+        values = json.loads(text)
+        return {name: dict(values.get(name, {})) for name in ("cluster", "task")}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"TF_CONFIG in the environment is {text!r}; it needs {EXAMPLE}, or nothing"
+        ) from error

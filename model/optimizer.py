@@ -57,6 +57,43 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
         return dict(vars(self))
 
 
+@keras.saving.register_keras_serializable(package="alexnet")
+class Momentum(keras.optimizers.SGD):
+    """Keras's SGD with momentum, in fewer passes over the weights.
+
+    Its step of 58 million weights goes through memory a third as often, which is the
+    part of a training step on a CPU that half precision does not shorten.
+    """
+
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
+        """One variable's step: v = momentum v - rate g; w = w + v."""
+        velocity = self.momentums[self._index_dict[self._var_key(variable)]]
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=variable.handle,
+            accum=velocity.handle,
+            lr=tf.cast(self.learning_rate, variable.dtype),
+            grad=gradient,
+            momentum=tf.cast(self.momentum, variable.dtype),
+        )
+
+    def _apply_weight_decay(self, variables: list[tf.Variable]) -> None:
+        if self.weight_decay is None:
+            return
+        tf.__internal__.distribute.interim.maybe_merge_call(
+            self._shrink, self._distribution_strategy, variables
+        )
+
+    def _shrink(
+        self, strategy: tf.distribute.Strategy, variables: list[tf.Variable]
+    ) -> None:
+        kept = 1 - tf.cast(self.learning_rate, tf.float32) * self.weight_decay
+        for variable in variables:
+            if self._use_weight_decay(variable):
+                strategy.extended.update(
+                    variable, lambda weights: weights.assign(weights * kept)
+                )
+
+
 def make_learning_rate(config: TrainConfig, steps_per_epoch: int) -> LearningRate:
     """The schedule of `config` for epochs of that many steps."""
     constant = config.schedule == "constant"
@@ -78,9 +115,10 @@ def make_optimizer(
             keras.optimizers.AdamW if config.weight_decay else keras.optimizers.Adam
         )
         made = optimizer(**options)
+    elif config.optimizer == "momentum":
+        made = Momentum(momentum=MOMENTUM, **options)
     else:
-        momentum = MOMENTUM if config.optimizer == "momentum" else 0.0
-        made = keras.optimizers.SGD(momentum=momentum, **options)
+        made = keras.optimizers.SGD(**options)
     if config.weight_decay:
         made.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
     return made

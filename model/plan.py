@@ -11,11 +11,12 @@ from typing import Any
 
 from model.config import NetworkConfig, TrainConfig
 from model.run import RunConfig, RunFolder, describe_data, require_same_settings
-from pipeline.config import ReadConfig
+from pipeline.config import ReadConfig, require
 from pipeline.dataset import steps_per_epoch
 from pipeline.errors import ConfigError, RunError
+from pipeline.photos import open_data
 from pipeline.presets import preset
-from pipeline.reader import RecordSet, open_records
+from pipeline.reader import RecordSet, choose_reader
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,12 @@ class TrainPlan:
     records: RecordSet
     read: ReadConfig
     resume: bool
+    # Between saved states; losing the machine costs no more than that.
+    checkpoint_minutes: float = 10.0
+
+    def __post_init__(self) -> None:
+        minutes = self.checkpoint_minutes
+        require(minutes >= 0, "checkpoint_minutes", minutes, "0 or more")
 
     @property
     def steps_per_epoch(self) -> int:
@@ -47,6 +54,7 @@ def plan_training(
     *,
     resume: bool = False,
     fresh: bool = False,
+    checkpoint_minutes: float = 10.0,
 ) -> TrainPlan:
     """The plan of a run on the records in `data`; None is where a resumed run's are.
 
@@ -63,19 +71,21 @@ def plan_training(
         data = Path(old.data)
     if data is None:
         raise ConfigError("a new run needs the folder of its records")
-    if run.exists() and not (resume or fresh):
+    if run.is_taken() and not (resume or fresh):
         raise RunError(
             f"{run.path} holds a run already. Go on with it with --resume, or delete it"
             " and start again with --fresh."
         )
-    records = open_records(data)
+    records = open_data(data)
     config = make_run_config(data, records, settings, old)
     if old is not None:
         require_same_settings(run, old, config)
     steps_per_epoch(records, config.train.batch_size)  # refuses too large a batch
     asked = config.train
-    read = ReadConfig(asked.batch_size, asked.seed, asked.ram_budget_bytes)
-    return TrainPlan(run, config, records, read, resume)
+    read = ReadConfig(
+        asked.batch_size, asked.seed, asked.ram_budget_bytes, asked.reader
+    )
+    return TrainPlan(run, config, records, read, resume, checkpoint_minutes)
 
 
 def make_run_config(
@@ -104,11 +114,16 @@ def make_run_config(
         old.train if old else TrainConfig(), settings, resumed=bool(old)
     )
     _require_side(records, network.image_size)
+    # The order of an epoch is the reader's: a run keeps the one it began with.
+    chosen = choose_reader(records, train.reader)
+    if chosen.name != "photos":
+        train = replace(train, reader=chosen.name)
     return RunConfig(
         **describe_data(data, records.manifest),
         network=network,
         augment=preset(train.augment),
         train=train,
+        reader_reason=old.reader_reason if old else chosen.reason,
     )
 
 

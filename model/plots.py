@@ -17,13 +17,15 @@ from model.evaluation import (
     predict_records,
     require_same_classes,
 )
-from model.run import EpochRecord, RunFolder
+from model.history import EpochRecord
+from model.run import RunFolder
 from pipeline.config import ReadConfig
 from pipeline.dataset import eval_dataset
 from pipeline.errors import RunError
 from pipeline.files import atomic_path
-from pipeline.reader import RecordSet, open_records
-from pipeline.sheet import save_grid
+from pipeline.photos import open_data
+from pipeline.reader import RecordSet
+from pipeline.sheet import save_grid, to_rgb_images
 
 EXAMPLES = 24
 BATCH = 128
@@ -45,7 +47,7 @@ def plot_run(run: RunFolder, out: Path) -> list[Path]:
     drawn = [out / "curves.png", out / "filters.png"]
     plot_curves(history, drawn[0])
     plot_filters(classifier.network.get_layer("conv1").get_weights()[0], drawn[1])
-    records = open_records(Path(config.data))
+    records = open_data(Path(config.data))
     require_same_classes(config, records)
     held_out = records.manifest.splits["validation"].num_examples
     split = "validation" if held_out else "train"
@@ -148,11 +150,9 @@ def _say_none(path: Path) -> None:
 
 def _images_at(records: RecordSet, split: str, rows: np.ndarray) -> np.ndarray:
     """uint8 [rows, side, side, 3]: the stored images at places of a split's order."""
-    wanted = {int(row): place for place, row in enumerate(rows)}
-    side = records.manifest.config.side
-    images = np.zeros((len(rows), side, side, 3), np.uint8)
+    wanted, found = set(rows.tolist()), {}
     for number, batch in enumerate(eval_dataset(records, ReadConfig(BATCH), split)):
-        pixels = batch[0].numpy()
-        for row in wanted.keys() & set(range(number * BATCH, (number + 1) * BATCH)):
-            images[wanted[row]] = pixels[row - number * BATCH]
-    return images
+        start = number * BATCH
+        for row in wanted.intersection(range(start, start + BATCH)):
+            found[row] = batch[0][row - start].numpy()
+    return to_rgb_images(np.stack([found[row] for row in rows.tolist()]))

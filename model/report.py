@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.run import EpochRecord
+from model.history import EpochRecord
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,29 @@ holds the last and the best state, `logs/` is TensorBoard's.
 
 from __future__ import annotations
 
-import csv
 import json
+import os
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from model.config import NetworkConfig, TrainConfig
-from pipeline.config import AugmentConfig, Fit
+from model.history import EpochRecord, read_history, write_history
+from model.kinds import require_kinds
+from pipeline.config import AugmentConfig, BuildConfig, Fit, Storage, require
 from pipeline.errors import AlexnetError, RunError
-from pipeline.files import atomic_path, write_json
+from pipeline.files import write_json
 from pipeline.manifest import Manifest
 
 FORMAT = 1
+# What reading JSON raises of a file that holds something else.
+NOT_SETTINGS = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -32,12 +38,24 @@ class RunConfig:
     data: str
     class_names: tuple[str, ...]
     records_fingerprint: str
-    storage: str
+    storage: Storage
     stored_side: int
     fit: Fit
     network: NetworkConfig
     augment: AugmentConfig
     train: TrainConfig
+    # Why the records are read by `train.reader`.
+    reader_reason: str
+
+    def __post_init__(self) -> None:
+        BuildConfig(self.storage, self.stored_side, self.fit)  # refuses what cannot be
+        require(_is_path(self.data), "data", self.data, "a path")
+        names, network = self.class_names, self.network
+        distinct = len(set(names)) == network.num_classes == len(names)
+        require(distinct, "class_names", names, f"{network.num_classes} names")
+        fits = network.image_size <= self.stored_side
+        side = f"the records' {self.stored_side} px or less"
+        require(fits, "image_size", network.image_size, side)
 
     def to_json(self) -> dict[str, Any]:
         """The settings and the versions that made the run."""
@@ -46,10 +64,18 @@ class RunConfig:
         return {"format": FORMAT, **asdict(self), "versions": versions}
 
 
+def _is_path(text: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
 def run_config_from_json(values: dict[str, Any]) -> RunConfig:
     """The settings back from `RunConfig.to_json`."""
     if values["format"] != FORMAT:
         raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
+    require_kinds(RunConfig, values)
     return RunConfig(
         data=values["data"],
         class_names=tuple(values["class_names"]),
@@ -60,27 +86,8 @@ def run_config_from_json(values: dict[str, Any]) -> RunConfig:
         network=NetworkConfig.from_json(values["network"]),
         augment=AugmentConfig.from_json(values["augment"]),
         train=TrainConfig.from_json(values["train"]),
+        reader_reason=values["reader_reason"],
     )
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """What one epoch gave: a line of `history.csv`.
-
-    Validation figures are None where there is no validation split; `seconds` is the
-    training's part, of which `input_wait_share` was spent waiting for batches.
-    """
-
-    epoch: int
-    step: int
-    learning_rate: float
-    loss: float
-    accuracy: float
-    val_loss: float | None
-    val_accuracy: float | None
-    images_per_second: float
-    input_wait_share: float
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -112,10 +119,34 @@ class RunFolder:
         """Whether a run has been started here."""
         return self.config_path.is_file()
 
+    def is_taken(self) -> bool:
+        """Whether a run is here, or what a deletion that was cut short has left."""
+        return self.exists() or self.checkpoints_path("last").is_dir()
+
+    @property
+    def resume_command(self) -> str:
+        """What goes on with the run."""
+        return f"alexnet fit --run {quote(str(self.path))} --resume"
+
     def save_config(self, config: RunConfig) -> None:
-        """Start the run's folder, or note that it goes on for longer."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.config_path, config.to_json())
+        """Start the run's folder, or note that it goes on for longer.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        with self._writing(self.config_path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.config_path, config.to_json())
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunError(
+                f"{path} cannot be written: {error.strerror or error}. Mend that or"
+                " choose another --run; what was there is kept, and --resume goes on."
+            ) from error
 
     def load_config(self) -> RunConfig:
         """The settings of the run.
@@ -132,35 +163,27 @@ class RunFolder:
             )
         try:
             return run_config_from_json(json.loads(self.config_path.read_text("utf-8")))
-        except (ValueError, KeyError, TypeError, AlexnetError) as error:
+        except (*NOT_SETTINGS, AlexnetError) as error:
             raise RunError(
                 f"{self.config_path} is damaged or of another version: {error}"
             ) from error
 
     def save_history(self, history: Sequence[EpochRecord]) -> None:
-        """Write every epoch's line, so that the file is whole or as before."""
-        with (
-            atomic_path(self.history_path) as partial,
-            partial.open("w", newline="") as file,
-        ):
-            writer = csv.DictWriter(file, [field.name for field in fields(EpochRecord)])
-            writer.writeheader()
-            writer.writerows(asdict(record) for record in history)
+        """Write every epoch's line, so that the file is whole or as before.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        with self._writing(self.history_path):
+            write_history(self.history_path, history)
 
     def load_history(self) -> list[EpochRecord]:
-        """The epochs so far; none before the first has ended."""
-        if not self.history_path.is_file():
-            return []
-        with self.history_path.open(newline="") as file:
-            return [_epoch_record(row) for row in csv.DictReader(file)]
+        """The epochs so far; none before the first has ended.
 
-
-def _epoch_record(row: dict[str, str]) -> EpochRecord:
-    values: dict[str, Any] = {
-        name: float(text) if text else None for name, text in row.items()
-    }
-    values |= {name: int(row[name]) for name in ("epoch", "step")}
-    return EpochRecord(**values)
+        Raises:
+            RunError: the file is damaged.
+        """
+        return read_history(self.history_path)
 
 
 def new_run_path() -> Path:

@@ -70,3 +70,29 @@ def _summarize_layer(layer: keras.layers.Layer) -> LayerSummary:
         output_shape=tuple(layer.output_shape[1:]),
         parameters=layer.count_params(),
     )
+
+
+def forward_flops(network: keras.Model) -> int:
+    """Floating-point operations of one image on its way through the network.
+
+    Of convolutions and dense layers alone, two for each multiply-add: a kernel is used
+    once at every position of its output. All else is about a thousandth of it.
+    """
+    return sum(_layer_flops(layer) for layer in network.layers)
+
+
+def training_flops(network: keras.Model) -> int:
+    """As `forward_flops`, for one image's part of a training step.
+
+    The gradients of a layer's weights and of its inputs each cost as much as its
+    forward pass; the first layer's inputs are pixels, which need none.
+    """
+    flops = [count for layer in network.layers if (count := _layer_flops(layer))]
+    return 3 * sum(flops) - flops[0]
+
+
+def _layer_flops(layer: keras.layers.Layer) -> int:
+    if not hasattr(layer, "kernel"):
+        return 0
+    positions = math.prod(layer.output_shape[1:-1])
+    return 2 * positions * math.prod(layer.kernel.shape)

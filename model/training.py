@@ -11,25 +11,22 @@ import tensorflow as tf
 from tensorflow import keras
 
 from model.alexnet import build_network
-from model.callbacks import (
-    Checkpoints,
-    CheckpointSaver,
-    EpochRecorder,
-    Progress,
-    ProgressCallback,
-)
+from model.callbacks import Progress, Start
+from model.checkpoints import Checkpoints, reason
 from model.classifier import Classifier
-from model.config import TrainConfig
-from model.gpu import GpuMonitor
+from model.config import NetworkConfig, TrainConfig
 from model.hardware import Hardware, set_up_hardware
-from model.optimizer import make_learning_rate, make_optimizer
+from model.history import EpochRecord
+from model.job import Job
+from model.optimizer import make_optimizer
 from model.plan import TrainPlan, make_run_config
 from model.report import FitReport
-from model.run import EpochRecord, RunConfig, RunFolder
-from pipeline.dataset import eval_dataset, steps_per_epoch, train_dataset
-from pipeline.errors import DataError
-from pipeline.order import Share
-from pipeline.reader import open_records
+from model.run import RunFolder
+from model.workers import require_all
+from pipeline.config import AugmentConfig
+from pipeline.dataset import steps_per_epoch
+from pipeline.errors import DataError, RunError, data_error_in
+from pipeline.photos import open_data
 from pipeline.verify import require_whole_shards
 
 
@@ -37,150 +34,138 @@ def train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
     """Train as planned, from the run's last checkpoint where it is resumed.
 
     Raises:
-        RunError: the loss blew up, or a checkpoint does not fit.
+        RunError: the loss blew up, a checkpoint does not fit, or the disk is full.
         DataError: a shard is damaged.
     """
     config, run = plan.config.train, plan.run
-    if hardware.is_chief and not plan.resume and run.exists():
+    if hardware.is_chief and not plan.resume and run.is_taken():
         _remove_run(run)
     keras.utils.set_random_seed(config.seed)
     with hardware.strategy.scope():
-        classifier = make_classifier(plan.config, hardware, plan.steps_per_epoch)
+        classifier = make_classifier(
+            plan.config.network,
+            plan.config.augment,
+            config,
+            hardware,
+            plan.steps_per_epoch,
+        )
     if hardware.is_chief:
         run.save_config(plan.config)
     checkpoints = Checkpoints(run, classifier, hardware.is_chief)
     done = checkpoints.restore_last() if plan.resume else 0
-    history = [record for record in run.load_history() if record.epoch <= done]
-    if done < config.epochs:
-        _fit(plan, hardware, classifier, checkpoints, history, done, progress)
+    start = Start(*divmod(done, plan.steps_per_epoch), plan.steps_per_epoch)
+    history = _history(run, start) if plan.resume else []
+    if hardware.is_chief:
+        checkpoints.sweep()
+    if start.epoch < config.epochs:
+        job = Job(plan, hardware, classifier, checkpoints, history, start)
+        try:
+            job.run(progress)
+        except (tf.errors.OpError, DataError) as error:
+            require_all(hardware, run, error)
+            _blame_data(plan, error)
+            _blame_room(run, error)
+            raise
     return FitReport(run.path, tuple(history))
 
 
 def _remove_run(run: RunFolder) -> None:
-    """Delete what a run made, its settings first, and nothing else."""
-    run.config_path.unlink()
-    run.history_path.unlink(missing_ok=True)
+    """Delete what a run made, and nothing else.
+
+    Its settings first, then its states: see `RunFolder.is_taken`.
+    """
+    run.config_path.unlink(missing_ok=True)
     for folder in (run.checkpoints_path("last").parent, run.logs_path):
         shutil.rmtree(folder, ignore_errors=True)
+    run.history_path.unlink(missing_ok=True)
     for picture in run.path.glob("*.png"):
         picture.unlink()
 
 
-def make_classifier(config: RunConfig, hardware: Hardware, steps: int) -> Classifier:
+def _history(run: RunFolder, start: Start) -> list[EpochRecord]:
+    """The records of the epochs before `start`; one more may not have been saved.
+
+    Raises:
+        RunError: some are missing, or the states are.
+    """
+    history = run.load_history()
+    lost = start == Start(0, 0, start.steps_per_epoch) and len(history) > 1
+    if lost or len(history) < start.epoch:
+        raise RunError(
+            f"{run.history_path} holds {len(history)} epochs, and the last state in"
+            f" {run.path} has {start.epoch} behind it. Put back what is missing, or"
+            " start the run again with --fresh."
+        )
+    return history[: start.epoch]
+
+
+def make_classifier(
+    network: NetworkConfig,
+    augment: AugmentConfig,
+    config: TrainConfig,
+    hardware: Hardware,
+    steps: int,
+) -> Classifier:
     """The compiled classifier, fresh weights, in the current strategy's scope.
 
     `steps` are those of an epoch.
     """
     # Replicas cannot meet inside a compiled function: there each normalises alone.
     together = hardware.num_replicas > 1 and not hardware.xla
-    network = build_network(config.network, synchronized_norm=together)
     classifier = Classifier(
-        network,
-        config.augment,
-        loss=config.train.loss,
-        global_batch=config.train.batch_size,
-        seed=config.train.seed,
+        build_network(network, synchronized_norm=together),
+        augment,
+        loss=config.loss,
+        global_batch=config.batch_size,
+        seed=config.seed,
         xla=hardware.xla,
     )
     classifier.compile(
-        optimizer=make_optimizer(config.train, steps),
+        optimizer=make_optimizer(config, steps),
         jit_compile=False,
         weighted_metrics=[],  # the test step weighs by hand; this says that it knows
-        steps_per_execution=config.train.steps_per_execution,
+        steps_per_execution=config.steps_per_execution,
     )
     return classifier
 
 
-def _fit(
-    plan: TrainPlan,
-    hardware: Hardware,
-    classifier: Classifier,
-    checkpoints: Checkpoints,
-    history: list[EpochRecord],
-    done: int,
-    progress: Progress,
-) -> None:
-    config, steps = plan.config.train, plan.steps_per_epoch
-    progress.start(done * steps, config.epochs * steps)
-    with GpuMonitor(hardware.num_gpus) as gpus:
-        recorder = EpochRecorder(
-            plan.run,
-            history,
-            steps,
-            config.batch_size,
-            make_learning_rate(config, steps),
-            lambda record: progress.epoch(record, config.epochs, gpus.take()),
-            saves=hardware.is_chief,
-        )
-        callbacks = [recorder, CheckpointSaver(checkpoints, history)]
-        callbacks.append(ProgressCallback(progress, steps))
-        if hardware.is_chief:
-            callbacks.append(_tensorboard(plan))
-        validation = None
-        if plan.validation_steps is not None:
-            validation = _batches(
-                hardware,
-                config.batch_size,
-                lambda share: eval_dataset(plan.records, plan.read, share=share),
-            )
-        try:
-            classifier.fit(
-                _batches(
-                    hardware,
-                    config.batch_size,
-                    lambda share: train_dataset(
-                        plan.records, plan.read, share, hardware.copy_device, done
-                    ),
-                ),
-                initial_epoch=done,
-                epochs=config.epochs,
-                steps_per_epoch=steps,
-                validation_data=validation,
-                validation_steps=plan.validation_steps,
-                callbacks=callbacks,
-                verbose=0,
-            )
-        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
-            _blame_damaged_shard(plan)
-            raise
-
-
-def _blame_damaged_shard(plan: TrainPlan) -> None:
-    """Find the shard that TensorFlow's error was about and does not name.
+def _blame_data(plan: TrainPlan, error: Exception) -> None:
+    """Say what an error was about, where that is the data, and how to go on.
 
     Raises:
-        DataError: a shard is damaged; none is when the error had another cause.
+        DataError: a shard is damaged, or a photo cannot be used.
     """
     try:
-        require_whole_shards(plan.records)
-    except DataError as error:
+        if isinstance(error, (tf.errors.DataLossError, tf.errors.InvalidArgumentError)):
+            require_whole_shards(plan.records)
+        if isinstance(error, DataError):
+            raise error
+        if told := data_error_in(error):
+            raise told
+    except DataError as found:
         raise DataError(
-            f"{error} Then go on with `alexnet fit --run {plan.run.path} --resume`."
+            f"{found} Then go on with `{plan.run.resume_command}`."
         ) from error
 
 
-def _tensorboard(plan: TrainPlan) -> keras.callbacks.Callback:
-    return keras.callbacks.TensorBoard(str(plan.run.logs_path), write_graph=False)
+def _blame_room(run: RunFolder, error: Exception) -> None:
+    """Say what an error was about, where that is the disk or the memory.
 
-
-def _batches(
-    hardware: Hardware, batch_size: int, make: Callable[[Share], tf.data.Dataset]
-) -> Any:
-    """What `make` returns, shared among the strategy's workers and replicas."""
-    if hardware.kind == "none":
-        return make(Share(batch_size))
-
-    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        return make(
-            Share(
-                batch_size,
-                hardware.num_replicas,
-                context.num_input_pipelines,
-                context.input_pipeline_id,
-            )
-        )
-
-    return hardware.strategy.distribute_datasets_from_function(of_worker)
+    Raises:
+        RunError: one of them is full.
+    """
+    if not isinstance(error, tf.errors.ResourceExhaustedError):
+        return
+    told = reason(error)
+    if "No space left" in told:
+        raise RunError(
+            f"{told}. What was saved is kept: make room, then go on with"
+            f" `{run.resume_command}`."
+        ) from error
+    raise RunError(
+        f"out of memory: {told}. Start another run with a smaller --batch-size or"
+        " --width, or with --mixed-precision."
+    ) from error
 
 
 def make_train_step(
@@ -193,12 +178,21 @@ def make_train_step(
         DataError: the records cannot be used.
     """
     hardware = set_up_hardware(config)
-    records = open_records(data)
+    records = open_data(data)
     settings = {"image_size": image_size, **config.to_json()}
-    run_config = make_run_config(data, records, settings, None)
+    run = make_run_config(data, records, settings, None)
     steps = steps_per_epoch(records, config.batch_size)
     with hardware.strategy.scope():
-        classifier = make_classifier(run_config, hardware, steps)
+        classifier = make_classifier(
+            run.network, run.augment, run.train, hardware, steps
+        )
+    return as_function(classifier, hardware)
+
+
+def as_function(
+    classifier: Classifier, hardware: Hardware
+) -> Callable[[tf.Tensor, tf.Tensor], Any]:
+    """The classifier's training step, to be called with uint8 images and labels."""
 
     @tf.function
     def step(images: tf.Tensor, labels: tf.Tensor) -> Any:

@@ -11,10 +11,11 @@ from typing import TypeVar
 
 import tensorflow as tf
 
-from pipeline.affine import apply_affine, crop_offset, draw_affine, stored_side_of
+from pipeline.affine import apply_affine, crop_offset, draw_affine
 from pipeline.color import apply_color, color_matrix, draw_color, neutral_draw
 from pipeline.config import AugmentConfig
 from pipeline.mixing import apply_erasing, apply_mix, draw_erasing, draw_mix
+from pipeline.planes import is_yuv420, layers_of, stored_side_of
 
 _Draws = TypeVar("_Draws")
 
@@ -47,7 +48,8 @@ def train_view(
     first_row: int | tf.Tensor,
     total_rows: int | tf.Tensor,
 ) -> tf.Tensor:
-    """float32 [batch, side, side, 3], normalised, from uint8 [batch, S, S, 3].
+    """float32 [batch, side, side, 3], normalised, from uint8 [batch, S, S, 3], or from
+    the planes of yuv420, uint8 [batch, 3 S / 2, S].
 
     `seed` is the step's; the images are the rows from `first_row` of the global batch
     of `total_rows`.
@@ -61,13 +63,13 @@ def train_view(
         color = draw_color(config, fold(seed, 1), total_rows)
         box = draw_erasing(config, fold(seed, 2), total_rows, side)
         affine, color, box = _rows((affine, color, box), first_row, rows)
-    view = apply_affine(images, affine, side, config.geometry)
-    view = apply_color(view, *color_matrix(config, color))
+    layers = apply_affine(images, affine, side, config.geometry)
+    view = apply_color(layers, *color_matrix(config, color, is_yuv420(images)))
     return apply_erasing(view, box) if config.erasing else view
 
 
 def eval_view(images: tf.Tensor, config: AugmentConfig, side: int) -> tf.Tensor:
-    """float32 [batch, side, side, 3], normalised as in training, with nothing random.
+    """As `train_view`, normalised as in training, with nothing random.
 
     The whole picture scaled for the geometry 'whole', the centre crop for the others:
     what `apply_affine` makes of the identity, but of operations that compile under XLA
@@ -78,13 +80,23 @@ def eval_view(images: tf.Tensor, config: AugmentConfig, side: int) -> tf.Tensor:
     """
     stored_side = stored_side_of(images)
     if config.geometry == "whole":
-        view = tf.image.resize(tf.cast(images, tf.float32), [side, side])
+        scaled, start = side, 0
     else:
-        start = crop_offset(stored_side, side)
-        end = start + side
-        view = tf.cast(images[:, start:end, start:end], tf.float32)
+        scaled, start = stored_side, crop_offset(stored_side, side)
+    window = slice(start, start + side)
+    layers = [
+        tf.cast(_scaled(layer, scaled)[:, window, window], tf.float32)
+        for layer in layers_of(images)
+    ]
     neutral = neutral_draw(tf.shape(images)[0])
-    return apply_color(view, *color_matrix(config, neutral))
+    return apply_color(layers, *color_matrix(config, neutral, is_yuv420(images)))
+
+
+def _scaled(layer: tf.Tensor, side: int) -> tf.Tensor:
+    """The layer at that side: float32, or uint8 as it is, which is faster to crop."""
+    if layer.shape[2] == side:
+        return layer
+    return tf.image.resize(tf.cast(layer, tf.float32), [side, side])
 
 
 def mix(

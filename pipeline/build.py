@@ -8,19 +8,33 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
 from pipeline.config import BuildConfig
+from pipeline.contents import Contents, kept_records
+from pipeline.duplicates import (
+    count_duplicates,
+    find_duplicates,
+    planned_photos,
+    save_duplicates,
+)
 from pipeline.errors import DataError
 from pipeline.example import write_shard
 from pipeline.files import require_room
-from pipeline.folder import ImageFile, Source
+from pipeline.folder import Source
 from pipeline.interop import save_interop
-from pipeline.manifest import MANIFEST, Manifest, Shard, SplitCard, load_manifest
+from pipeline.machine import num_cpus
+from pipeline.manifest import (
+    MANIFEST,
+    Manifest,
+    Shard,
+    SourceSizes,
+    SplitCard,
+    load_manifest,
+)
 from pipeline.plan import BuildPlan, ShardPlan, Split, make_plan
 from pipeline.quarantine import (
     Progress,
@@ -38,8 +52,10 @@ from pipeline.unfinished import (
     remove_set,
     require_ours,
     require_same,
+    require_usable,
+    sole_build,
 )
-from pipeline.workers import EncodeJob, encoder, num_cpus
+from pipeline.workers import Encode, EncodeJob, encoder
 
 
 @dataclass(frozen=True)
@@ -72,6 +88,9 @@ class BuildReport:
                 for name, card in self.manifest.splits.items()
             },
             "quarantined": len(self.quarantined),
+            "duplicates": self.manifest.duplicates,
+            "leaked": self.manifest.leaked,
+            "conflicting": self.manifest.conflicting,
             "seconds": self.seconds,
             "images_per_second": self.images_per_second,
         }
@@ -97,21 +116,41 @@ def build(
         progress: is called with the images done and the images in all.
 
     Raises:
-        DataError: other settings or another source made what is there, there is not
-            enough room, or more files are bad than `max_bad` allows.
+        DataError: other settings or another source made what is there, another
+            process builds there, there is not enough room, or more files are bad than
+            `max_bad` allows.
     """
     start = time.monotonic()
     plan = make_plan(source.files, source.class_names, config)
     settings = build_settings(source, config)
-    if overwrite:
-        remove_set(out)
-    finished = _finished_set(out, config, settings["source_fingerprint"])
-    if finished:
-        close_state(out)  # killed while tidying up
-        bad = read_quarantine(out)
-        return BuildReport(out, finished, bad, time.monotonic() - start, 0)
-    require_ours(out, settings)
-    todo, tally = [], Tally(plan.num_files, max_bad, progress)
+    require_usable(out)
+    with sole_build(out):
+        if overwrite:
+            remove_set(out)
+        manifest = _finished_set(out, config, settings["source_fingerprint"])
+        encoded = 0
+        if manifest is None:
+            require_ours(out, settings)
+            tally = Tally(plan.num_files, max_bad, progress)
+            todo = _unfinished_shards(out, plan, tally)
+            open_state(out, settings)
+            job = EncodeJob(source.store, source.class_names, config, plan.layout)
+            with encoder(job, workers or num_cpus(), plan.record_bytes) as encode:
+                _write_shards(out, encode, len(plan.class_names), todo, tally)
+            manifest = _finish(out, plan, config, settings["source_fingerprint"])
+            encoded = tally.encoded
+        close_state(out)
+    seconds = time.monotonic() - start
+    return BuildReport(out, manifest, read_quarantine(out), seconds, encoded)
+
+
+def _unfinished_shards(out: Path, plan: BuildPlan, tally: Tally) -> list[ShardPlan]:
+    """The shards that are still to be made; the others are counted in `tally`.
+
+    Raises:
+        DataError: more files are bad than may be, or there is not enough room.
+    """
+    todo = []
     for shard in plan.shards:
         note = read_note(out, shard)
         if note is None:
@@ -122,11 +161,7 @@ def build(
     tally.require_few_bad()
     share_left = 1 - tally.done / tally.total
     require_room(out, round(plan.estimated_bytes * share_left))
-    open_state(out, settings)
-    _write_shards(out, source, config, todo, workers or num_cpus(), tally)
-    manifest, bad = _finish(out, plan, config, settings["source_fingerprint"])
-    close_state(out)
-    return BuildReport(out, manifest, bad, time.monotonic() - start, tally.encoded)
+    return todo
 
 
 def _finished_set(out: Path, config: BuildConfig, source: str) -> Manifest | None:
@@ -145,53 +180,40 @@ def _finished_set(out: Path, config: BuildConfig, source: str) -> Manifest | Non
 
 def _write_shards(
     out: Path,
-    source: Source,
-    config: BuildConfig,
+    encode: Encode,
+    num_classes: int,
     todo: list[ShardPlan],
-    workers: int,
     tally: Tally,
 ) -> None:
     files = [file for shard in todo for file in shard.files]
     tally.progress(tally.done, tally.total)
-    job = EncodeJob(source.store, source.class_names, config)
-    with encoder(job, workers) as encode:
-        results = zip(files, encode(files), strict=True)
-        for shard in todo:
-            aside: list[Quarantined] = []
-            counts: Counter[int] = Counter()
-            mine = islice(results, len(shard.files))
-            written = write_shard(
-                out / shard.name, _kept_records(mine, aside, counts, tally)
-            )
-            of_class = tuple(counts[i] for i in range(len(source.class_names)))
-            ShardNote(Shard(shard.name, *written), of_class, tuple(aside)).save(out)
-
-
-def _kept_records(
-    results: Iterable[tuple[ImageFile, bytes | str]],
-    aside: list[Quarantined],
-    counts: Counter[int],
-    tally: Tally,
-) -> Iterator[bytes]:
-    """The records among `results`; the others go to `aside`, with their reason."""
-    for file, result in results:
-        if isinstance(result, bytes):
-            tally.add(None)
-            counts[file.label] += 1
-            yield result
-        else:
-            bad = Quarantined(file.key, result, file.size_bytes)
-            aside.append(bad)
-            tally.add(bad)
+    results = zip(files, encode(files), strict=True)
+    for shard in todo:
+        contents = Contents()
+        mine = islice(results, len(shard.files))
+        records = kept_records(mine, contents, tally)
+        written = write_shard(out / shard.name, records)
+        ShardNote(
+            Shard(shard.name, *written),
+            tuple(contents.class_counts[i] for i in range(num_classes)),
+            tuple(contents.aside),
+            bytes(contents.digests),
+            dict(contents.shorter_sides),
+        ).save(out)
 
 
 def _finish(
     out: Path, plan: BuildPlan, config: BuildConfig, source_fingerprint: str
-) -> tuple[Manifest, tuple[Quarantined, ...]]:
-    """Write the quarantine list, files for others, the labels and the manifest last."""
+) -> Manifest:
+    """Write the lists of bad photos and of duplicates, and the manifest last."""
     notes = [(shard.split, _require_note(out, shard)) for shard in plan.shards]
     bad = tuple(sorted(item for _, note in notes for item in note.quarantined))
     save_quarantine(out, bad)
+    digests = b"".join(note.digests for _, note in notes)
+    photos = planned_photos(plan, {item.key for item in bad})
+    duplicates = find_duplicates(digests, photos)
+    save_duplicates(out, duplicates)
+    sides = (Counter(note.shorter_sides) for _, note in notes)
     manifest = Manifest(
         config=config,
         class_names=plan.class_names,
@@ -204,10 +226,13 @@ def _finish(
         },
         quarantined=len(bad),
         source_fingerprint=source_fingerprint,
+        layout=plan.layout,
+        source_sizes=SourceSizes.of(sum(sides, Counter()), config.side),
+        **count_duplicates(duplicates)._asdict(),
     )
     save_interop(out, manifest)
     manifest.save(out)
-    return manifest, bad
+    return manifest
 
 
 def _require_note(out: Path, shard: ShardPlan) -> ShardNote:

@@ -12,7 +12,8 @@ from typing import Any, Literal, TypeVar, get_args
 
 from pipeline.errors import ConfigError
 
-Storage = Literal["jpeg", "raw", "original"]
+Storage = Literal["jpeg", "raw", "yuv420", "original"]
+Reader = Literal["auto", "stream", "mmap"]
 Fit = Literal["crop", "squash"]
 LabelSource = Literal["auto", "folder", "name", "csv"]
 Geometry = Literal["whole", "centre", "crop", "resized"]
@@ -84,6 +85,12 @@ class BuildConfig(Config):
         require_choice("fit", self.fit, Fit)
         require_choice("labels", self.labels, LabelSource)
         require(8 <= self.side <= 4096, "side", self.side, "8 to 4096 pixels")
+        require(
+            self.storage != "yuv420" or self.side % 2 == 0,
+            "side",
+            self.side,
+            "an even number of pixels: yuv420 halves its chroma",
+        )
         require(1 <= self.quality <= 100, "quality", self.quality, "1 to 100")
         require(
             0 <= self.validation_fraction <= 1,
@@ -114,9 +121,11 @@ class ReadConfig(Config):
     seed: int = 21
     # What the host side may hold: shuffle buffer, batches in flight.
     ram_budget_bytes: int = 4 * 2**30
+    reader: Reader = "auto"
 
     def __post_init__(self) -> None:
         require(self.batch_size >= 1, "batch_size", self.batch_size, "1 or more")
+        require_choice("reader", self.reader, Reader)
         require(
             self.ram_budget_bytes >= 2**26,
             "ram_budget_bytes",

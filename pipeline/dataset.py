@@ -5,7 +5,6 @@ Training composes all of them, the bench times prefixes of the same list.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,15 +12,19 @@ import tensorflow as tf
 
 from pipeline.config import ReadConfig
 from pipeline.errors import ConfigError
-from pipeline.order import Share
+from pipeline.layout import pixel_bytes
+from pipeline.machine import num_cpus
+from pipeline.order import Share, epoch_order
 from pipeline.reader import (
     RecordSet,
+    choose_reader,
     read_in_order,
     read_shuffled_shards,
     shuffle,
     shuffle_size,
 )
 from pipeline.record import decode, parse
+from pipeline.rows import Rows, open_rows
 
 BATCHES_AHEAD = 2
 FOREVER = 2**62
@@ -40,10 +43,13 @@ class Stage:
     of_epoch: bool = False
 
 
-def compose(stages: Sequence[Stage], first_epoch: int = 0) -> tf.data.Dataset:
+def compose(
+    stages: Sequence[Stage], first_epoch: int = 0, skip: int = 0
+) -> tf.data.Dataset:
     """The dataset the stages make, epoch after epoch without end.
 
-    `stages` may be any prefix of `train_stages`.
+    `stages` may be any prefix of `train_stages`. Of the first epoch, `skip` elements
+    are left out before anything is decoded.
     """
 
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
@@ -51,7 +57,7 @@ def compose(stages: Sequence[Stage], first_epoch: int = 0) -> tf.data.Dataset:
         for stage in stages:
             if stage.of_epoch:
                 dataset = stage.apply(dataset, epoch)
-        return dataset
+        return dataset.skip(skip * tf.cast(epoch == first_epoch, tf.int64))
 
     dataset = tf.data.Dataset.range(first_epoch, FOREVER).flat_map(one_epoch)
     for stage in stages:
@@ -91,6 +97,47 @@ def train_stages(
         device: where to copy batches ahead of time, such as "/GPU:0".
     """
     share = share or Share(config.batch_size)
+    steps_per_epoch(records, config.batch_size)
+    by_row = choose_reader(records, config.reader).random_access
+    make = _stages_by_row if by_row else _streamed_stages
+    return [
+        *make(records, config, share),
+        Stage("prefetch", lambda dataset: _prefetch(dataset, config)),
+        *([_to_device(device)] if device else []),
+    ]
+
+
+def _stages_by_row(records: RecordSet, config: ReadConfig, share: Share) -> list[Stage]:
+    """Batches of row numbers, then the batches themselves."""
+    rows = open_rows(records, "train")
+    count = records.manifest.split("train").num_examples
+
+    def shuffled(_: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+        order = epoch_order(count, config.seed, epoch)
+        return tf.data.Dataset.from_tensor_slices(share.rows_of(order))
+
+    return [
+        Stage("shuffle", shuffled, of_epoch=True),
+        Stage(rows.stage, lambda numbers: _fetch(numbers, rows, records, config)),
+    ]
+
+
+def _fetch(
+    numbers: tf.data.Dataset, rows: Rows, records: RecordSet, config: ReadConfig
+) -> tf.data.Dataset:
+    """The batches of datasets of row numbers, several made at a time."""
+    if rows.uses_all_cpus:
+        return numbers.map(rows.fetch, BATCHES_AHEAD, deterministic=True)
+    batch_bytes = config.batch_size * pixel_bytes(records.manifest.config)
+    affordable = config.ram_budget_bytes // batch_bytes - BATCHES_AHEAD
+    at_once = max(1, min(num_cpus(), affordable))
+    return numbers.map(rows.fetch, at_once, deterministic=True)
+
+
+def _streamed_stages(
+    records: RecordSet, config: ReadConfig, share: Share
+) -> list[Stage]:
+    """Records one by one until they are shuffled, from then on in batches."""
     used = steps_per_epoch(records, config.batch_size) * config.batch_size
     paths = records.paths("train")
     size = shuffle_size(records.manifest.split("train"), config.ram_budget_bytes)
@@ -99,15 +146,34 @@ def train_stages(
         return read_shuffled_shards(paths, config.seed, epoch)
 
     def shuffled(dataset: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
-        return share.of(shuffle(dataset, size, config.seed, epoch).take(used))
+        return shuffle(dataset, size, config.seed, epoch).take(used)
+
+    def batched(dataset: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+        return share.of(dataset)
 
     return [
         Stage("read", read, of_epoch=True),
         Stage("shuffle", shuffled, of_epoch=True),
-        *_decoding_stages(records, share.per_replica),
-        Stage("prefetch", lambda dataset: _prefetch(dataset, config)),
-        *([_to_device(device)] if device else []),
+        Stage("batch", batched, of_epoch=True),
+        Stage("parse", lambda dataset: _parsed(dataset, records)),
+        Stage("decode", lambda dataset: _decoded(dataset, records)),
     ]
+
+
+def _parsed(dataset: tf.data.Dataset, records: RecordSet) -> tf.data.Dataset:
+    return dataset.map(
+        lambda batch: parse(batch, records.storage),
+        tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+
+
+def _decoded(dataset: tf.data.Dataset, records: RecordSet) -> tf.data.Dataset:
+    return dataset.map(
+        lambda stored, labels: (decode(stored, records.manifest.config), labels),
+        BATCHES_AHEAD,
+        deterministic=True,
+    )
 
 
 def train_dataset(
@@ -116,9 +182,12 @@ def train_dataset(
     share: Share | None = None,
     device: str | None = None,
     first_epoch: int = 0,
+    first_step: int = 0,
 ) -> tf.data.Dataset:
-    """All of `train_stages` as one endless dataset, from the start of an epoch on."""
-    return compose(train_stages(records, config, share, device), first_epoch)
+    """All of `train_stages` as one endless dataset, from a step of an epoch on."""
+    share = share or Share(config.batch_size)
+    stages = train_stages(records, config, share, device)
+    return compose(stages, first_epoch, first_step * share.replicas_here)
 
 
 def eval_dataset(
@@ -135,53 +204,46 @@ def eval_dataset(
     """
     share = share or Share(config.batch_size)
     num_examples = records.manifest.split(split).num_examples
-    num_batches = -(-num_examples // config.batch_size)
-    padded = num_batches * config.batch_size
-    stored = read_in_order(records.paths(split))
-    padding = stored.take(1).repeat(padded - num_examples)
-    weights = tf.data.Dataset.range(padded).map(
-        lambda row: tf.cast(row < num_examples, tf.float32)
-    )
-    dataset = tf.data.Dataset.zip((stored.concatenate(padding), weights))
-    dataset = share.of(dataset)
-    storage, side, fit = _storage(records)
-
-    def example(record: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        pixels, label = parse(record, storage)
-        return decode(pixels, storage, side, fit), label, weight
-
-    dataset = dataset.map(example, tf.data.AUTOTUNE, deterministic=True)
-    dataset = dataset.batch(share.per_replica, drop_remainder=True)
-    batches = padded // share.num_pipelines // share.per_replica
+    padded = -(-num_examples // config.batch_size) * config.batch_size
+    by_row = choose_reader(records, config.reader).random_access
+    make = _rows_in_order if by_row else _streamed_in_order
+    dataset = make(records, config, split, padded, share)
+    batches = padded // config.batch_size * share.replicas_here
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches))
     return _prefetch(dataset, config)
 
 
-def _storage(records: RecordSet) -> tuple:
-    config = records.manifest.config
-    return config.storage, config.side, config.fit
+def _rows_in_order(
+    records: RecordSet, config: ReadConfig, split: str, padded: int, share: Share
+) -> tf.data.Dataset:
+    rows = open_rows(records, split)
+    num_examples = records.manifest.split(split).num_examples
+    places = share.rows_of(tf.range(padded))
+    stored = tf.where(places < num_examples, places, 0)
+    numbers = tf.data.Dataset.from_tensor_slices((stored, places))
+    batches = _fetch(numbers.map(lambda row, _: row), rows, records, config)
+    return _with_weights(batches, numbers.map(lambda _, place: place), num_examples)
 
 
-def _decoding_stages(records: RecordSet, rows: int) -> list[Stage]:
-    storage, side, fit = _storage(records)
+def _streamed_in_order(
+    records: RecordSet, config: ReadConfig, split: str, padded: int, share: Share
+) -> tf.data.Dataset:
+    num_examples = records.manifest.split(split).num_examples
+    stored = read_in_order(records.paths(split))
+    stored = stored.concatenate(stored.take(1).repeat(padded - num_examples))
+    batches = _decoded(_parsed(share.of(stored), records), records)
+    places = share.of(tf.data.Dataset.range(padded))
+    return _with_weights(batches, places, num_examples)
 
-    def parsed(dataset: tf.data.Dataset) -> tf.data.Dataset:
-        return dataset.map(
-            lambda record: parse(record, storage), tf.data.AUTOTUNE, deterministic=True
-        )
 
-    def decoded(dataset: tf.data.Dataset) -> tf.data.Dataset:
-        return dataset.map(
-            lambda pixels, label: (decode(pixels, storage, side, fit), label),
-            tf.data.AUTOTUNE,
-            deterministic=True,
-        )
-
-    return [
-        Stage("parse", parsed),
-        Stage("decode", decoded),
-        Stage("batch", lambda dataset: dataset.batch(rows, drop_remainder=True)),
-    ]
+def _with_weights(
+    batches: tf.data.Dataset, places: tf.data.Dataset, num_examples: int
+) -> tf.data.Dataset:
+    """(images, labels, weights): those at places behind the last example weigh 0."""
+    weights = places.map(lambda place: tf.cast(place < num_examples, tf.float32))
+    return tf.data.Dataset.zip((batches, weights)).map(
+        lambda batch, weight: (*batch, weight)
+    )
 
 
 def _to_device(device: str) -> Stage:
@@ -193,8 +255,10 @@ def _prefetch(dataset: tf.data.Dataset, config: ReadConfig) -> tf.data.Dataset:
     """Batches ahead of their use, and the limits of the whole host pipeline."""
     options = tf.data.Options()
     options.deterministic = True
+    # They turn captured tensors into constants: of mapped shards, copies of all pixels.
+    options.experimental_optimization.apply_default_optimizations = False
     options.autotune.ram_budget = config.ram_budget_bytes
     # Parallelism is across images: threads inside one image's ops only get in its way.
     options.threading.max_intra_op_parallelism = 1
-    options.threading.private_threadpool_size = len(os.sched_getaffinity(0))
+    options.threading.private_threadpool_size = num_cpus()
     return dataset.prefetch(BATCHES_AHEAD).with_options(options)

@@ -5,6 +5,8 @@ A message says what was found, what is needed and what to do next.
 
 from __future__ import annotations
 
+import re
+
 
 class AlexnetError(Exception):
     """Anything a user can cause and mend; the command exits with 1."""
@@ -20,3 +22,11 @@ class DataError(AlexnetError):
 
 class RunError(AlexnetError):
     """A run folder or a training run is not what it should be."""
+
+
+def data_error_in(error: Exception) -> DataError | None:
+    """What a function inside tf.data raised, of which TensorFlow keeps the text."""
+    found = re.search(
+        r"DataError: (.*?)\nTraceback \(most recent", str(error), flags=re.DOTALL
+    )
+    return DataError(found.group(1)) if found else None

@@ -9,33 +9,40 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import google_crc32c
 
 from pipeline.files import atomic_path
 
+if TYPE_CHECKING:
+    import numpy as np
+
 # A record: uint64 length, masked CRC32C of it, the data, masked CRC32C of the data.
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
+# Which list of values a Feature holds: the numbers of its fields.
+BYTES_LIST, INT64_LIST = 1, 3
 
 
 def encode_example(features: Mapping[str, bytes | int]) -> bytes:
-    """A serialised tf.train.Example with one value a feature, keys in sorted order."""
-    entries = b"".join(
-        _field(1, _field(1, key.encode()) + _field(2, _feature(features[key])))
-        for key in sorted(features)
-    )
-    return _field(1, entries)
+    """A serialised tf.train.Example with one value a feature, keys in this order."""
+    return field(1, b"".join(entry(key, value) for key, value in features.items()))
+
+
+def entry(key: str, value: bytes | int) -> bytes:
+    """One feature as an Example holds it: an entry of the map Features.feature."""
+    return field(1, field(1, key.encode()) + field(2, _feature(value)))
 
 
 def _feature(value: bytes | int) -> bytes:
     if isinstance(value, bytes):
-        return _field(1, _field(1, value))  # Feature.bytes_list, BytesList.value
-    return _field(3, _field(1, _varint(value)))  # Feature.int64_list, packed
+        return field(BYTES_LIST, field(1, value))
+    return field(INT64_LIST, field(1, _varint(value)))  # packed
 
 
-def _field(number: int, payload: bytes) -> bytes:
+def field(number: int, payload: bytes) -> bytes:
+    """A length-delimited protobuf field."""
     return bytes([number << 3 | 2]) + _varint(len(payload)) + payload
 
 
@@ -49,7 +56,63 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def masked_crc(data: bytes) -> int:
+def read_example(record: bytes | memoryview, *keys: str) -> list[memoryview | int]:
+    """The features `keys` of a serialised Example, one value each.
+
+    Reading ends with the last of them, so what is needed often is best written first.
+
+    Raises:
+        ValueError: it is no Example, or lacks one of them.
+    """
+    wanted = {key.encode(): place for place, key in enumerate(keys)}
+    found: list[memoryview | int] = [0] * len(keys)
+    entries, _ = _first_field(memoryview(record))
+    while wanted and entries:
+        pair, entries = _first_field(entries)
+        key, feature = _first_field(pair)
+        place = wanted.pop(bytes(key), None)
+        if place is not None:
+            found[place] = _value(_first_field(feature)[0])
+    if wanted:
+        raise ValueError(f"an Example without {b', '.join(wanted).decode()}")
+    return found
+
+
+def _value(feature: memoryview) -> memoryview | int:
+    """The first value of a Feature: of a BytesList or a packed Int64List."""
+    values, _ = _first_field(feature)
+    value, _ = _first_field(values)
+    kind = feature[0] >> 3
+    if kind == BYTES_LIST:
+        return value
+    if kind != INT64_LIST:
+        raise ValueError("no tf.train.Example of bytes and whole numbers")
+    number, _ = read_varint(value, 0)
+    return number - (number >> 63 << 64)
+
+
+def _first_field(data: memoryview) -> tuple[memoryview, memoryview]:
+    """The payload of the length-delimited field `data` begins with, and the rest."""
+    size, start = read_varint(data, 1)
+    end = start + size
+    if data[0] & 7 != 2 or end > len(data):
+        raise ValueError("no tf.train.Example: a field has no end")
+    return data[start:end], data[end:]
+
+
+def read_varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
+    """The number at `at`, of 64 bits, and where it ends."""
+    value = shift = 0
+    while at < len(data) and shift < 64:
+        byte = data[at]
+        value |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return value & 2**64 - 1, at
+    raise ValueError("no tf.train.Example: a number has no end")
+
+
+def masked_crc(data: bytes | np.ndarray) -> int:
     """The CRC32C of `data`, rotated and offset as TFRecord files hold it."""
     crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -9,13 +9,15 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from posixpath import basename, normpath, splitext
 from typing import NamedTuple
 
 from pipeline.config import LabelSource
 from pipeline.errors import DataError
-from pipeline.store import Entry, FolderStore, Store, open_store
+from pipeline.store import Entry, FolderStore, Listing, Store, open_store
 
 IMAGE_SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .gif .bmp .dib .webp .tif .tiff".split()
@@ -37,7 +39,7 @@ class ImageFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """What a scan found."""
+    """What a scan found; what is ignored is named, with the reason where it is odd."""
 
     store: Store
     labels: LabelSource
@@ -59,14 +61,15 @@ def scan(path: Path, labels: LabelSource = "auto") -> Source:
         table, labels = path.name, "csv"
     else:
         store = open_store(path)
-    entries = store.entries()
+    found = store.listing()
     if table is None and labels in ("auto", "csv"):
-        table = _find_table(store, entries, path, needed=labels == "csv")
+        table = _find_table(store, found.files, path, needed=labels == "csv")
     if table is not None:
-        return _labelled_by_csv(store, entries, path, table)
-    images = [entry for entry in entries if _looks_like_image(store, entry)]
+        return _labelled_by_csv(store, found, table)
+    images = [entry for entry in found.files if _looks_like_image(store, entry)]
     kept = {entry.key for entry in images}
-    ignored = tuple(entry.key for entry in entries if entry.key not in kept)
+    others = (entry.key for entry in found.files if entry.key not in kept)
+    ignored = (*others, *found.left_out)
     if not images:
         raise DataError(
             f"no images in {path}: found {len(ignored)} other files. Expected class"
@@ -103,7 +106,7 @@ def _natural(name: str) -> str:
 
 
 def _looks_like_image(store: Store, entry: Entry) -> bool:
-    if PurePosixPath(entry.key).suffix.lower() in IMAGE_SUFFIXES:
+    if splitext(entry.key)[1].lower() in IMAGE_SUFFIXES:
         return True
     try:
         head = store.read(entry.key, 12)
@@ -145,7 +148,7 @@ def _folder_labels(images: list[Entry]) -> list[str]:
 
 
 def _name_labels(images: list[Entry]) -> list[str]:
-    matches = [LABELLED_NAME.fullmatch(PurePosixPath(e.key).name) for e in images]
+    matches = [LABELLED_NAME.fullmatch(basename(e.key)) for e in images]
     without = [e.key for e, match in zip(images, matches, strict=True) if not match]
     if without:
         raise DataError(
@@ -181,37 +184,57 @@ def _columns(store: Store, key: str) -> set[str]:
         return set()
 
 
-def _lines(data: bytes, key: str) -> io.StringIO:
+def _lines(data: bytes, table: str) -> io.StringIO:
     try:
-        return io.StringIO(data.decode("utf-8-sig"), newline="")
+        # UTF-16 has zero bytes, and Python 3.10 reads none in a CSV.
+        text = data.replace(b"\0", b"\xff").decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{key} is not UTF-8 text: {error}") from error
-
-
-def _labelled_by_csv(
-    store: Store, entries: list[Entry], path: Path, table: str
-) -> Source:
-    sizes = dict(entries)
-    labels: dict[str, str] = {}
-    reader = csv.DictReader(_lines(store.read(table), table))
-    missing = {"filename", "label"} - set(reader.fieldnames or ())
-    if missing:
+        line = data.count(b"\n", 0, error.start) + 1
         raise DataError(
-            f"{table} lacks the column {' and '.join(sorted(missing))}; its first line"
-            " must name filename and label"
-        )
-    for row in reader:
+            f"{table}, line {line}: this is not UTF-8 text. Save the table as UTF-8."
+        ) from error
+    return io.StringIO(text, newline="")
+
+
+def _rows(data: bytes, table: str) -> Iterator[tuple[str, dict[str, str | None]]]:
+    """The rows of a label table, each with the place that an error names."""
+    reader = csv.DictReader(_lines(data, table), strict=True)
+    whole = 0
+    try:
+        missing = {"filename", "label"} - set(reader.fieldnames or ())
+        if missing:
+            raise DataError(
+                f"{table} lacks the column {' and '.join(sorted(missing))}; its first"
+                " line must name filename and label"
+            )
+        whole = reader.line_num
+        for row in reader:
+            whole = reader.line_num
+            yield f"{table}, line {whole}", row
+    except csv.Error as error:
+        raise DataError(
+            f"{table}, line {whole + 1} or after: {error}. Is a quote left open?"
+        ) from error
+
+
+def _labelled_by_csv(store: Store, found: Listing, table: str) -> Source:
+    sizes = dict(found.files)
+    labels: dict[str, str] = {}
+    for where, row in _rows(store.read(table), table):
         key, name = (row["filename"] or "").strip(), (row["label"] or "").strip()
-        where = f"{table}, line {reader.line_num}"
         if not key or not name:
             raise DataError(f"{where}: filename or label is empty")
+        if "\n" in name or "\r" in name:
+            raise DataError(f"{where}: label {name!r} has two lines: is a quote open?")
         if key.startswith("/") or ".." in key.split("/"):
             raise DataError(f"{where}: {key} leaves the folder of the table")
+        key = normpath(key)
         if labels.setdefault(key, name) != name:
             raise DataError(f"{where}: {key} has two labels, {labels[key]} and {name}")
     if not labels:
         raise DataError(f"{table} names no files")
     # A file that is named and missing has size 0; reading it will set it aside by name.
     images = [Entry(key, sizes.get(key, 0)) for key in sorted(labels)]
-    ignored = tuple(k for k in sizes if k not in labels and k != table)
-    return _source(store, "csv", images, [labels[e.key] for e in images], ignored)
+    others = (key for key in sizes if key not in labels and key != table)
+    names = [labels[entry.key] for entry in images]
+    return _source(store, "csv", images, names, (*others, *found.left_out))

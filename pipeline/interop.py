@@ -8,13 +8,16 @@ index.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError
 from pipeline.example import FOOTER_BYTES, HEADER_BYTES
 from pipeline.files import write_json, write_text
 from pipeline.manifest import FORMAT, Manifest, Shard
 from pipeline.record import ENCODED, FILENAME, LABEL
+
+if TYPE_CHECKING:
+    import numpy as np
 
 INDEX_FOLDER = "idx"
 DATASET_INFO = "dataset_info.json"
@@ -25,22 +28,26 @@ TFDS_FILES = (DATASET_INFO, FEATURES, CLASS_NAMES)
 
 
 def save_interop(folder: Path, manifest: Manifest) -> None:
-    """Write what TFDS and DALI need; nothing for `raw`, whose pixels neither decodes.
+    """Write what TFDS and DALI need; nothing for bare pixels, which neither decodes.
 
     Raises:
         DataError: a shard is no longer what was written.
     """
-    if manifest.config.storage == "raw":
+    if manifest.layout is not None:
         return
     (folder / INDEX_FOLDER).mkdir(exist_ok=True)
     for card in manifest.splits.values():
         for shard in card.shards:
-            name = Path(shard.name).with_suffix(".idx").name
-            write_text(folder / INDEX_FOLDER / name, shard_index(folder, shard))
+            write_text(index_path(folder, shard), shard_index(folder, shard))
     names = "".join(f"{_printable(name)}\n" for name in manifest.class_names)
     write_text(folder / CLASS_NAMES, names)
     write_json(folder / FEATURES, _features_dict(manifest))
     write_json(folder / DATASET_INFO, _dataset_info(manifest))
+
+
+def index_path(folder: Path, shard: Shard) -> Path:
+    """Where DALI's index of a shard lies."""
+    return folder / INDEX_FOLDER / Path(shard.name).with_suffix(".idx").name
 
 
 def shard_index(folder: Path, shard: Shard) -> str:
@@ -67,6 +74,28 @@ def shard_index(folder: Path, shard: Shard) -> str:
             " the build again."
         )
     return "".join(lines)
+
+
+def read_index(folder: Path, shard: Shard) -> np.ndarray:
+    """int64 [records, 2]: where each record of a shard starts, and its framed size.
+
+    Raises:
+        DataError: the shard, or its index, does not hold what was written.
+    """
+    import numpy as np
+
+    path = index_path(folder, shard)
+    damaged = DataError(f"{path} is damaged: delete it, it is not needed")
+    try:
+        text = path.read_text() if path.is_file() else shard_index(folder, shard)
+        numbers = np.array(text.split(), np.int64).reshape(-1, 2)
+    except (ValueError, OverflowError):
+        raise damaged from None
+    edges = np.concatenate([[0], np.cumsum(numbers[:, 1])])
+    whole = len(numbers) == shard.num_examples and edges[-1] == shard.num_bytes
+    if not whole or (numbers[:, 0] != edges[:-1]).any():
+        raise damaged
+    return numbers
 
 
 def _printable(name: str) -> str:

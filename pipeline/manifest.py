@@ -7,13 +7,16 @@ its size and checksum, and the settings that made them.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
 from pipeline.config import BuildConfig
 from pipeline.errors import AlexnetError, DataError
-from pipeline.files import fingerprint, write_json
+from pipeline.files import atomic_path, fingerprint, write_json
+from pipeline.layout import Layout
 
 MANIFEST = "dataset.json"
 LABELS = "labels.txt"
@@ -39,13 +42,33 @@ class SplitCard:
 
     @property
     def num_examples(self) -> int:
-        """Examples in all shards."""
-        return sum(shard.num_examples for shard in self.shards)
+        """Examples of all classes."""
+        return sum(self.class_counts)
 
     @property
     def num_bytes(self) -> int:
         """Bytes of all shards."""
         return sum(shard.num_bytes for shard in self.shards)
+
+
+@dataclass(frozen=True)
+class SourceSizes:
+    """The photos' shorter sides before they were scaled, in pixels."""
+
+    smallest: int
+    median: int
+    largest: int
+    # How many photos are smaller than the stored side, and were scaled up.
+    num_smaller: int
+
+    @classmethod
+    def of(cls, shorter_sides: Counter[int], side: int) -> SourceSizes | None:
+        """Of the number of photos of each shorter side; None when there are none."""
+        sides = sorted(shorter_sides.elements())
+        if not sides:
+            return None
+        smaller = sum(one < side for one in sides)
+        return cls(sides[0], median_low(sides), sides[-1], smaller)
 
 
 @dataclass(frozen=True)
@@ -57,12 +80,24 @@ class Manifest:
     splits: dict[str, SplitCard]
     quarantined: int
     source_fingerprint: str
+    # Of the storages whose shards can be mapped.
+    layout: Layout | None = None
+    # What a build finds out; None of photos that are read as they are.
+    duplicates: int | None = None
+    leaked: int | None = None
+    conflicting: int | None = None
+    source_sizes: SourceSizes | None = None
+
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        """The shards of all splits."""
+        return tuple(shard for card in self.splits.values() for shard in card.shards)
 
     @property
     def fingerprint(self) -> str:
         """Equal for record sets with the same bytes, wherever they lie."""
         shards = {k: [s.crc32c for s in v.shards] for k, v in self.splits.items()}
-        return fingerprint([self.class_names, shards])
+        return fingerprint([self.class_names, shards, self.source_fingerprint])
 
     def split(self, name: str) -> SplitCard:
         """A split's card.
@@ -85,9 +120,18 @@ class Manifest:
 
     def save(self, folder: Path) -> None:
         """Write `labels.txt`, then `dataset.json`."""
-        labels = "".join(f"{_one_line(name)}\n" for name in self.class_names)
-        (folder / LABELS).write_text(labels, encoding="utf-8", errors="surrogateescape")
+        self.save_labels(folder)
         write_json(folder / MANIFEST, self.to_json())
+
+    def save_labels(self, folder: Path) -> None:
+        """Write `labels.txt` so that it is whole or absent."""
+        with atomic_path(folder / LABELS) as partial:
+            partial.write_bytes(self.labels_text())
+
+    def labels_text(self) -> bytes:
+        """What `labels.txt` holds: a name a line, in UTF-8."""
+        names = "".join(f"{_one_line(name)}\n" for name in self.class_names)
+        return names.encode("utf-8", "surrogateescape")
 
 
 def _one_line(name: str) -> str:
@@ -116,18 +160,29 @@ def load_manifest(folder: Path) -> Manifest:
     try:
         return _from_json(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError, AttributeError, AlexnetError) as error:
-        raise DataError(f"{path} is damaged or of another version: {error}") from error
+        raise DataError(
+            f"{path} is damaged or of another version: {error}. It cannot be repaired:"
+            f" make the set again with `alexnet records build SOURCE --out {folder}"
+            " --overwrite`."
+        ) from error
 
 
 def _from_json(values: dict[str, Any]) -> Manifest:
     if values["format"] != FORMAT:
         raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
+    layout, sizes = values["layout"], values.get("source_sizes")
     return Manifest(
         config=BuildConfig.from_json(values["config"]),
         class_names=tuple(values["class_names"]),
         splits={name: _split_card(card) for name, card in values["splits"].items()},
         quarantined=int(values["quarantined"]),
         source_fingerprint=str(values["source_fingerprint"]),
+        layout=None if layout is None else Layout(**layout),
+        # Absent from the card of a set that an earlier version built.
+        duplicates=values.get("duplicates"),
+        leaked=values.get("leaked"),
+        conflicting=values.get("conflicting"),
+        source_sizes=None if sizes is None else SourceSizes(**sizes),
     )
 
 

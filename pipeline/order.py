@@ -38,13 +38,24 @@ class Share:
         """Rows of one replica's batch."""
         return self.batch_size // self.num_replicas
 
+    @property
+    def replicas_here(self) -> int:
+        """Batches that this pipeline yields for every step."""
+        return self.num_replicas // self.num_pipelines
+
     def of(self, records: tf.data.Dataset) -> tf.data.Dataset:
-        """This pipeline's rows of every global batch of `records`, in order."""
-        if self.num_pipelines == 1:
-            return records
+        """Batches [per_replica] of this pipeline's part of `records`, in order."""
         rows = self.batch_size // self.num_pipelines
         groups = records.batch(rows, drop_remainder=True)
-        return groups.shard(self.num_pipelines, self.pipeline).unbatch()
+        groups = groups.shard(self.num_pipelines, self.pipeline)
+        return groups.rebatch(self.per_replica, drop_remainder=True)
+
+    def rows_of(self, order: tf.Tensor) -> tf.Tensor:
+        """As `of`, of int64 [examples]: int64 [batches, per_replica]."""
+        steps = tf.shape(order)[0] // self.batch_size
+        whole = order[: steps * self.batch_size]
+        by_step = tf.reshape(whole, [steps, self.num_pipelines, -1])
+        return tf.reshape(by_step[:, self.pipeline], [-1, self.per_replica])
 
 
 def epoch_seed(seed: int, epoch: tf.Tensor) -> tf.Tensor:
@@ -52,7 +63,12 @@ def epoch_seed(seed: int, epoch: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.constant(seed, tf.int64), tf.cast(epoch, tf.int64)])
 
 
-def shard_order(num_shards: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
-    """int32 [num_shards]: the order in which an epoch opens the shards."""
-    drawn = tf.random.stateless_uniform([num_shards], epoch_seed(seed, epoch))
+def epoch_order(count: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
+    """int32 [count]: a permutation, any of them as likely as another.
+
+    The keys that are sorted have 53 random bits: two are hardly ever equal.
+    """
+    drawn = tf.random.stateless_uniform(
+        [count], epoch_seed(seed, epoch), dtype=tf.float64
+    )
     return tf.argsort(drawn)

@@ -1,19 +1,74 @@
-"""A photo's bytes -> an upright RGB square, by Pillow, in the build's workers.
+"""A photo's bytes -> an upright square, RGB or planes, by Pillow, in build workers.
 
 Whatever a photo folder holds is either read as a viewer would show it or refused with
-a reason a person understands.
+a reason a person understands. Colour profiles, comments and all else that a file says
+beside its pixels are left behind; a profile is not applied.
 """
 
 from __future__ import annotations
 
 import io
+import warnings
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from pipeline.config import Fit
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF")
+# What phones and cameras come to. Refused by the header, before decoding: reading takes
+# 4 to 16 bytes a pixel, and Pillow refuses twice its own limit.
+MAX_PIXELS = 200_000_000
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
+# What is wrong with a photo is its reason. A filter for the time of a call would be
+# another thread's, too.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+# A few bytes make a scan of all pixels; TurboJPEG's limit for files one does not trust
+# (TJFLAG_LIMITSCANS). Progressive photos have about ten.
+MAX_SCANS, START_OF_SCAN = 500, b"\xff\xda"
+# What an unreadable file may be, by bytes at a place near its start.
+LOOKS_LIKE = (
+    (0, b"\xff\xd8\xff", "a JPEG with a damaged or rare header"),
+    (0, b"\x89PNG", "a PNG with a damaged header"),
+    (0, b"GIF8", "a GIF with a damaged header"),
+    (0, b"BM", "a BMP with a damaged or rare header"),
+    (8, b"WEBP", "a WebP with a damaged header"),
+    (0, b"II*\0", "a TIFF with a damaged or rare header"),
+    (0, b"MM\0*", "a TIFF with a damaged or rare header"),
+    (4, b"ftyphei", "HEIC: convert it to JPEG"),
+    (4, b"ftypmif1", "HEIC: convert it to JPEG"),
+    (4, b"ftypavif", "AVIF: convert it to JPEG"),
+    (4, b"ftyp", "a video"),
+    (0, b"%PDF", "a PDF"),
+    (0, b"PK\3\4", "a zip archive"),
+    (0, b"<", "a web page, or a drawing in SVG"),
+)
+
+# Where `read_image` keeps a photo's own width and height.
+SOURCE_SIZE = "source_size"
 ORIENTATION_TAG = 0x0112
+# What brings a picture upright, by its EXIF orientation.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# Rows of three factors and a constant: full-range BT.601 as in JPEG files (ITU-T T.871,
+# section 7). Pillow's own "YCbCr" cuts fractions off both ways, half a level each.
+YCBCR_OF_RGB = (
+    *(0.299, 0.587, 0.114, 0.0),
+    *(-0.168736, -0.331264, 0.5, 128.0),
+    *(0.5, -0.418688, -0.081312, 128.0),
+)
+RGB_OF_YCBCR = (
+    *(1.0, 0.0, 1.402, -128 * 1.402),
+    *(1.0, -0.344136, -0.714136, 128 * (0.344136 + 0.714136)),
+    *(1.0, 1.772, 0.0, -128 * 1.772),
+)
 
 
 class BadImage(Exception):
@@ -29,35 +84,63 @@ def read_image(data: bytes, side: int | None = None) -> Image.Image:
     Raises:
         BadImage: it is empty, cut, too large, or of no known format.
     """
-    if not data:
-        raise BadImage("empty file")
+    image = _open(data)
+    scans = data.count(START_OF_SCAN) if image.info.get("progressive") else 1
+    if scans > MAX_SCANS:
+        raise BadImage(f"{scans} progressive scans: at most {MAX_SCANS} are read")
+    size = image.size
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
         if side is not None:
             image.draft(None, (2 * side, 2 * side))
         image.load()
-    except Image.UnidentifiedImageError:
-        raise BadImage(f"not an image of a known format ({_start(data)})") from None
-    except Image.DecompressionBombError as error:  # above 178 956 970 pixels
-        raise BadImage(str(error)) from None
-    except Exception as error:  # Pillow's plugins raise whatever a broken file causes
-        raise BadImage(f"cannot be decoded: {error}") from None
+    except Exception as error:
+        raise _undecodable(error) from None
+    image.info[SOURCE_SIZE] = size
     return image
 
 
-def _start(data: bytes) -> str:
-    return f"it begins with {data[:8].hex(' ')}"
+def _open(data: bytes) -> Image.Image:
+    if not data:
+        raise BadImage("empty file")
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.UnidentifiedImageError:
+        raise BadImage(_looks_like(data)) from None
+    except Image.DecompressionBombError as error:
+        raise BadImage(f"too large: {str(error).partition(',')[0]}") from None
+    except Exception as error:
+        raise _undecodable(error) from None
+
+
+def _undecodable(error: Exception) -> BadImage:
+    """The reason; Pillow's plugins raise whatever a broken file causes."""
+    return BadImage(f"cannot be decoded: {str(error) or type(error).__name__}")
+
+
+def _looks_like(data: bytes) -> str:
+    for place, start, what in LOOKS_LIKE:
+        if data.startswith(start, place):
+            return f"it looks like {what}"
+    return f"not an image of a known format (it begins with {data[:8].hex(' ')})"
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """The image as 8-bit RGB: transparency over white, 16 bits scaled to 8."""
+    """The image as 8-bit RGB: transparency over white, 16 bits scaled to 8.
+
+    Raises:
+        BadImage: it has pixels of a kind that cannot be converted.
+    """
     if image.mode.startswith("I") or image.mode == "F":
         return _scaled_to_8_bits(image).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
+    try:
+        if image.has_transparency_data:
+            layer = image.convert("RGBA")
+            white = Image.new("RGB", layer.size, "white")
+            white.paste(layer, mask=layer)
+            return white
+        return image if image.mode == "RGB" else image.convert("RGB")
+    except ValueError as error:
+        raise BadImage(f"{image.mode} pixels cannot be used: {error}") from None
 
 
 def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
@@ -81,9 +164,8 @@ def square(image: Image.Image, side: int, fit: Fit) -> Image.Image:
         shorter = min(width, height)
         left, top = (width - shorter) / 2, (height - shorter) / 2
         box = (left, top, left + shorter, top + shorter)
-    rgb = to_rgb(image)
-    if rgb.size != (side, side) or box != (0, 0, side, side):
-        rgb = rgb.resize((side, side), Image.Resampling.BICUBIC, box=box)
+    rgb = to_rgb(image).resize((side, side), Image.Resampling.BICUBIC, box=box)
+    rgb.info.clear()
     return upright(rgb, orientation(image))
 
 
@@ -98,7 +180,26 @@ def orientation(image: Image.Image) -> int:
 
 def upright(image: Image.Image, exif_orientation: int) -> Image.Image:
     """The image turned as its EXIF orientation asks."""
-    if exif_orientation == 1:
-        return image
-    image.getexif()[ORIENTATION_TAG] = exif_orientation
-    return ImageOps.exif_transpose(image)
+    turn = TURNS.get(exif_orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def yuv420_planes(image: Image.Image) -> bytes:
+    """Luma, then Cb, then Cr at half the side, of an RGB square of even side.
+
+    A chroma value is the mean of 2x2 pixels.
+    """
+    luma, *chroma = image.convert("RGB", YCBCR_OF_RGB).split()
+    return luma.tobytes() + b"".join(band.reduce(2).tobytes() for band in chroma)
+
+
+def rgb_from_planes(planes: bytes, side: int) -> Image.Image:
+    """RGB [side, side] from `yuv420_planes`, chroma scaled up bilinearly."""
+    half, pixels = (side // 2, side // 2), side * side
+    luma = Image.frombytes("L", (side, side), planes[:pixels])
+    chroma = [
+        Image.frombytes("L", half, planes[start : start + pixels // 4])
+        for start in (pixels, pixels + pixels // 4)
+    ]
+    scaled = [band.resize(luma.size, Image.Resampling.BILINEAR) for band in chroma]
+    return Image.merge("RGB", [luma, *scaled]).convert("RGB", RGB_OF_YCBCR)

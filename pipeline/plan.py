@@ -17,6 +17,7 @@ from typing import Literal
 from pipeline.config import BuildConfig, Storage
 from pipeline.errors import DataError
 from pipeline.folder import ImageFile
+from pipeline.layout import Layout, plan_layout
 
 Split = Literal["train", "validation"]
 
@@ -49,11 +50,18 @@ class BuildPlan:
     class_names: tuple[str, ...]
     shards: tuple[ShardPlan, ...]
     estimated_bytes: int
+    # Of the mapped storages' records.
+    layout: Layout | None
 
     @property
     def num_files(self) -> int:
         """How many image files the plan holds."""
         return sum(len(shard.files) for shard in self.shards)
+
+    @property
+    def record_bytes(self) -> int:
+        """About how many bytes a record takes."""
+        return self.estimated_bytes // self.num_files
 
 
 def make_plan(
@@ -69,14 +77,18 @@ def make_plan(
     splits: dict[Split, list[ImageFile]] = {"train": [], "validation": []}
     for file, out in zip(ordered, held_out, strict=True):
         splits["validation" if out else "train"].append(file)
-    sizes = {split: _estimated_bytes(part, config) for split, part in splits.items()}
+    layout = plan_layout(config, _longest_names(files, class_names))
+    sizes = {
+        split: _estimated_bytes(part, config, layout) for split, part in splits.items()
+    }
     counts = _shard_counts({k: len(v) for k, v in splits.items()}, sizes, config)
     shards = [
         ShardPlan(split, index, counts[split], tuple(part[start:stop]))
         for split, part in splits.items()
         for index, (start, stop) in enumerate(_ranges(len(part), counts[split]))
     ]
-    return BuildPlan(tuple(class_names), tuple(shards), sum(sizes.values()))
+    total = sum(sizes.values())
+    return BuildPlan(tuple(class_names), tuple(shards), total, layout)
 
 
 def _salted(key: str, seed: int) -> bytes:
@@ -112,10 +124,22 @@ def _held_out(
     return held_out
 
 
-def _estimated_bytes(files: Sequence[ImageFile], config: BuildConfig) -> int:
+def _longest_names(files: Sequence[ImageFile], class_names: Sequence[str]) -> int:
+    """The most bytes that a file's key and its class name come to."""
+    names = [len(name.encode("utf-8", "surrogateescape")) for name in class_names]
+    return max(
+        len(file.key.encode("utf-8", "surrogateescape")) + names[file.label]
+        for file in files
+    )
+
+
+def _estimated_bytes(
+    files: Sequence[ImageFile], config: BuildConfig, layout: Layout | None
+) -> int:
+    if layout is not None:
+        return len(files) * layout.stride_bytes
     pixels = config.side * config.side
     per_image: dict[Storage, float] = {
-        "raw": 3 * pixels,
         "jpeg": jpeg_bytes_per_pixel(config.quality) * pixels,
         "original": sum(file.size_bytes for file in files) / max(1, len(files)),
     }

@@ -1,19 +1,25 @@
-"""Shards -> undecoded records: the first stages on the way to a batch.
+"""Record sets, how they are read, and the streaming way: shards -> undecoded records.
 
 A record set is opened once, which checks that every shard is there and has its size;
-reading interleaves the shards in an order drawn for the epoch.
+streaming interleaves the shards in an order drawn for the epoch.
 """
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import tensorflow as tf
 
-from pipeline.errors import DataError
-from pipeline.manifest import Manifest, SplitCard, load_manifest
-from pipeline.order import epoch_seed, shard_order
+from pipeline.config import Reader, Storage
+from pipeline.damage import way_out
+from pipeline.errors import ConfigError, DataError
+from pipeline.layout import PAGE_BYTES
+from pipeline.machine import REMOTE, file_system
+from pipeline.manifest import Manifest, Shard, SplitCard, load_manifest
+from pipeline.order import epoch_order, epoch_seed
 
 # Measured: larger read buffers are slower, the page cache reads ahead already.
 READ_BUFFER_BYTES = 2**20
@@ -33,10 +39,21 @@ class RecordSet:
     folder: Path
     manifest: Manifest
 
+    # Whether there are shards, and not image files that are read as they are.
+    has_records: ClassVar[bool] = True
+
+    @property
+    def storage(self) -> Storage:
+        """What a record holds."""
+        return self.manifest.config.storage
+
+    def shards(self, split: str) -> list[Shard]:
+        """A split's shards, in order, but those whose files were all set aside."""
+        return [s for s in self.manifest.split(split).shards if s.num_examples]
+
     def paths(self, split: str) -> list[str]:
         """The shard files of a split, in order."""
-        shards = self.manifest.split(split).shards
-        return [str(self.folder / shard.name) for shard in shards]
+        return [str(self.folder / shard.name) for shard in self.shards(split)]
 
 
 def open_records(folder: Path) -> RecordSet:
@@ -53,17 +70,68 @@ def open_records(folder: Path) -> RecordSet:
             if found != shard.num_bytes:
                 what = "is missing" if found is None else f"has {found} bytes"
                 raise DataError(
-                    f"{path} {what}; {shard.num_bytes} bytes are expected. Build the"
-                    " records again with --overwrite."
+                    f"{path} {what}; {shard.num_bytes} bytes are expected."
+                    f" {way_out(folder)}"
                 )
     return RecordSet(folder, manifest)
+
+
+@dataclass(frozen=True)
+class ReaderChoice:
+    """How a record set is read, and why so."""
+
+    name: Literal["stream", "mmap", "photos"]
+    reason: str
+
+    @property
+    def random_access(self) -> bool:
+        """Whether examples are fetched by number, in any order."""
+        return self.name != "stream"
+
+
+def choose_reader(records: RecordSet, asked: Reader = "auto") -> ReaderChoice:
+    """The reader that was asked for, or the better one for these records.
+
+    Raises:
+        ConfigError: they cannot be read in the way that was asked for.
+    """
+    if not records.has_records and asked != "auto":
+        raise ConfigError(
+            f"--reader {asked} reads records, and {records.folder} holds images. Leave"
+            " it out, or make records with `alexnet records build`."
+        )
+    if not records.has_records:
+        return ReaderChoice("photos", f"{records.folder} holds images, no records")
+    hindrance = _why_not_mapped(records)
+    if asked == "mmap" and hindrance:
+        raise ConfigError(
+            f"--reader mmap cannot read {records.folder}: {hindrance}. Use --reader"
+            " stream, or build the records with --storage jpeg, raw or yuv420."
+        )
+    if asked != "auto":
+        return ReaderChoice(asked, "it was asked for")
+    if hindrance:
+        return ReaderChoice("stream", hindrance)
+    kind = file_system(records.folder) or "a local disk"
+    if kind.startswith(REMOTE):
+        return ReaderChoice("stream", f"the records are on a network ({kind})")
+    return ReaderChoice("mmap", f"the records are {records.storage} on {kind}")
+
+
+def _why_not_mapped(records: RecordSet) -> str | None:
+    layout = records.manifest.layout
+    if records.storage == "original":
+        return "they hold original files, whose decoding is what takes the time"
+    if layout is not None and layout.stride_bytes % mmap.PAGESIZE:
+        return f"this machine's pages are {mmap.PAGESIZE} bytes, not {PAGE_BYTES}"
+    return None
 
 
 def read_shuffled_shards(
     paths: list[str], seed: int, epoch: tf.Tensor
 ) -> tf.data.Dataset:
     """The records of one epoch, string [], shards in the epoch's order, interleaved."""
-    ordered = tf.gather(tf.constant(paths), shard_order(len(paths), seed, epoch))
+    ordered = tf.gather(tf.constant(paths), epoch_order(len(paths), seed, epoch))
     return tf.data.Dataset.from_tensor_slices(ordered).interleave(
         lambda path: tf.data.TFRecordDataset(path, buffer_size=READ_BUFFER_BYTES),
         cycle_length=min(OPEN_SHARDS, len(paths)),

@@ -1,82 +1,162 @@
 """The codec of records: a storage is a way to encode, parse and decode an image.
 
 Encoding runs in the build's workers, on Pillow, without TensorFlow; parsing and
-decoding run inside tf.data. Feature keys are the ImageNet lineage's.
+decoding run inside tf.data, a batch at a time. Feature keys are the ImageNet lineage's.
 """
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.config import BuildConfig, Fit, Storage
-from pipeline.example import encode_example
-from pipeline.pixels import orientation, read_image, square, to_rgb, upright
+from pipeline.decoder import decode_images
+from pipeline.duplicates import pixel_digest
+from pipeline.example import encode_example, read_varint
+from pipeline.layout import Layout, encode_fixed
+from pipeline.pixels import (
+    SOURCE_SIZE,
+    orientation,
+    read_image,
+    square,
+    to_rgb,
+    upright,
+    yuv420_planes,
+)
 
 if TYPE_CHECKING:
+    import numpy as np
     import tensorflow as tf
+    from PIL.Image import Image
 
 ENCODED = "image/encoded"
 RAW = "image/raw"
 LABEL = "image/class/label"
 FILENAME = "image/filename"
 
+# How a `jpeg` record begins: an Example's first entry is the label, its second holds
+# the image. A byte below 128 is a length; a longer one has bytes above that before it.
+_LENGTH = rb"[\x80-\xff]*[\x00-\x7f]"
+JPEG_HEAD = re.compile(
+    rb"\n%(n)s"
+    rb"\n%(n)s\n\x11image/class/label\x12%(n)s\x1a%(n)s\n%(n)s(%(n)s)"
+    rb"\n%(n)s\n\rimage/encoded\x12%(n)s\n%(n)s\n(%(n)s)" % {b"n": _LENGTH},
+    re.DOTALL,
+)
+
+
+class Encoded(NamedTuple):
+    """A record, and what is told of its photo: pixels' digest, width and height."""
+
+    record: bytes
+    digest: bytes
+    width: int
+    height: int
+
 
 def encode_record(
-    data: bytes, key: str, label: int, class_name: str, config: BuildConfig
-) -> bytes:
+    data: bytes,
+    key: str,
+    label: int,
+    class_name: str,
+    config: BuildConfig,
+    layout: Layout | None,
+) -> Encoded:
     """A serialised Example that holds the image file's bytes as `config` asks.
+
+    The digest is of what the record shows, RGB and upright, before it is compressed.
+
+    Args:
+        layout: of the mapped storages' records.
 
     Raises:
         BadImage: the bytes are no image that can be used.
     """
-    pixels, width, height, image_format = _encode_image(data, config)
-    return encode_example(
-        {
-            RAW if config.storage == "raw" else ENCODED: pixels,
-            "image/format": image_format,
-            "image/height": height,
-            "image/width": width,
-            "image/channels": 3,
-            "image/colorspace": b"RGB",
-            LABEL: label,
-            "image/class/text": class_name.encode("utf-8", "surrogateescape"),
-            FILENAME: key.encode("utf-8", "surrogateescape"),
-        }
-    )
+    name = class_name.encode("utf-8", "surrogateescape")
+    file_name = key.encode("utf-8", "surrogateescape")
+    photo, shown = _read(data, config)
+    if layout is not None:
+        pixels = shown.tobytes()
+        planes = pixels if config.storage == "raw" else yuv420_planes(shown)
+        record = encode_fixed(label, name, file_name, planes, config, layout)
+    else:
+        encoded, image_format = _compress(data, photo, shown, config)
+        record = encode_example(
+            {
+                LABEL: label,
+                ENCODED: encoded,
+                "image/format": image_format,
+                "image/height": shown.height,
+                "image/width": shown.width,
+                "image/channels": 3,
+                "image/colorspace": b"RGB",
+                "image/class/text": name,
+                FILENAME: file_name,
+            }
+        )
+        pixels = shown.tobytes()
+    digest = pixel_digest(pixels, shown.width)
+    return Encoded(record, digest, *photo.info[SOURCE_SIZE])
 
 
-def _encode_image(data: bytes, config: BuildConfig) -> tuple[bytes, int, int, bytes]:
-    """The stored bytes, their width, height and format."""
+def _read(data: bytes, config: BuildConfig) -> tuple[Image, Image]:
+    """The photo as its file has it, and what a record shows of it, RGB and upright."""
     if config.storage == "original":
-        return _keep_original(data)
-    image = square(read_image(data, config.side), config.side, config.fit)
-    if config.storage == "raw":
-        return image.tobytes(), config.side, config.side, b"raw"
-    encoded = io.BytesIO()
-    image.save(encoded, "JPEG", quality=config.quality)
-    return encoded.getvalue(), config.side, config.side, b"jpeg"
+        photo = read_image(data)
+        return photo, upright(to_rgb(photo), orientation(photo))
+    photo = read_image(data, config.side)
+    return photo, square(photo, config.side, config.fit)
 
 
-def _keep_original(data: bytes) -> tuple[bytes, int, int, bytes]:
-    """The file as it is where TensorFlow shows it as Pillow does, else as a PNG."""
-    image = read_image(data)
-    turn = orientation(image)
-    plain = image.mode in ("RGB", "L") and "transparency" not in image.info
-    if image.format in ("JPEG", "PNG") and plain and turn == 1:
-        return data, image.width, image.height, image.format.lower().encode()
-    image = upright(to_rgb(image), turn)
+def _compress(
+    data: bytes, photo: Image, shown: Image, config: BuildConfig
+) -> tuple[bytes, bytes]:
+    """The stored bytes and their format.
+
+    An original stays as it is where TensorFlow shows it as Pillow does.
+    """
     encoded = io.BytesIO()
-    image.save(encoded, "PNG")
-    return encoded.getvalue(), image.width, image.height, b"png"
+    if config.storage != "original":
+        shown.save(encoded, "JPEG", quality=config.quality)
+        return encoded.getvalue(), b"jpeg"
+    plain = photo.mode in ("RGB", "L") and "transparency" not in photo.info
+    if photo.format in ("JPEG", "PNG") and plain and orientation(photo) == 1:
+        return data, photo.format.lower().encode()
+    shown.save(encoded, "PNG")
+    return encoded.getvalue(), b"png"
+
+
+def find_jpeg(record: np.ndarray) -> tuple[int, np.ndarray]:
+    """Label and image of a `jpeg` record, uint8 [bytes], where they lie.
+
+    It holds Python's lock for one microsecond, where `read_example` takes nine.
+
+    Raises:
+        ValueError: it is no record as `encode_record` writes them.
+    """
+    head = JPEG_HEAD.match(record.data)
+    if head is None:
+        raise ValueError("it does not begin with a label and an image")
+    label, _ = read_varint(head.group(1), 0)
+    size, _ = read_varint(head.group(2), 0)
+    return label, record[head.end() : head.end() + size]
+
+
+def image_shape(storage: Storage, side: int) -> tuple[int, ...]:
+    """A decoded image's shape: [S, S, 3], or for `yuv420` its planes, [3 S / 2, S]."""
+    return (side * 3 // 2, side) if storage == "yuv420" else (side, side, 3)
 
 
 def parse(records: tf.Tensor, storage: Storage) -> tuple[tf.Tensor, tf.Tensor]:
-    """Stored image bytes, string [], and label, int64 [], of one record."""
+    """Stored image bytes, string, and labels, int64, of serialised records.
+
+    `records` are string [batch] or one string []; so is what comes of them.
+    """
     import tensorflow as tf
 
-    pixels = RAW if storage == "raw" else ENCODED
-    found = tf.io.parse_single_example(
+    pixels = RAW if storage in ("raw", "yuv420") else ENCODED
+    found = tf.io.parse_example(
         records,
         {
             pixels: tf.io.FixedLenFeature([], tf.string),
@@ -86,18 +166,25 @@ def parse(records: tf.Tensor, storage: Storage) -> tuple[tf.Tensor, tf.Tensor]:
     return found[pixels], found[LABEL]
 
 
-def decode(stored: tf.Tensor, storage: Storage, side: int, fit: Fit) -> tf.Tensor:
-    """uint8 [side, side, 3] in [0, 255] from the bytes of one record."""
+def decode(stored: tf.Tensor, config: BuildConfig) -> tf.Tensor:
+    """uint8 [batch, side, side, 3] in [0, 255], or `yuv420` planes, of string [batch].
+
+    Compressed images go to the decoder's threads as one group.
+    """
     import tensorflow as tf
 
-    if storage == "raw":
-        return tf.reshape(tf.io.decode_raw(stored, tf.uint8), [side, side, 3])
-    # INTEGER_ACCURATE costs what INTEGER_FAST costs, and is closer to Pillow's pixels.
-    # The op reads PNG as well, of which `original` may hold some.
-    image = tf.io.decode_jpeg(stored, channels=3, dct_method="INTEGER_ACCURATE")
-    if storage == "jpeg":
-        return tf.ensure_shape(image, [side, side, 3])
-    return fit_square(image, side, fit)
+    shape = [*stored.shape, *image_shape(config.storage, config.side)]
+    if config.storage in ("raw", "yuv420"):
+        pixels = tf.io.decode_raw(stored, tf.uint8)
+        return tf.ensure_shape(tf.reshape(pixels, [-1, *shape[1:]]), shape)
+
+    def decode_group(images: np.ndarray) -> np.ndarray:
+        return decode_images(
+            len(images), images.__getitem__, "image {} of a batch".format, config
+        )
+
+    decoded = tf.numpy_function(decode_group, [stored], tf.uint8, stateful=False)
+    return tf.ensure_shape(decoded, shape)
 
 
 def fit_square(image: tf.Tensor, side: int, fit: Fit) -> tf.Tensor:

@@ -37,10 +37,12 @@ def draw_sheet(
             f"no such folder: {out.parent}. Make it, or choose another --out"
         )
     count = COLUMNS * ROWS if augment is None else ROWS
-    images, titles = _first_images(data, split, count)
-    shown = len(images)
-    if augment is not None:
-        images, titles = _augmented(images, titles, augment, side, seed)
+    stored, titles = _first_images(data, split, count)
+    shown = len(stored)
+    if augment is None:
+        images = to_rgb_images(stored)
+    else:
+        images, titles = _augmented(stored, titles, augment, side, seed)
     save_grid(images, titles, COLUMNS, out)
     return shown
 
@@ -58,6 +60,20 @@ def _first_images(data: Path, split: str, count: int) -> tuple[np.ndarray, list[
     images, labels, _ = next(islice(batches, 1))
     names = records.manifest.class_names
     return np.asarray(images), [names[label] for label in labels.numpy()]
+
+
+def to_rgb_images(stored: np.ndarray) -> np.ndarray:
+    """uint8 [images, S, S, 3] of a batch as it is read: those, or `yuv420` planes."""
+    import numpy as np
+
+    from pipeline.pixels import rgb_from_planes
+
+    if stored.ndim == 4:
+        return stored
+    side = stored.shape[2]
+    return np.stack(
+        [np.asarray(rgb_from_planes(planes.tobytes(), side)) for planes in stored]
+    )
 
 
 def _augmented(

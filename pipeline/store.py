@@ -1,7 +1,8 @@
 """Where a source's bytes come from: a folder, a zip, or a tar.
 
 A store lists its files and reads one by key; it can be pickled, so that every worker
-process opens the archive for itself.
+process opens the archive for itself. Archives are read where they are, never unpacked:
+one that is damaged or encrypted is refused, a member that is costs that photo alone.
 """
 
 from __future__ import annotations
@@ -10,15 +11,27 @@ import os
 import stat
 import tarfile
 import zipfile
-import zlib
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pipeline.errors import DataError
 
-# What zipfile raises for a member that is absent, encrypted, cut or damaged.
-UNREADABLE_MEMBER = (KeyError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
+# A photo's file: a 16-bit TIFF of 80 megapixels. A worker holds it in memory, so this
+# is what a file of any size, or a bomb in an archive, can cost.
+MAX_FILE_BYTES = 2**29
+# How gzip, bzip2, xz and Zstandard files begin.
+COMPRESSED_MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
+# Bits of a zip member's flags (PKWARE's APPNOTE.TXT, 4.4.4).
+ENCRYPTED, UTF8_NAME = 0x1, 0x800
+# Those that can be read up to a given size; zipfile's others inflate without bound.
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+NO_FILE = "no plain file"
+UNPACK = "Unpack the archive and give that folder."
+COPY_AGAIN = "Copy or download it again, or unpack what can be and give that folder."
 
 
 class Entry(NamedTuple):
@@ -28,17 +41,32 @@ class Entry(NamedTuple):
     size_bytes: int
 
 
+class Listing(NamedTuple):
+    """A store's files, sorted by key, and what else is there, each as 'name (why)'.
+
+    Hidden files are in neither.
+    """
+
+    files: list[Entry]
+    left_out: list[str]
+
+
 class Store(Protocol):
     """A place that holds files."""
 
-    def entries(self) -> list[Entry]:
-        """Every file, sorted by key; hidden ones are left out."""
+    def listing(self) -> Listing:
+        """What is there.
+
+        Raises:
+            DataError: it is an archive that cannot be used.
+            OSError: a folder cannot be read.
+        """
 
     def read(self, key: str, num_bytes: int = -1) -> bytes:
         """A file's bytes, or its first `num_bytes`.
 
         Raises:
-            OSError: the file cannot be read.
+            OSError: the file cannot be read, or is larger than a photo can be.
         """
 
 
@@ -57,50 +85,102 @@ def open_store(path: Path) -> Store:
             " of names like cat.0.jpg, a CSV with filename,label, or a zip or tar of"
             " one of these."
         )
-    if zipfile.is_zipfile(path):
-        return ZipStore(path)
+    if path.is_file():  # opening a pipe would wait for ever
+        return _open_archive(path)
+    raise DataError(f"{path} is neither a folder nor a file")
+
+
+def _open_archive(path: Path) -> Store:
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head.startswith(COMPRESSED_MAGIC):
+        raise DataError(
+            f"{path} is compressed, and only a plain tar can be read in any order."
+            " Unpack it, or decompress it first."
+        )
+    # First, because a tar whose last member is a zip would pass for that.
     if tarfile.is_tarfile(path):
         return TarStore(path)
+    if zipfile.is_zipfile(path):
+        return ZipStore(path)
+    if head.startswith(b"PK\3\4"):
+        raise DataError(
+            f"{path} is cut short: it begins as a zip and lacks the table of contents"
+            f" at the end. {COPY_AGAIN}"
+        )
     raise DataError(f"{path} is neither a folder, a CSV, a zip nor a tar")
 
 
+def _require_photo_size(size_bytes: int) -> None:
+    if size_bytes > MAX_FILE_BYTES:
+        raise OSError(
+            f"{size_bytes:,} bytes: no photo is larger than {MAX_FILE_BYTES:,}"
+        )
+
+
 class FolderStore:
-    """Files below a folder; links to folders are followed once."""
+    """Files below a folder; links are followed, also out of it.
+
+    A folder that links lead to, or that lies in itself by one, is listed once: at its
+    own place when it has one below the root.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def entries(self) -> list[Entry]:
-        return sorted(self._walk(self.root, "", set()))
+    def listing(self) -> Listing:
+        files, left_out = [], []
+        for key, status in self._walk():
+            if status is None:  # a link to nothing: reading it will say so
+                files.append(Entry(key, 0))
+            elif stat.S_ISREG(status.st_mode):
+                files.append(Entry(key, status.st_size))
+            else:
+                left_out.append(f"{key} ({NO_FILE})")
+        return Listing(sorted(files), sorted(left_out))
 
-    def _walk(self, folder: Path, prefix: str, seen: set[str]) -> Iterator[Entry]:
-        real = os.path.realpath(folder)
-        if real in seen:  # a loop of links
-            return
-        seen.add(real)
-        with os.scandir(folder) as found:
-            for item in found:
-                key = prefix + item.name
-                if item.name.startswith("."):
-                    continue
-                if item.is_dir():
-                    yield from self._walk(folder / item.name, key + "/", seen)
-                else:
-                    yield Entry(key, _size_bytes(item))
+    def _walk(self) -> Iterator[tuple[str, os.stat_result | None]]:
+        """Key and status of all that is not hidden and no folder; links come last."""
+        folders, seen = deque([""]), set()
+        while folders:
+            prefix = folders.popleft()
+            here = Path(self.root, prefix).stat()
+            if (place := (here.st_dev, here.st_ino)) in seen:
+                continue
+            seen.add(place)
+            inner = []
+            with os.scandir(f"{self.root}/{prefix}") as found:
+                for item in found:  # a million of them kept would be 300 MB
+                    if item.name.startswith("."):
+                        continue
+                    status = _status(item)
+                    if status is None or not stat.S_ISDIR(status.st_mode):
+                        yield prefix + item.name, status
+                    else:
+                        inner.append((item.name, item.is_symlink()))
+            for name, is_link in sorted(inner):
+                add = folders.append if is_link else folders.appendleft
+                add(f"{prefix}{name}/")
 
     def read(self, key: str, num_bytes: int = -1) -> bytes:
-        path = self.root / key
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a FIFO would wait for ever
+        # O_NONBLOCK: opening a FIFO would wait for ever.
+        number = os.open(f"{self.root}/{key}", os.O_RDONLY | os.O_NONBLOCK)
+        status = os.fstat(number)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(number)  # FileIO would not, of a folder
             raise OSError("not a regular file")
-        with path.open("rb") as file:
+        with FileIO(number) as file:
+            if num_bytes < 0:
+                _require_photo_size(status.st_size)
             return file.read(num_bytes)
 
 
-def _size_bytes(item: os.DirEntry[str]) -> int:
+def _status(item: os.DirEntry[str]) -> os.stat_result | None:
+    """Of what an item is or links to; None when its link leads nowhere."""
     try:
-        return item.stat().st_size
-    except OSError:  # a dangling link: reading it will say so
-        return 0
+        return item.stat()
+    except OSError:
+        return None
 
 
 class ZipStore:
@@ -109,28 +189,64 @@ class ZipStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._zip: zipfile.ZipFile | None = None
-        self._prefix = ""
+        self._names: dict[str, str] = {}
 
-    def entries(self) -> list[Entry]:
-        with zipfile.ZipFile(self.path) as archive:
-            members = {
-                info.filename: info.file_size
-                for info in archive.infolist()
-                if not info.is_dir()
-            }
-        self._prefix = common_folder(members)
-        return visible(members, self._prefix)
+    def listing(self) -> Listing:
+        with _open_zip(self.path) as archive:
+            listing, self._names = list_members(self._members(archive))
+        return listing
+
+    def _members(self, archive: zipfile.ZipFile) -> Iterator[Member]:
+        for info in archive.infolist():
+            name = _zip_name(info)
+            if name.endswith("/"):
+                continue
+            if info.flag_bits & ENCRYPTED:
+                raise DataError(f"{self.path}: {name!r} is encrypted. {UNPACK}")
+            if info.compress_type not in COMPRESSIONS:
+                raise DataError(
+                    f"{self.path}: {name!r} is compressed by method"
+                    f" {info.compress_type}; stored and deflated members can be read."
+                    f" {UNPACK}"
+                )
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            fault = "" if kind in (0, stat.S_IFREG) else NO_FILE
+            yield Member(name, info.file_size, info.filename, fault)
 
     def read(self, key: str, num_bytes: int = -1) -> bytes:
-        self._zip = self._zip or zipfile.ZipFile(self.path)
+        if key not in self._names:
+            raise OSError(f"{self.path.name} has no such file")
+        self._zip = self._zip or _open_zip(self.path)
+        info = self._zip.getinfo(self._names[key])
+        if num_bytes < 0:
+            _require_photo_size(info.file_size)
+            num_bytes = info.file_size  # it may inflate to more
         try:
-            with self._zip.open(self._prefix + key) as file:
+            with self._zip.open(info) as file:
                 return file.read(num_bytes)
-        except UNREADABLE_MEMBER as error:
-            raise OSError(str(error)) from error
+        except Exception as error:  # zipfile raises whatever a damaged member causes
+            raise OSError(str(error) or "the archive ends within it") from error
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_zip": None}
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except OSError:
+        raise
+    except Exception as error:  # and whatever a damaged table of contents does
+        raise DataError(f"{path} is a damaged zip ({error}). {COPY_AGAIN}") from error
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    r"""A member's name, also where a Mac did not mark UTF-8 or Windows wrote \."""
+    name = info.filename
+    if not info.flag_bits & UTF8_NAME:
+        with suppress(UnicodeError):  # it is the CP437 that it was read as
+            name = name.encode("cp437").decode("utf-8")
+    return name.replace("\\", "/")
 
 
 class TarStore:
@@ -138,49 +254,106 @@ class TarStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._prefix = ""
         self._places: dict[str, tuple[int, int]] = {}
 
-    def entries(self) -> list[Entry]:
+    def listing(self) -> Listing:
         try:
             with tarfile.open(self.path, "r:") as archive:
-                # `tar cf photos.tar .` names its members ./cat/1.jpg.
-                self._places = {
-                    member.name.removeprefix("./"): (member.offset_data, member.size)
-                    for member in archive
-                    if member.isreg()
-                }
-        except tarfile.ReadError as error:
-            raise DataError(
-                f"{self.path} cannot be read as an uncompressed tar ({error}). Unpack"
-                " it, or decompress it first: only a plain tar is read in any order."
-            ) from error
-        sizes = {name: size for name, (_, size) in self._places.items()}
-        self._prefix = common_folder(sizes)
-        return visible(sizes, self._prefix)
+                listing, self._places = list_members(_tar_members(archive))
+                self._require_end(archive.offset)
+        except (OSError, DataError):
+            raise
+        except Exception as error:  # tarfile raises whatever a damaged header causes
+            raise self._damaged(error) from error
+        return listing
+
+    def _require_end(self, offset: int) -> None:
+        """Check for zeros behind the last member.
+
+        A header that tarfile cannot read is the end for it.
+        """
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise self._damaged(f"byte {offset} is neither a member nor the end")
+
+    def _damaged(self, why: object) -> DataError:
+        return DataError(f"{self.path} is cut or damaged ({why}). {COPY_AGAIN}")
 
     def read(self, key: str, num_bytes: int = -1) -> bytes:
-        place = self._places.get(self._prefix + key)
+        place = self._places.get(key)
         if place is None:
             raise OSError(f"{self.path.name} has no such file")
         offset, size = place
+        if num_bytes < 0:
+            _require_photo_size(size)
+            num_bytes = size
         with self.path.open("rb") as file:
             file.seek(offset)
-            return file.read(size if num_bytes < 0 else min(size, num_bytes))
+            return file.read(min(size, num_bytes))
 
 
-def common_folder(names: dict[str, int]) -> str:
+def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
+    """The members but for folders; a hard link is the file that it names."""
+    seen: dict[str, Member] = {}
+    for info in archive:
+        if info.isdir():
+            continue
+        fault = "" if info.isreg() and not info.issparse() else NO_FILE
+        member = Member(info.name, info.size, (info.offset_data, info.size), fault)
+        if info.islnk() and info.linkname in seen:
+            member = seen[info.linkname]._replace(name=info.name)
+        seen[info.name] = member
+        yield member
+
+
+class Member(NamedTuple):
+    """One member of an archive: where it is to be read, or why it is not."""
+
+    name: str
+    size_bytes: int
+    place: Any
+    fault: str
+
+
+def list_members(members: Iterable[Member]) -> tuple[Listing, dict[str, Any]]:
+    """What an archive holds, and the place of every key.
+
+    Of members of one name the last one counts, as when an archive is unpacked.
+    """
+    kept: dict[str, Member] = {}
+    left_out = []
+    for member in members:
+        parts = [part for part in member.name.split("/") if part not in ("", ".")]
+        key = "/".join(parts)
+        leads_out = member.name.startswith("/") or ".." in parts
+        if not leads_out and is_hidden(key):
+            continue
+        if fault := "leads out of the archive" if leads_out else member.fault:
+            left_out.append(f"{member.name} ({fault})")
+            continue
+        if key in kept:
+            left_out.append(f"{member.name} (there again: the last one counts)")
+        kept[key] = member
+    start = len(common_folder(kept))
+    files = sorted(Entry(key[start:], one.size_bytes) for key, one in kept.items())
+    places = {key[start:]: one.place for key, one in kept.items()}
+    return Listing(files, sorted(left_out)), places
+
+
+def common_folder(names: Iterable[str]) -> str:
     """The one folder all members lie in, as 'train/'; '' when there is none.
 
     Archives are made of a folder as often as of its contents; both give the same keys.
     A lone class folder, whose files lie directly in it, is kept when neither their
     names carry a label of their own nor a table beside them does.
     """
-    tops = {name.partition("/")[0] for name in names if not is_hidden(name)}
-    if len(tops) != 1 or any("/" not in name for name in names if not is_hidden(name)):
+    names = list(names)
+    tops = {name.partition("/")[0] for name in names}
+    if len(tops) != 1 or any("/" not in name for name in names):
         return ""
     (top,) = tops
-    inside = [name.partition("/")[2] for name in names if not is_hidden(name)]
+    inside = [name.partition("/")[2] for name in names]
     flat = all("/" not in name for name in inside)
     table = any(name.endswith(".csv") for name in inside)
     named = all(len(PurePosixPath(name).suffixes) >= 2 for name in inside)
@@ -192,12 +365,3 @@ def common_folder(names: dict[str, int]) -> str:
 def is_hidden(name: str) -> bool:
     """Whether a path has a part like .DS_Store or __MACOSX."""
     return any(part[:1] == "." or part == "__MACOSX" for part in name.split("/"))
-
-
-def visible(members: dict[str, int], prefix: str) -> list[Entry]:
-    """The members that count, sorted, with keys relative to `prefix`."""
-    return sorted(
-        Entry(name[len(prefix) :], size)
-        for name, size in members.items()
-        if not is_hidden(name)
-    )

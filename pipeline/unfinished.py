@@ -5,14 +5,18 @@ What a build finds when it is run again, and what says whose folder this is.
 
 from __future__ import annotations
 
+import fcntl
 import json
-import shutil
-from contextlib import suppress
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import BuildConfig
+from pipeline.duplicates import DUPLICATES
 from pipeline.errors import DataError
 from pipeline.files import fingerprint, write_json
 from pipeline.folder import Source
@@ -23,6 +27,7 @@ from pipeline.quarantine import QUARANTINE, Quarantined
 
 STATE = ".build"
 SETTINGS = "settings.json"
+LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -32,25 +37,33 @@ class ShardNote:
     shard: Shard
     class_counts: tuple[int, ...]
     quarantined: tuple[Quarantined, ...]
+    # Of the photos that are not set aside, one after another.
+    digests: bytes
+    # How many photos there are of each shorter side, pixels.
+    shorter_sides: dict[int, int]
 
     def save(self, out: Path) -> None:
         """Write the note beside the unfinished build's settings."""
         values = asdict(self)
         values["quarantined"] = [bad._asdict() for bad in self.quarantined]
+        values["digests"] = self.digests.hex()
         write_json(_note_path(out, self.shard.name), values)
 
 
 def read_note(out: Path, shard: ShardPlan) -> ShardNote | None:
     """The note of a finished shard; None when the shard is not finished."""
-    path = _note_path(out, shard.name)
-    if not (out / shard.name).is_file() or not path.is_file():
+    path, file = _note_path(out, shard.name), out / shard.name
+    if not file.is_file() or not path.is_file():
         return None
     values = json.loads(path.read_text(encoding="utf-8"))
-    return ShardNote(
+    note = ShardNote(
         Shard(**values["shard"]),
         tuple(values["class_counts"]),
         tuple(Quarantined(**bad) for bad in values["quarantined"]),
+        bytes.fromhex(values["digests"]),
+        {int(side): count for side, count in values["shorter_sides"].items()},
     )
+    return note if file.stat().st_size == note.shard.num_bytes else None
 
 
 def _note_path(out: Path, shard_name: str) -> Path:
@@ -59,21 +72,20 @@ def _note_path(out: Path, shard_name: str) -> Path:
 
 def build_settings(source: Source, config: BuildConfig) -> dict[str, Any]:
     """What must be the same for a build to go on: settings and files."""
-    files = [[file.key, file.label, file.size_bytes] for file in source.files]
     return {
         "config": config.to_json(),
-        "source_fingerprint": fingerprint([source.class_names, files]),
-        "num_files": len(files),
+        "source_fingerprint": fingerprint([source.class_names, source.files]),
+        "num_files": len(source.files),
     }
 
 
 def remove_set(out: Path) -> None:
     """Delete what a build made, and nothing else."""
-    if not ((out / MANIFEST).is_file() or (out / STATE).is_dir()):
+    if not _is_set(out):
         return
     (out / STATE).mkdir(exist_ok=True)  # until all else is gone, the folder is ours
     (out / MANIFEST).unlink(missing_ok=True)  # first: a folder that has it is whole
-    for name in (LABELS, QUARANTINE, *TFDS_FILES):
+    for name in (LABELS, QUARANTINE, DUPLICATES, *TFDS_FILES):
         (out / name).unlink(missing_ok=True)
     for pattern in (
         *("train-*.tfrecord", "validation-*.tfrecord", ".*.partial"),
@@ -84,7 +96,7 @@ def remove_set(out: Path) -> None:
             path.unlink()
     with suppress(OSError):  # there is none, or someone else's files are in it
         (out / INDEX_FOLDER).rmdir()
-    shutil.rmtree(out / STATE, ignore_errors=True)
+    close_state(out)
 
 
 def require_same(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
@@ -101,11 +113,81 @@ def require_same(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
         )
 
 
-def require_ours(out: Path, settings: dict[str, Any]) -> None:
-    """Check that `out` is new, empty, or an unfinished build of the same set.
+def require_usable(out: Path) -> None:
+    """Check that `out` is new, empty, or a record set, finished or not.
 
     Raises:
         DataError: it is something else, which a build must not touch.
+    """
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out} is a file, not a folder. Choose another --out.")
+    if not _is_set(out):
+        _require_empty(out)
+
+
+def _is_set(out: Path) -> bool:
+    return (out / MANIFEST).is_file() or (out / STATE).is_dir()
+
+
+def _require_empty(out: Path) -> None:
+    strangers = sorted(path.name for path in out.glob("[!.]*"))
+    if strangers:
+        raise DataError(
+            f"{out} is not empty and holds no record set (it has {strangers[0]})."
+            " Choose another --out."
+        )
+
+
+@contextmanager
+def sole_build(out: Path) -> Iterator[None]:
+    """Keep other builds from `out`; a folder made for that goes when it stays empty.
+
+    Raises:
+        DataError: another process builds there.
+    """
+    state = out / STATE
+    made = [path for path in (out, *out.parents) if not path.exists()]
+    lock = _lock(out)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            (state / LOCK).unlink()
+        for folder in (state, *made):
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+        if lock:
+            lock.close()
+
+
+def _lock(out: Path) -> FileIO | None:
+    """The locked file, which the system unlocks when this process ends.
+
+    None where there are no locks, as on some network file systems, or where nothing can
+    be written: the build's own first file will say so better.
+    """
+    path = out / STATE / LOCK
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = FileIO(path, "a")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError:
+        return None
+    raise DataError(
+        f"another process is building in {out} at this moment. Wait for it to end, or"
+        " choose another --out."
+    )
+
+
+def require_ours(out: Path, settings: dict[str, Any]) -> None:
+    """Check that `out` is empty, or an unfinished build of the same set.
+
+    Raises:
+        DataError: it is another set, or holds what no build made.
     """
     path = out / STATE / SETTINGS
     if path.is_file():
@@ -118,22 +200,21 @@ def require_ours(out: Path, settings: dict[str, Any]) -> None:
                 " to build anew, or choose another --out."
             )
         return
-    if out.exists() and not out.is_dir():
-        raise DataError(f"{out} is a file, not a folder. Choose another --out.")
-    strangers = sorted(p.name for p in out.glob("[!.]*"))
-    if strangers:
-        raise DataError(
-            f"{out} is not empty and holds no record set (it has {strangers[0]})."
-            " Choose another --out."
-        )
+    _require_empty(out)
 
 
 def open_state(out: Path, settings: dict[str, Any]) -> None:
     """Make the folder of the build's notes, or find it again."""
+    if not (out / STATE / SETTINGS).is_file():
+        close_state(out)  # notes of another build, killed while it deleted them
     (out / STATE).mkdir(parents=True, exist_ok=True)
     write_json(out / STATE / SETTINGS, settings)
 
 
 def close_state(out: Path) -> None:
-    """Delete the notes: the manifest says it all now."""
-    shutil.rmtree(out / STATE, ignore_errors=True)
+    """Delete the settings, without which notes are void, then the notes."""
+    with suppress(OSError):
+        (out / STATE / SETTINGS).unlink(missing_ok=True)
+        for path in (out / STATE).iterdir():
+            if path.name != LOCK:
+                path.unlink()

@@ -1,29 +1,104 @@
-"""Whether the shards of a record set still hold what was written."""
+"""Whether the shards of a record set still hold what was written.
+
+`check_shards` compares whole files with the manifest, once on a machine: readers that
+map bare pixels pass the records' own checksums by.
+"""
 
 from __future__ import annotations
 
-import tensorflow as tf
+import json
+import os
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import google_crc32c
+
+from pipeline.damage import find_damage, way_out
 from pipeline.errors import DataError
-from pipeline.example import FOOTER_BYTES, HEADER_BYTES
-from pipeline.reader import RecordSet
+from pipeline.files import fingerprint, write_json
+from pipeline.machine import num_cpus
+from pipeline.manifest import Shard
+
+if TYPE_CHECKING:
+    from pipeline.reader import RecordSet
+
+# Large enough that the checksum lets other threads run (google-crc32c: from 1 MiB on).
+READ_BYTES = 2**22
 
 
 def require_whole_shards(records: RecordSet) -> None:
-    """Read every shard through, checksums included.
+    """Read every shard through.
 
     Raises:
         DataError: one is damaged; the message names the shard, the record and its byte.
     """
-    for split, card in records.manifest.splits.items():
-        for path in records.paths(split) if card.num_examples else []:
-            read = offset = 0
-            try:
-                for record in tf.data.TFRecordDataset(path):
-                    read += 1
-                    offset += HEADER_BYTES + len(record.numpy()) + FOOTER_BYTES
-            except tf.errors.DataLossError as error:
-                raise DataError(
-                    f"{path} is damaged at record {read}, byte {offset}. Build the"
-                    " records again with --overwrite."
-                ) from error
+    _require_whole(records, records.manifest.shards)
+
+
+def check_shards(records: RecordSet, split: str) -> None:
+    """Compare a split's shards with the manifest's checksums.
+
+    What was found whole is remembered in the user's cache folder, by size and time of
+    change, and not read again.
+
+    Raises:
+        DataError: one is damaged; the message names the shard, the record and its byte.
+    """
+    shards = records.manifest.split(split).shards
+    memory = _memory_path(records.folder, split)
+    states = {shard.name: _state(records.folder, shard) for shard in shards}
+    known = _load(memory)
+    new = [shard for shard in shards if known.get(shard.name) != states[shard.name]]
+    _require_whole(records, new)
+    if new:
+        with suppress(OSError):  # without a cache, they are read again next time
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            write_json(memory, states)
+
+
+def _require_whole(records: RecordSet, shards: Collection[Shard]) -> None:
+    folder = records.folder
+    with ThreadPoolExecutor(num_cpus()) as threads:
+        checksums = list(threads.map(lambda s: file_checksum(folder / s.name), shards))
+    for shard, checksum in zip(shards, checksums, strict=True):
+        if checksum != shard.crc32c:
+            first = find_damage(folder, shard, records.manifest.layout)[0]
+            what = f" is damaged at record {first.record}, byte {first.offset}"
+            if first.record is None:
+                what = f": {first.reason}"
+            raise DataError(f"{folder / shard.name}{what}. {way_out(folder)}")
+
+
+def _memory_path(folder: Path, split: str) -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    place = fingerprint([str(folder.resolve()), split])
+    return cache / "alexnet" / "checked" / f"{place}.json"
+
+
+def _load(memory: Path) -> dict[str, list[int]]:
+    with suppress(OSError, ValueError):
+        found = json.loads(memory.read_text(encoding="utf-8"))
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _state(folder: Path, shard: Shard) -> list[int]:
+    """What a shard that was checked is known by."""
+    status = (folder / shard.name).stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ino, shard.crc32c]
+
+
+def file_checksum(
+    path: Path, seen: Callable[[int], None] = lambda num_bytes: None
+) -> int:
+    """The CRC32C of a file; `seen` is called with the bytes of each piece read."""
+    checksum = 0
+    with path.open("rb", buffering=0) as file:
+        while data := file.read(READ_BYTES):
+            checksum = google_crc32c.extend(checksum, data)
+            seen(len(data))
+    return int(checksum)

@@ -1,72 +1,52 @@
 """Encode image files in worker processes, results in the order they were asked for.
 
-The workers import Pillow and no TensorFlow; how many there are changes no byte.
+The workers import Pillow and no TensorFlow; how many there are changes no byte. Their
+records come back through shared memory.
 """
 
 from __future__ import annotations
 
-import os
-import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context, resource_tracker
 
 from pipeline.config import BuildConfig
-from pipeline.errors import DataError
+from pipeline.crew import Chunk, Worker, crew, hear_from, keep_freed_memory
 from pipeline.folder import ImageFile
+from pipeline.layout import Layout
 from pipeline.pixels import BadImage
-from pipeline.record import encode_record
+from pipeline.record import Encoded, encode_record
+from pipeline.slots import Slots
 from pipeline.store import Store
 
-# Images a worker takes at a time: large enough to hide the hand-over, small enough
-# that progress is smooth and memory stays flat.
-CHUNK = 16
-CHUNKS_IN_FLIGHT_PER_WORKER = 4
+# Images a worker takes at a time: enough to hide the 0.3 ms of a hand-over, few enough
+# that all workers end at about the same time.
+CHUNK = 32
+# Enough in flight to go on while a shard is written out to the disk.
+SLOTS_PER_WORKER = 3
+MAX_SLOT_BYTES = 2**22
 
-
-def num_cpus() -> int:
-    """CPUs this process may use, which a container can make fewer than there are."""
-    return len(os.sched_getaffinity(0))
-
-
-Encode = Callable[[Iterable[ImageFile]], Iterator["bytes | str"]]
+Encode = Callable[[Iterable[ImageFile]], Iterator["Encoded | str"]]
 
 
 @contextmanager
-def encoder(job: EncodeJob, workers: int) -> Iterator[Encode]:
-    """A function that yields, in order, each file's record or why it has none."""
+def encoder(job: EncodeJob, workers: int, record_bytes: int) -> Iterator[Encode]:
+    """A function that yields, in order, each file's record or why it has none.
+
+    `record_bytes` is about what a record comes to.
+    """
+    keep_freed_memory()
     if workers == 1:
         yield lambda files: (job.encode(file) for file in files)
         return
-    pool = ProcessPoolExecutor(
-        workers, get_context("spawn"), initializer=_start_worker, initargs=(job,)
-    )
-    try:
-        with _ctrl_c_held():
-            for _ in range(workers):  # each call starts one
-                pool.submit(int)
-        yield lambda files: _encode_in_order(pool, files, workers)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _ctrl_c_held() -> Iterator[None]:
-    """Hold Ctrl-C back from this process, and from those started here for ever.
-
-    A worker that is still importing would end with a traceback.
-    """
-    resource_tracker.ensure_running()  # it would let go of the signal when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    slot_bytes = min(MAX_SLOT_BYTES, 2 * CHUNK * record_bytes)
+    size = max(1, min(CHUNK, slot_bytes // record_bytes))
+    count = workers * SLOTS_PER_WORKER
+    slots = Slots.make(count, slot_bytes)
+    with crew(job.encode, slots, workers) as members:
+        yield lambda files: _encode_in_order(members, slots, count, files, size)
 
 
 @dataclass(frozen=True)
@@ -76,50 +56,42 @@ class EncodeJob:
     store: Store
     class_names: tuple[str, ...]
     config: BuildConfig
+    layout: Layout | None
 
-    def encode(self, file: ImageFile) -> bytes | str:
+    def encode(self, file: ImageFile) -> Encoded | str:
         """The file's record, or the reason why it has none."""
         try:
             data = self.store.read(file.key)
             class_name = self.class_names[file.label]
-            return encode_record(data, file.key, file.label, class_name, self.config)
+            return encode_record(
+                data, file.key, file.label, class_name, self.config, self.layout
+            )
         except BadImage as error:
             return str(error)
         except OSError as error:
             return f"cannot be read: {error.strerror or error}"
-
-
-_job: EncodeJob
-
-
-def _start_worker(job: EncodeJob) -> None:
-    global _job
-    _job = job
-
-
-def _encode_chunk(files: list[ImageFile]) -> list[bytes | str]:
-    return [_job.encode(file) for file in files]
+        except MemoryError:
+            return "takes more memory than there is"
 
 
 def _encode_in_order(
-    pool: ProcessPoolExecutor, files: Iterable[ImageFile], workers: int
-) -> Iterator[bytes | str]:
-    """Results in the order of `files`, with a bounded number of chunks in flight."""
-    files = iter(files)
-    pending: deque[tuple[list[ImageFile], Future[list[bytes | str]]]] = deque()
+    workers: list[Worker],
+    slots: Slots,
+    count: int,
+    files: Iterable[ImageFile],
+    size: int,
+) -> Iterator[Encoded | str]:
+    """Results in the order of `files`, `size` of them a slot, at most `count` slots."""
+    files, free = iter(files), list(range(count))
+    pending: deque[Chunk] = deque()
     while True:
-        while len(pending) < workers * CHUNKS_IN_FLIGHT_PER_WORKER:
-            chunk = list(islice(files, CHUNK))
-            if not chunk:
-                break
-            pending.append((chunk, pool.submit(_encode_chunk, chunk)))
+        while free and (some := list(islice(files, size))):
+            pending.append(Chunk(some, free.pop()))
+            min(workers, key=lambda worker: len(worker.chunks)).give(pending[-1])
         if not pending:
             return
-        chunk, future = pending.popleft()
-        try:
-            yield from future.result()
-        except BrokenProcessPool as error:
-            raise DataError(
-                f"a worker process died near {chunk[0].key!r} (out of memory?)."
-                " Finished shards are kept: run it again, with fewer --workers."
-            ) from error
+        chunk = pending.popleft()
+        while not chunk.done:
+            hear_from(workers)
+        yield from slots.take(chunk.slot, chunk.told)
+        free.append(chunk.slot)

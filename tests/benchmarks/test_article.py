@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.article import article, article_generator, plan_article, write_photos
+from benchmarks.article import (
+    article,
+    article_generator,
+    photo_files,
+    plan_article,
+    write_photos,
+)
 from benchmarks.limits import stored_photos
 from pipeline.config import Storage
 from pipeline.errors import ConfigError
@@ -55,7 +61,7 @@ def test_the_generator_is_the_articles(
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("storage", ["jpeg", "raw", "original"])
+@pytest.mark.parametrize("storage", ["jpeg", "raw", "yuv420", "original"])
 def test_deliveries_count_all_photos_and_leave_no_files(
     record_sets: dict[Storage, Path],
     storage: Storage,
@@ -74,19 +80,18 @@ def test_deliveries_count_all_photos_and_leave_no_files(
     assert not list(tmp_path.glob("alexnet-article-*"))
 
 
-def test_raw_pixels_become_jpegs_of_the_same_picture(
-    record_sets: dict[Storage, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("storage", ["raw", "yuv420"])
+def test_pixels_become_jpegs_of_the_same_picture(
+    record_sets: dict[Storage, Path], storage: Storage
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    records = open_records(record_sets["raw"])
-    pixels, label = next(stored_photos(records, 1))
-    deliveries = article(records)
-    next(deliveries)
-    (path,) = tmp_path.glob(f"alexnet-article-*/{label}.0.jpg")
-    written = np.asarray(Image.open(path), np.float32)
-    expected = np.frombuffer(pixels, np.uint8).reshape(16, 16, 3)
-    assert np.abs(written - expected).mean() < 6
-    deliveries.close()
+    """Against the pixels that the storage `raw` keeps of the same photos."""
+    files = photo_files(open_records(record_sets[storage]), 5)
+    pixels = stored_photos(open_records(record_sets["raw"]), 5)
+    for (file, label), (expected, expected_label) in zip(files, pixels, strict=True):
+        found = np.asarray(Image.open(io.BytesIO(file)), np.float32)
+        raw = np.frombuffer(expected, np.uint8).reshape(16, 16, 3)
+        assert np.abs(found - raw).mean() < 12
+        assert label == expected_label
 
 
 def test_a_missing_package_is_named_with_the_extra(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import tensorflow as tf
 
-from benchmarks.ladder import GROUP_RECORDS, Rung, added_microseconds, climb
+from benchmarks.ladder import Rung, added_microseconds, climb, split_rungs
+from benchmarks.measure import GROUP_RECORDS
 from pipeline.dataset import Stage
 
 BATCH = 6
@@ -18,6 +19,14 @@ def test_added_microseconds_sum_to_the_last_rung() -> None:
     rungs = [Rung("read", 1e6, 0), Rung("decode", 1e5, 0), Rung("prefetch", 2e5, 0)]
     assert added_microseconds(rungs) == pytest.approx([1, 4, 0])
     assert added_microseconds(rungs[:2]) == pytest.approx([1, 9])
+
+
+def test_the_device_begins_behind_the_host() -> None:
+    """In the order they come in, whatever the host's stages are called."""
+    names = ["shuffle", "decode", "prefetch", "to device", "augment", "train step"]
+    host, device = split_rungs([Rung(name, 1.0, 0.0) for name in names])
+    assert [rung.stage for rung in host] == names[:3]
+    assert [rung.stage for rung in device] == names[3:]
 
 
 def test_every_rung_runs_its_stages_and_counts_what_passed_them() -> None:
@@ -36,14 +45,17 @@ def test_every_rung_runs_its_stages_and_counts_what_passed_them() -> None:
 
     none_injected = tf.data.Options()
     none_injected.experimental_optimization.inject_prefetch = False
+    none_injected.experimental_optimization.map_parallelization = False
     stages = [
         Stage("read", read, of_epoch=True),
-        Stage("parse", lambda dataset: dataset),
+        Stage("shuffle", lambda dataset: dataset),
+        # Early, as streamed records are batched: what follows works on batches.
         Stage("batch", lambda dataset: dataset.batch(BATCH, drop_remainder=True)),
+        Stage("parse", lambda dataset: dataset.map(lambda batch: (batch, batch))),
         # No real one: it would run ahead of the count.
         Stage("prefetch", lambda dataset: dataset.with_options(none_injected)),
     ]
-    timings = climb(stages, BATCH)
+    timings = climb(stages)
     assert [timing.name for timing in timings] == [stage.name for stage in stages]
     for timing in timings:
         passed[0] = 0
@@ -67,10 +79,10 @@ def test_prefixes_have_the_options_of_the_whole() -> None:
 
     stages = [
         Stage("read", read, of_epoch=True),
-        Stage("batch", lambda dataset: dataset.batch(BATCH)),
+        Stage("batch", lambda dataset: dataset.batch(BATCH, drop_remainder=True)),
         Stage("prefetch", prefetch),
     ]
-    for timing in climb(stages, BATCH):
+    for timing in climb(stages):
         deliveries = timing.start()
         next(deliveries)
         dataset = deliveries.gi_frame.f_locals["dataset"]

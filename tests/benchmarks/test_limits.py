@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import limits
+from benchmarks import limits, parallel
+from benchmarks.measure import Deliveries
 from pipeline.config import Storage
 from pipeline.reader import open_records
+from tests.conftest import smooth_photo
 
 
 def test_disk_read_counts_every_image_once_a_round(tmp_path: Path) -> None:
@@ -27,49 +31,124 @@ def test_disk_read_counts_every_image_once_a_round(tmp_path: Path) -> None:
     deliveries.close()
 
 
-def test_jpeg_decode_decodes_all_images_in_turn(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(limits, "DECODE_CHUNK", 2)
-    monkeypatch.setattr(limits, "num_cpus", lambda: 2)
-    decoded = []
-    monkeypatch.setattr(limits, "_decode", decoded.append)
-    images = [bytes([number]) for number in range(7)]
-    assert list(islice(limits.jpeg_decode(images), 4)) == [4, 3, 4, 3]
-    assert sorted(decoded) == sorted(2 * images)
-
-
-def test_jpeg_decode_reads_the_whole_image() -> None:
-    """A cut file must fail: opening alone reads no more than its header."""
+def photo(number: int, width: int, height: int) -> bytes:
     encoded = io.BytesIO()
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(encoded, "JPEG")
-    assert next(limits.jpeg_decode([encoded.getvalue()])) == 1
-    with pytest.raises(OSError, match="truncated"):
-        next(limits.jpeg_decode([encoded.getvalue()[:1000]]))
+    smooth_photo(number, width, height).save(encoded, "JPEG")
+    return encoded.getvalue()
 
 
-@pytest.mark.parametrize("cpus", [1, 3])
-def test_memory_copy_copies_every_row_of_a_batch(
+@pytest.fixture(params=[1, 3])
+def cpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many CPUs the limits find."""
+    monkeypatch.setattr(parallel, "num_cpus", lambda: request.param)
+    return int(request.param)
+
+
+def count_until(deliveries: Deliveries, is_done: Callable[[], bool]) -> float:
+    """What is delivered until all is done, however the threads' turns fall."""
+    counted = 0.0
+    while not is_done():
+        counted += next(deliveries)
+    deliveries.close()
+    return counted
+
+
+def test_jpeg_decode_decodes_all_images_in_turn(
     monkeypatch: pytest.MonkeyPatch, cpus: int
 ) -> None:
+    monkeypatch.setattr(limits, "DECODE_CHUNK", 2)
+    decoded = []
+    monkeypatch.setattr(limits, "_decode", lambda image, _: decoded.append(image))
+    images = [photo(number, 16, 16) for number in range(7)]
+    deliveries = limits.jpeg_decode(images)
+    counted = count_until(deliveries, lambda: set(decoded) == set(images))
+    # Some were decoded after the last was counted.
+    assert counted <= len(decoded) <= counted + 2 * 4 * cpus
+
+
+def test_jpeg_decode_yields_pillows_pixels() -> None:
+    """Memory is as large as the largest photo's; a smaller one fills its start."""
+    for image in (photo(0, 40, 30), photo(1, 16, 24)):
+        expected = np.asarray(Image.open(io.BytesIO(image)))
+        memory = np.zeros(40 * 30 * 3, np.uint8)
+        limits._decode(image, memory)
+        found = memory[: expected.size].reshape(expected.shape)
+        assert np.abs(found.astype(int) - expected).max() <= 2
+
+
+def test_photos_of_any_size_find_room() -> None:
+    """The largest is not the one with the longest side."""
+    deliveries = limits.jpeg_decode([photo(0, 60, 8), photo(1, 30, 30)])
+    assert sum(islice(deliveries, 8)) == 8
+    deliveries.close()
+
+
+class Watched:
+    """numpy, but for one function whose targets and results are kept."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.results: list[np.ndarray] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name != self.name:
+            return getattr(np, name)
+
+        def watched(*arguments: Any, **named: Any) -> None:
+            getattr(np, name)(*arguments, **named)
+            self.results.append(named.get("out", arguments[0]).copy())
+
+        return watched
+
+
+@pytest.mark.parametrize(
+    ("limit", "name"), [(limits.memory_copy, "copyto"), (limits.memory_gather, "take")]
+)
+def test_memory_limits_move_every_image_whole(
+    limit: Callable[[int, int], Deliveries],
+    name: str,
+    cpus: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """84 numbered images in batches of 7: all of them, as often as was counted."""
+    pool = np.repeat(np.arange(84, dtype=np.uint8)[:, None], 12, axis=1)
+    all_rows = set(range(84))
+    monkeypatch.setattr(limits, "_pool", lambda batch_size, image_bytes: pool)
+    numpy = Watched(name)
+    monkeypatch.setattr(limits, "np", numpy)
+    deliveries = limit(7, 12)
+    counted = count_until(
+        deliveries,
+        lambda: {row for part in [*numpy.results] for row in part[:, 0]} == all_rows,
+    )
+    moved = np.concatenate(numpy.results)
+    assert counted <= len(moved)
+    assert all(len(part) <= -(-7 // cpus) for part in numpy.results)
+    assert (moved == moved[:, :1]).all()
+    assert set(moved[:, 0]) == all_rows
+    in_order = [(np.diff(part[:, 0].astype(int)) == 1).all() for part in numpy.results]
+    assert all(in_order) == (name == "copyto")
+
+
+def test_the_pool_is_larger_than_asked_in_whole_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(limits, "POOL_BYTES", 1000)
-    monkeypatch.setattr(limits, "num_cpus", lambda: cpus)
-    deliveries = limits.memory_copy(7, 12)
-    assert next(deliveries) == 7
-    batch, pool = (deliveries.gi_frame.f_locals[name] for name in ("batch", "pool"))
-    assert pool.nbytes >= 1000
-    batch[:] = 0
-    next(deliveries)
-    np.testing.assert_array_equal(batch, np.ones([7, 12], np.uint8))
+    pool = limits._pool(7, 12)
+    assert pool.shape == (84, 12)
+    assert pool.all()
+
+
+ALWAYS = ["disk read", "memory copy", "memory gather"]
 
 
 @pytest.mark.parametrize(
     ("storage", "names"),
     [
-        ("jpeg", ["disk read", "memory copy", "jpeg decode"]),
-        ("original", ["disk read", "memory copy", "jpeg decode"]),
-        ("raw", ["disk read", "memory copy"]),
+        ("jpeg", [*ALWAYS, "jpeg decode"]),
+        ("original", [*ALWAYS, "jpeg decode", "jpeg decode, stored square"]),
+        ("raw", ALWAYS),
+        ("yuv420", ALWAYS),
     ],
 )
 def test_limits_are_those_that_apply(
@@ -77,6 +156,39 @@ def test_limits_are_those_that_apply(
 ) -> None:
     timings = limits.plan_limits(open_records(record_sets[storage]), 6)
     assert [timing.name for timing in timings] == names
+
+
+@pytest.mark.parametrize(("storage", "size"), [("raw", 768), ("yuv420", 384)])
+def test_memory_is_moved_as_images_are_stored(
+    record_sets: dict[Storage, Path],
+    storage: Storage,
+    size: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """3 bytes a pixel of 16 x 16, or 1.5."""
+    pools = []
+
+    def pool(batch_size: int, image_bytes: int) -> np.ndarray:
+        pools.append((batch_size, image_bytes))
+        return np.ones([6, image_bytes], np.uint8)
+
+    monkeypatch.setattr(limits, "_pool", pool)
+    for timing in limits.plan_limits(open_records(record_sets[storage]), 6)[1:]:
+        deliveries = timing.start()
+        assert next(deliveries) > 0
+        deliveries.close()
+    assert pools == [(6, size), (6, size)]
+
+
+def test_the_stored_square_is_what_a_jpeg_record_holds(
+    record_sets: dict[Storage, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against the records that were built as `jpeg` of the same photos."""
+    squares = []
+    monkeypatch.setattr(limits, "jpeg_decode", squares.extend)
+    limits.plan_limits(open_records(record_sets["original"]), 6)[-1].start()
+    built = limits.stored_photos(open_records(record_sets["jpeg"]), 18)
+    assert sorted(squares) == sorted(image for image, _ in built)
 
 
 def test_stored_photos_are_the_originals(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from itertools import cycle
+from typing import Any
 
 import pytest
 import tensorflow as tf
 
-from benchmarks.measure import deliver, measure
+from benchmarks.measure import GROUP_RECORDS, deliver, images_in, measure
 
 
 class Clock:
@@ -94,9 +95,52 @@ def test_the_deliveries_are_closed() -> None:
 
 def test_a_dataset_delivers_its_rows_after_they_are_consumed() -> None:
     consumed = []
-    dataset = tf.data.Dataset.range(12).map(lambda x: (x, -x)).batch(4)
-    for rows in deliver(dataset, 4, lambda x, y: consumed.append((x, y))):
+    dataset = tf.data.Dataset.range(12).map(lambda x: (x, -x))
+    for rows in deliver(
+        dataset.batch(4, drop_remainder=True), lambda x, y: consumed.append((x, y))
+    ):
         assert rows == 4
         assert len(consumed[-1][0]) == 4
     assert [int(x[0]) for x, _ in consumed] == [0, 4, 8]
     assert [int(y[0]) for _, y in consumed] == [0, -4, -8]
+
+
+@pytest.mark.parametrize(
+    ("element", "images"),
+    [
+        (tf.TensorSpec([], tf.string), None),
+        (tf.TensorSpec([], tf.int64), None),
+        (tf.TensorSpec([7], tf.string), 7),
+        (tf.TensorSpec([7], tf.int32), 7),
+        ((tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)), None),
+        # One picture with its label is no batch of its rows of pixels.
+        ((tf.TensorSpec([5, 5, 3], tf.uint8), tf.TensorSpec([], tf.int64)), None),
+        ((tf.TensorSpec([7, 5, 5, 3], tf.uint8), tf.TensorSpec([7], tf.int64)), 7),
+        ((tf.TensorSpec([7, 6, 4], tf.uint8), tf.TensorSpec([7], tf.int64)), 7),
+        ((tf.TensorSpec([1, 6, 4], tf.uint8), tf.TensorSpec([1], tf.int64)), 1),
+    ],
+)
+def test_an_element_says_how_many_images_it_holds(
+    element: Any, images: int | None
+) -> None:
+    assert images_in(element) == images
+
+
+def test_single_records_are_counted_in_groups() -> None:
+    """Every record of a group passes through, and one of it is fetched."""
+    passed = [0]
+
+    def count(number: tf.Tensor) -> tf.Tensor:
+        passed[0] += 1
+        return number
+
+    dataset = tf.data.Dataset.range(3 * GROUP_RECORDS).map(
+        lambda x: tf.ensure_shape(tf.py_function(count, [x], tf.int64), [])
+    )
+    options = tf.data.Options()
+    options.experimental_optimization.inject_prefetch = False
+    deliveries = deliver(dataset.with_options(options))
+    for groups in (1, 2, 3):
+        assert next(deliveries) == GROUP_RECORDS
+        assert passed[0] == groups * GROUP_RECORDS
+    assert next(deliveries, None) is None

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks import input_pipeline
+from benchmarks.input_pipeline import BenchConfig, BenchReport
+from benchmarks.peer import PEERS
+from cli.bench import Rival
+from tests.benchmarks.conftest import MADE_UP
 from tests.cli.conftest import IMAGE_SIZE, alexnet, alexnet_json, failure
 
 Built = tuple[Path, dict[str, Any]]
 
 BENCH = ("bench", "input-pipeline")
 SIZES = f"--batch-size 8 --image-size {IMAGE_SIZE}".split()
-STAGES = "read shuffle parse decode batch prefetch".split()
+STAGES = "shuffle decode prefetch".split()
 
 
 def test_bench_json(built: Built) -> None:
-    words = ("--seconds", 0.1, *SIZES, "--no-train-step", "--against", "article")
+    words = ("--seconds", 0.1, *SIZES, "--no-train-step", "--against", "plain")
     found = alexnet_json(*BENCH, built[0], *words)
     assert found["data"] == str(built[0])
     assert found["storage"] == "jpeg"
-    assert found["reader"] == "stream"
+    assert found["reader"] == "mmap"
     assert found["batch_size"] == 8
     assert found["num_cpus"] == len(os.sched_getaffinity(0))
     rungs = {rung["stage"]: rung for rung in found["rungs"]}
@@ -33,22 +40,144 @@ def test_bench_json(built: Built) -> None:
     assert all(rung["spread"] >= 0 for rung in rungs.values())
     # The last rung before the device.
     assert found["images_per_second"] == rungs["prefetch"]["images_per_second"]
-    assert set(found["limits"]) == {"disk read", "memory copy", "jpeg decode"}
-    assert set(found["against"]) == {"article"}
+    assert set(found["limits"]) == {
+        *("disk read", "memory copy", "memory gather", "jpeg decode", "augment alone")
+    }
+    assert set(found["against"]) == {"plain"}
+    assert set(found["ratios"]) == {"jpeg decode", "plain"}
+    assert set(found["ratios"]["plain"]) == {"ratio", "spread"}
+    assert set(found["shares"]) == {"decode", "prefetch", "augment"}
     rates = [*found["limits"].values(), *found["against"].values()]
     assert min(rates) > 0
+    assert found["first_batch_seconds"] > 0
+    assert found["resident_bytes"] >= 0
+    assert {"cold_images_per_second", "reader_reason"} < set(found)
+    assert set(found["shuffle_quality"]) == {"class_mixing", "displacement"}
     assert found["bottleneck"] in rungs
     assert f"`{found['bottleneck']}`" in found["advice"]
 
 
 def test_bench_for_people(built: Built) -> None:
     words = ("--seconds", 0.05, *SIZES, "--no-train-step", "--augment", "none")
-    ended = alexnet(*BENCH, built[0], *words)
+    ended = alexnet(*BENCH, built[0], *words, "--reader", "stream")
     assert ended.code == 0
-    for word in (*STAGES, "augment", "memory copy", "bottleneck: "):
+    stages = ("read", "shuffle", "batch", "parse", "decode", "prefetch")
+    beside = ("jpeg decode", "first batch after", "resident memory", "class mixing")
+    for word in (*stages, *beside, "augment", "memory gather", "bottleneck: "):
         assert word in ended.out
-    assert "article" not in ended.out
+    assert "reader stream (it was asked for)" in ended.out
+    assert "plain" not in ended.out
     assert "note: " in ended.err
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The settings of a bench that measures nothing, and reports made-up figures."""
+    settings: list[Any] = []
+
+    def run_bench(data: Path, config: BenchConfig, *more: object) -> BenchReport:
+        settings.append(config)
+        return MADE_UP
+
+    monkeypatch.setattr(input_pipeline, "run_bench", run_bench)
+    return settings
+
+
+def older(folder: Path, **changed: Any) -> Path:
+    path = folder / "old.json"
+    path.write_text(json.dumps({**MADE_UP.to_json(), **changed}))
+    return path
+
+
+MADE = ("--no-train-step", "--batch-size", 128)
+
+
+def test_what_was_asked_for_is_what_is_measured(
+    built: Built, measured: list[Any]
+) -> None:
+    against = ("--against", "plain", "--against", "torch-simplejpeg")
+    words = ("--reader", "stream", "--seconds", 2, "--ram-budget", "1GiB", *against)
+    alexnet_json(*BENCH, built[0], *MADE, *words)
+    (config,) = measured
+    assert config.against == ("plain", "torch-simplejpeg")
+    assert [config.reader, config.seconds, config.batch_size] == ["stream", 2, 128]
+    assert config.ram_budget_bytes == 2**30
+
+
+def test_against_takes_every_rival() -> None:
+    assert {rival.value for rival in Rival} == {"article", "plain", *PEERS}
+
+
+def test_rivals_and_an_older_report_have_their_tables(
+    built: Built, measured: list[Any], tmp_path: Path
+) -> None:
+    old = older(tmp_path, images_per_second=3_500.0)
+    ended = alexnet(*BENCH, built[0], *MADE, "--compare", old)
+    assert ended.code == 0, ended.err
+    for row in ("plain | 6,000 | 1.17 x | 4%", "images/s | 3,500 | 7,000 | 2.00"):
+        pattern = r"\s*\S\s*".join(map(re.escape, row.split(" | ")))
+        assert re.search(pattern, ended.out), ended.out
+
+
+@pytest.mark.parametrize(("rate", "code"), [(7_700.0, 0), (8_000.0, 1)])
+def test_fail_below_is_a_gate(
+    built: Built, measured: list[Any], tmp_path: Path, rate: float, code: int
+) -> None:
+    """7 000 of 7 700 images/s are 0.91, of 8 000 0.875."""
+    old = older(tmp_path, images_per_second=rate)
+    words = (*MADE, "--compare", old, "--fail-below", 0.9, "--json")
+    ended = alexnet(*BENCH, built[0], *words)
+    assert ended.code == code
+    (change, share) = ended.json["compare"]
+    assert change == {
+        "figure": "images/s",
+        "old": rate,
+        "new": 7_000.0,
+        "ratio": 7_000.0 / rate,
+    }
+    assert share["ratio"] == 1
+    assert ("too slow: 7,000 images/s are 0.88 times" in ended.err) == bool(code)
+
+
+def test_an_older_report_that_does_not_fit_is_told_before_anything_is_timed(
+    built: Built, measured: list[Any], tmp_path: Path
+) -> None:
+    for changed, said in [
+        ({"storage": "raw"}, "storage is raw, this one's is jpeg"),
+        ({"batch_size": 64}, "batch size is 64, this one's is 128"),
+        ({"rungs": None}, "is no bench's report"),
+    ]:
+        old = older(tmp_path, **changed)
+        assert said in failure(*BENCH, built[0], *MADE, "--compare", old)
+    gone = tmp_path / "gone.json"
+    assert str(gone) in failure(*BENCH, built[0], *MADE, "--compare", gone)
+    assert not measured
+
+
+def test_plot_draws_the_ladder(
+    built: Built, measured: list[Any], tmp_path: Path
+) -> None:
+    alexnet_json(*BENCH, built[0], *MADE, "--plot", tmp_path / "ladder.png")
+    assert (tmp_path / "ladder.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--fail-below", 0.9), "--fail-below needs --compare"),
+        (("--compare", "old.json", "--fail-below", -1), "--fail-below"),
+        (("--plot", "gone/ladder.png"), "no such folder: gone"),
+        (("--against", "petastorm"), "torch-pillow"),
+        (("--reader", "fast"), "stream"),
+    ],
+)
+def test_wrong_usage_is_2(
+    words: tuple[object, ...], said: str, measured: list[Any]
+) -> None:
+    ended = alexnet(*BENCH, *words)
+    assert ended.code == 2
+    assert said in ended.err
+    assert not measured
 
 
 @pytest.mark.slow

@@ -219,8 +219,8 @@ def test_a_full_disk_is_told_before_anything_is_written(
     monkeypatch.setattr(pipeline.files.shutil, "disk_usage", lambda path: Usage())
     words = ("--storage", "raw", "--side", 100)
     message = failure(*BUILD, photos, "--out", tmp_path / "records", *words)
-    # 24 x 100 x 100 x 3 bytes, and a little for names.
-    assert "about 712.5 KiB are needed, 2.0 KiB are free" in message
+    # 24 records; one is 100 x 100 x 3 bytes and a little for names: 8 pages.
+    assert "about 768.0 KiB are needed, 2.0 KiB are free" in message
     assert not (tmp_path / "records").exists()
 
 
@@ -348,13 +348,58 @@ def test_info_json(built: tuple[Path, dict[str, Any]]) -> None:
         )
 
 
-def test_info_for_people(built: tuple[Path, dict[str, Any]]) -> None:
+def test_info_for_people(built: tuple[Path, dict[str, Any]], photos: Path) -> None:
     ended = alexnet("records", "info", built[0])
     assert ended.code == 0
     rows = [line.split() for line in ended.out.splitlines()]
     assert any({"cat", "9", "3"} <= set(row) for row in rows)
+    assert any({"cat", "50.0%"} <= set(row) for row in rows)
     assert any({"all", "18", "6"} <= set(row) for row in rows)
-    assert f"jpeg, {STORED_SIDE} px" in ended.err
+    facts = {row[0]: " ".join(row[1:]) for row in rows if row}
+    assert f"jpeg, {STORED_SIDE} px" in facts["settings"]
+    sides = [min(Image.open(path).size) for path in photos.rglob("*.jpg")]
+    assert facts["photos"].startswith(f"shorter side {min(sides)} to {max(sides)} px")
+    assert facts["photos"].endswith("so scaled up: 24")
+    assert facts["duplicates"] == "none"
+    assert facts["read"].startswith("by mmap: ")
+    assert "layout" not in facts
+
+
+def test_info_tells_of_layout_classes_and_bad_photos(
+    photos: Path, tmp_path: Path
+) -> None:
+    folder, out = copied(photos, tmp_path / "photos"), tmp_path / "records"
+    for number, path in enumerate(sorted((folder / "dog").iterdir())):
+        if number >= 3:
+            path.unlink()
+    (folder / "cat" / "zero.jpg").touch()
+    alexnet_json(*BUILD, folder, "--out", out, *QUICK, "--storage", "raw")
+    ended = alexnet("records", "info", out)
+    assert "1; 1 empty file" in ended.out
+    assert "4,096 bytes a record, of which 768 are pixels" in ended.out
+    assert "class 'cat' has 12 images and 'dog' 3" in ended.out
+
+
+def test_duplicates_are_told_with_the_way_out(photos: Path, tmp_path: Path) -> None:
+    folder, out = copied(photos, tmp_path / "photos"), tmp_path / "records"
+    for number in range(8):
+        shutil.copy(folder / "cat" / "00.jpg", folder / "dog" / f"copy{number}.jpg")
+    words = (*BUILD, folder, "--out", out, *QUICK)
+    ended = alexnet(*words)
+    assert ended.code == 0
+    (told,) = [line for line in ended.err.splitlines() if line.startswith("dup")]
+    assert "8 photos that repeat another" in told
+    assert "with different labels: 1)" in told
+    assert f"remove one of each pair listed in {out}/duplicates.jsonl" in told
+    found = alexnet_json(*words)
+    (group,) = (out / "duplicates.jsonl").read_text().splitlines()
+    leaked = len(set(json.loads(group)["splits"])) - 1
+    expected = {"duplicates": 8, "leaked": leaked, "conflicting": 1}
+    assert found == {**found, **expected}
+    assert ("makes validation too optimistic" in told) == bool(leaked)
+    card = alexnet_json("records", "info", out)
+    assert card == {**card, **expected}
+    assert told.removeprefix("duplicates: ") in alexnet("records", "info", out).out
 
 
 @pytest.mark.parametrize("command", ["info", "show"])
@@ -450,3 +495,52 @@ def test_ctrl_c_at_a_terminal_ends_a_build_and_its_workers(
     assert first.is_file()
     assert not (out / "dataset.json").exists()
     assert not list(out.glob(".*.partial"))
+
+
+PLAN = ("records", "plan")
+BRIEF = ("--side", 16, "--seconds", 0.02)
+
+
+def test_a_plan_is_json(photos: Path, tmp_path: Path) -> None:
+    words = (*PLAN, photos, "--out", tmp_path / "records", *BRIEF)
+    found = alexnet_json(*words, "--train-images-per-second", 1)
+    assert found["source"] == str(photos)
+    assert (found["num_images"], found["sample"], found["side"]) == (24, 24, 16)
+    assert sorted(found["storages"]) == ["jpeg", "original", "raw", "yuv420"]
+    for one in found["storages"].values():
+        assert one["bytes"] == round(24 * one["bytes_per_image"])
+        assert one["images_per_second"] > 0
+        assert one["build_seconds"] > 0
+        assert one["fits_disk"] is one["fed"] is True
+    assert f"--storage {found['choice']}" in found["advice"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_for_people(photos: Path, tmp_path: Path) -> None:
+    ended = alexnet(*PLAN, photos, "--out", tmp_path, *BRIEF, "--sample", 12)
+    assert ended.code == 0
+    assert "24 images of 2 classes (cat, dog)" in ended.err
+    assert f"{photos}: 24 images, 12 tried, at 16 px" in ended.out
+    rows = [line.split() for line in ended.out.splitlines()]
+    # A page for each of 24 records of 768 bytes of pixels.
+    assert any({"raw", "96.0", "4.0", "KiB", "yes", "?"} <= set(row) for row in rows)
+    assert "is the fastest that fits" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--sample", 0), "sample is 0; it needs 1 or more photos"),
+        (("--side", 4), "side is 4; it needs 8 to 4096 pixels"),
+        (("--train-step", "--train-images-per-second", 9), "either is enough"),
+    ],
+)
+def test_a_plan_that_cannot_be_made_is_told(
+    words: tuple[object, ...], said: str, photos: Path, tmp_path: Path
+) -> None:
+    assert said in failure(*PLAN, photos, "--out", tmp_path, *words)
+
+
+def test_a_plan_names_the_source_that_is_missing(tmp_path: Path) -> None:
+    message = failure(*PLAN, tmp_path / "gone")
+    assert message.startswith(f"no such folder: {tmp_path / 'gone'}")

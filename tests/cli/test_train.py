@@ -11,13 +11,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+import cli.train
 import model.training
+from cli.console import meter
+from model.history import EpochRecord
 from tests.cli.conftest import (
     IMAGE_SIZE,
     SMALL,
@@ -137,6 +141,7 @@ def test_a_resumed_run_lists_other_settings(trained: Trained) -> None:
         ("RECORDS --learning-rate -1", "learning_rate is -1.0"),
         ("RECORDS --width 0", "width is 0.0"),
         ("RECORDS --image-size 20", "67 pixels or more"),
+        ("RECORDS --image-size 67 --checkpoint-minutes -1", "0 or more"),
         ("RECORDS --image-size 67 --ram-budget 1KiB", "64 MiB or more"),
         ("RECORDS --image-size 67 --strategy multi-worker", "TF_CONFIG"),
         ("TMP/gone", "TMP/gone"),
@@ -226,17 +231,61 @@ def test_fresh_starts_again(built: Built, trained: Trained, tmp_path: Path) -> N
     assert (run / "letter.txt").is_file()
 
 
-def test_ctrl_c_names_the_command_that_goes_on(
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_a_signal_saves_and_names_the_command_that_goes_on(
+    built: Built,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    code: int,
+) -> None:
+    monkeypatch.setattr(
+        cli.train.FitProgress, "step", lambda *_: os.kill(os.getpid(), number)
+    )
+    run = tmp_path / "my run"
+    words = ("--run", run, "--batch-size", 6)
+    ended = alexnet("fit", built[0], "--json", *SMALL, *words)
+    assert (ended.code, ended.out) == (code, "")
+    assert ended.err.splitlines()[-1] == (
+        f"interrupted: what was trained is kept; go on with `alexnet fit --run '{run}'"
+        " --resume`"
+    )
+    assert (run / "checkpoints" / "last" / "ckpt-2.index").is_file()
+
+
+def test_ctrl_c_before_there_is_a_run_says_so(
     built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(model.training, "train", interrupted)
-    run = tmp_path / "my run"
-    ended = alexnet("fit", built[0], "--run", run, "--json", *SMALL)
+    ended = alexnet("fit", built[0], "--run", tmp_path / "run", *SMALL)
     assert (ended.code, ended.out) == (130, "")
-    assert f"alexnet fit --run '{run}' --resume" in ended.err.splitlines()[-1]
+    assert ended.err.splitlines()[-1] == "interrupted before the run had begun"
+
+
+def test_a_loss_that_explodes_is_told_with_its_step(
+    built: Built, tmp_path: Path
+) -> None:
+    words = ("--run", tmp_path / "run", "--learning-rate", "1e6", "--epochs", 3)
+    message = failure("fit", built[0], *words, *SMALL, "--checkpoint-minutes", 0)
+    assert re.match(r"the loss is \S+, at a learning rate of \S+, at step 2;", message)
+    assert "last/ckpt-1 is kept" in message
+    assert len(message.splitlines()) == 1
+
+
+def test_skipped_steps_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    record = EpochRecord(1, 4, 0.1, 0.5, 0.75, None, None, 1.0, 0.0, 1.0)
+    with meter("training", "steps") as shown:
+        for skipped in (0, 3):
+            progress = cli.train.FitProgress(shown)
+            progress.epoch(replace(record, skipped_steps=skipped), 2, "")
+    first, second = capsys.readouterr().err.splitlines()
+    assert "skipped" not in first
+    assert second == f"{first} · 3 steps skipped: float16 overflowed"
 
 
 @pytest.mark.slow
@@ -261,9 +310,7 @@ def test_ctrl_c_at_a_terminal_keeps_finished_epochs(
     assert printed == ""
     assert f"alexnet fit --run {run} --resume" in said.splitlines()[-1]
     assert "Traceback" not in said
-    # The last line may have been written just before its checkpoint.
-    done = len(epochs_done(run))
-    assert alexnet_json("evaluate", run)["epoch"] in (done - 1, done)
+    assert alexnet_json("evaluate", run)["epoch"] == len(epochs_done(run))
 
 
 def test_evaluate_json(trained: Trained) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -165,6 +166,39 @@ def test_an_overflow_is_skipped_and_the_scale_halved() -> None:
     made.train_step(BATCHED)
     np.testing.assert_array_equal(made.network.trainable_variables[0].numpy(), before)
     assert float(made.optimizer.loss_scale) == 2.0**126
+    assert float(made.skipped_steps.result()) == 1
+
+
+def test_skipped_steps_are_counted_over_an_epoch_and_growth_is_none() -> None:
+    """Of 2^22 and less some overflow float16; after two good steps the scale grows."""
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    made = classifier()
+    optimizer = keras.mixed_precision.LossScaleOptimizer(
+        keras.optimizers.SGD(1e-6), initial_scale=2.0**22, dynamic_growth_steps=2
+    )
+    made.compile(optimizer=optimizer, weighted_metrics=[])
+    scales = [float(optimizer.loss_scale)]
+
+    def note(batch: int, logs: Any) -> None:
+        scales.append(float(optimizer.loss_scale))
+
+    two = (BATCHED[0][:2], BATCHED[1][:2])
+    told = made.fit(
+        tf.data.Dataset.from_tensors(two).repeat(),
+        epochs=2,  # the second counts anew
+        steps_per_epoch=8,
+        callbacks=[keras.callbacks.LambdaCallback(on_batch_end=note)],
+        verbose=0,
+    ).history["skipped_steps"]
+    changes = [after / before for before, after in pairwise(scales)]
+    assert set(changes) == {0.5, 1.0, 2.0}
+    assert told == [changes[:8].count(0.5), changes[8:].count(0.5)]
+    assert "skipped_steps" not in made.test_step((*BATCHED, tf.ones(BATCH)))
+
+
+def test_where_no_loss_is_scaled_nothing_is_skipped() -> None:
+    made = classifier()
+    assert set(made.train_step(BATCHED)) == {"loss", "accuracy"}
 
 
 def test_compiled_by_xla_it_is_the_same_step() -> None:

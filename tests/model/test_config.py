@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -38,16 +39,19 @@ def test_a_network_that_cannot_be_built_is_refused(
         ("schedule", "linear", "one of cosine, steps, constant"),
         ("loss", "hinge", "one of sparse, one-hot"),
         ("strategy", "tpu", "one of auto, none, mirrored, multi-worker"),
-        ("reader", "mmap", "one of auto, stream"),
-        ("epochs", 0, "1 or more"),
-        ("batch_size", 0, "1 or more"),
-        ("decay_epochs", 0, "1 or more"),
-        ("steps_per_execution", 0, "1 or more"),
-        ("warmup_epochs", -0.5, "0 or more"),
-        ("weight_decay", -1e-4, "0 or more"),
-        ("seed", -1, "0 or more"),
+        ("reader", "dma", "one of auto, stream, mmap"),
+        ("epochs", 0, "1 to 1,000,000"),
+        ("batch_size", 0, "1 to 1,000,000"),
+        ("decay_epochs", 10**7, "1 to 1,000,000"),
+        ("steps_per_execution", 0, "1 to 1,000,000"),
+        ("warmup_epochs", -0.5, "0 to 1,000,000"),
+        ("weight_decay", -1e-4, "0 to 1,000"),
+        ("seed", -1, "0 to 4,294,967,295"),
+        ("seed", 2**32, "0 to 4,294,967,295"),
         ("learning_rate", 0.0, "above 0"),
-        ("logical_cpus", 0, "1 or more"),
+        ("learning_rate", math.inf, "above 0, and finite"),
+        ("learning_rate", math.nan, "above 0, and finite"),
+        ("logical_cpus", 0, "1 to 256"),
     ],
 )
 def test_training_that_cannot_work_is_refused(

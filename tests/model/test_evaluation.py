@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from sklearn import metrics
 
-from model.callbacks import Checkpoints
+from model.checkpoints import Checkpoints
 from model.evaluation import (
     Predictions,
     evaluate,
@@ -142,7 +142,7 @@ def test_last_and_best(trained_run: RunFolder, tmp_path: Path) -> None:
     bias = classifier.network.trainable_variables[-1]
     for epoch, values in ((1, [99.0, 0.0]), (2, [0.0, 99.0])):
         bias.assign(values)
-        checkpoints.save(epoch, is_best=epoch == 1)
+        checkpoints.save(10 * epoch, epoch, is_best=epoch == 1)
     for which, epoch, guess in (("best", 1, 0), ("last", 2, 1)):
         report = evaluate(run, which=which)
         assert report.epoch == epoch

@@ -8,11 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow import keras
 
 from model.alexnet import build_network
 from model.config import NetworkConfig, TrainConfig
-from model.optimizer import LearningRate, make_learning_rate, make_optimizer
+from model.hardware import set_up_hardware
+from model.optimizer import (
+    MOMENTUM,
+    LearningRate,
+    Momentum,
+    make_learning_rate,
+    make_optimizer,
+)
 from tests.conftest import TINY_NETWORK
+from tests.model import processes
 
 STEPS_PER_EPOCH = 10
 PEAK = 0.02
@@ -91,6 +100,75 @@ def test_momentum_is_the_papers() -> None:
         velocity = 0.9 * velocity - 0.1 * gradient
         expected += velocity
     np.testing.assert_allclose(kernel.numpy(), [expected], rtol=1e-6)
+
+
+STEPS = 6
+DECAYED = TrainConfig(learning_rate=0.1, weight_decay=0.5, epochs=2, decay_epochs=2)
+
+
+def made_up_steps(replicas: int) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
+    """Starting values, and each step's gradients float32 [replicas, ...]."""
+    rng = np.random.default_rng(3)
+    shapes = [(5, 4), (4,)]
+    values = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+    gradients = [
+        [rng.normal(size=(replicas, *shape)).astype(np.float32) for shape in shapes]
+        for _ in range(STEPS)
+    ]
+    return values, gradients
+
+
+def after_kerass_sgd(
+    values: list[np.ndarray], gradients: list[list[np.ndarray]]
+) -> list[np.ndarray]:
+    """The oracle: Keras's own, on one device, with the replicas' gradients summed."""
+    rate = make_learning_rate(DECAYED, STEPS_PER_EPOCH)
+    theirs = keras.optimizers.SGD(rate, MOMENTUM, weight_decay=DECAYED.weight_decay)
+    theirs.exclude_from_weight_decay(var_names=["bias"])
+    kernel, bias = values
+    variables = [tf.Variable(kernel, name="kernel"), tf.Variable(bias, name="bias")]
+    for step in gradients:
+        summed = [tf.constant(gradient.sum(axis=0)) for gradient in step]
+        theirs.apply_gradients(zip(summed, variables, strict=True))
+    return [variable.numpy() for variable in variables]
+
+
+def require_keras_update(replicas: int) -> None:
+    """Check the fused update on every replica of the current process's devices."""
+    values, gradients = made_up_steps(replicas)
+    strategy = tf.distribute.get_strategy()
+    if replicas > 1:
+        config = TrainConfig(strategy="mirrored", logical_cpus=replicas)
+        strategy = set_up_hardware(config).strategy
+    with strategy.scope():
+        names = ("kernel", "bias")
+        variables = [
+            tf.Variable(value, name=name)
+            for value, name in zip(values, names, strict=True)
+        ]
+        optimizer = make_optimizer(DECAYED, STEPS_PER_EPOCH)
+
+    @tf.function
+    def step(*mine: tf.Tensor) -> None:
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        pairs = zip([gradient[replica] for gradient in mine], variables, strict=True)
+        optimizer.apply_gradients(pairs)
+
+    for one in gradients:
+        strategy.run(step, args=tuple(map(tf.constant, one)))
+    assert isinstance(optimizer, Momentum)
+    expected = after_kerass_sgd(values, gradients)
+    for variable, value in zip(variables, expected, strict=True):
+        for copy in strategy.experimental_local_results(variable):
+            np.testing.assert_allclose(copy.numpy(), value, rtol=2e-6, atol=1e-7)
+
+
+def test_momentum_and_decay_are_kerass() -> None:
+    require_keras_update(replicas=1)
+
+
+def test_momentum_and_decay_are_kerass_on_two_replicas() -> None:
+    processes.call(require_keras_update, 2)
 
 
 @pytest.mark.parametrize("name", ["momentum", "sgd", "adam"])

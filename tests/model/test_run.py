@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
+import random
+import resource
+import shlex
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from model.config import NetworkConfig, TrainConfig
+from model.history import EpochRecord
 from model.run import (
-    EpochRecord,
     RunConfig,
     RunFolder,
     describe_data,
     new_run_path,
     require_same_settings,
 )
+from pipeline.config import AugmentConfig
 from pipeline.errors import RunError
 from pipeline.presets import preset
 from pipeline.reader import open_records
@@ -32,6 +38,7 @@ CONFIG = RunConfig(
     network=NetworkConfig("bn", width=0.5),
     augment=preset("modern"),
     train=TrainConfig(epochs=3, learning_rate=1 / 3, xla=False),
+    reader_reason="it was asked for",
 )
 FIRST = EpochRecord(1, 10, 0.1 + 0.2, 1 / 3, 0.5, None, None, 1e3, 0.25, 1.5)
 SECOND = EpochRecord(2, 20, 1e-7, 2 / 3, 0.75, 0.1, 1.0, 2e3, 0.0, 0.75)
@@ -82,6 +89,37 @@ def test_a_missing_run_is_named(run: RunFolder) -> None:
         run.load_config()
 
 
+def test_what_cannot_be_written_is_told_and_kept(run: RunFolder) -> None:
+    run.save_config(CONFIG)
+    run.save_history([FIRST])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(RunError, match=r"history\.csv cannot be written: File too"):
+            run.save_history([FIRST, SECOND])
+        with pytest.raises(RunError, match=r"config\.json cannot be written: File too"):
+            run.save_config(replace(CONFIG, data="/elsewhere"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert run.load_config() == CONFIG
+    assert run.load_history() == [FIRST]
+    names = {path.name for path in run.path.iterdir()}
+    assert names == {"config.json", "history.csv"}
+
+
+def test_a_place_where_no_folder_can_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    run = RunFolder(tmp_path / "letter.txt" / "run")
+    with pytest.raises(RunError, match=r"config\.json cannot .* another --run"):
+        run.save_config(CONFIG)
+
+
+def test_the_command_that_goes_on_can_be_copied() -> None:
+    command = RunFolder(Path("my runs/a b")).resume_command
+    words = ["alexnet", "fit", "--run", "my runs/a b", "--resume"]
+    assert shlex.split(command) == words
+
+
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
@@ -89,6 +127,12 @@ def test_a_missing_run_is_named(run: RunFolder) -> None:
         ('"stored_side"', '"stored"', "stored_side"),
         ('"variant": "bn"', '"variant": "vgg"', "variant is 'vgg'"),
         ('"dropout"', '"drop"', "unknown NetworkConfig settings: drop"),
+        ('"epochs": 3', '"epochs": "3"', "epochs is '3'; it needs int"),
+        ('"image_size": 227', '"image_size": 300', "the records' 256 px or less"),
+        ('"num_classes": 2', '"num_classes": 3', "it needs 3 names"),
+        ('"/data/records"', '"a\\u0000b"', "it needs a path"),
+        ('"/data/records"', '"\\ud800"', "it needs a path"),
+        ('"stored_side": 256', '"stored_side": 9999', "side is 9999"),
         ("{", "", "damaged"),
     ],
 )
@@ -103,6 +147,69 @@ def test_damaged_settings_are_named(
         run.load_config()
     assert reason in str(error.value)
     assert str(run.config_path) in str(error.value)
+
+
+JUNK = (
+    *(None, True, -1, 0, 10**30, 1.5, 1e308, float("nan"), float("inf"), "", "x"),
+    *([], [[]], {}, {"a": 1}, [1, "2", None], "\0", "\ud800", "9" * 5000),
+)
+
+
+def mutated(value: Any, rng: random.Random) -> Any:
+    """A JSON value with one place in it replaced by something else, or taken away."""
+    if rng.random() < 0.2 or not isinstance(value, dict | list) or not value:
+        return rng.choice(JUNK)
+    made = copy.copy(value)
+    places = range(len(value)) if isinstance(value, list) else [*value]
+    place = rng.choice(places)
+    if rng.random() < 0.1:
+        del made[place]
+    else:
+        made[place] = mutated(value[place], rng)
+    return made
+
+
+KINDS = {
+    **{"str": (str,), "int": (int,), "float": (float, int), "bool": (bool,)},
+    **{"int | None": (int, type(None)), "bool | None": (bool, type(None))},
+    **dict.fromkeys(("tuple[float, float]", "tuple[float, float, float]"), (tuple,)),
+    "tuple[str, ...]": (tuple,),
+    **dict.fromkeys(("Storage", "Fit", "Variant", "OptimizerName"), (str,)),
+    **dict.fromkeys(("Schedule", "Loss", "StrategyName", "Reader", "Geometry"), (str,)),
+    **{kind.__name__: (kind,) for kind in (NetworkConfig, AugmentConfig, TrainConfig)},
+}
+
+
+def test_no_settings_of_other_kinds_get_through(run: RunFolder) -> None:
+    """What is loaded is what was meant, or an error that names the file."""
+    run.save_config(CONFIG)
+    whole = json.loads(run.config_path.read_text("utf-8"))
+    rng = random.Random(7)
+    refused = 0
+    for _ in range(500):
+        text = json.dumps(mutated(whole, rng))
+        run.config_path.write_text(text, "utf-8")
+        try:
+            config = run.load_config()
+        except RunError as error:
+            refused += 1
+            assert str(run.config_path) in str(error)
+            continue
+        for part in (config, config.network, config.augment, config.train):
+            for field in fields(part):
+                value = getattr(part, field.name)
+                assert type(value) in KINDS[str(field.type)], field.name
+    assert 300 < refused < 500
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"a":' * 100_000, "9" * 10_000, "", "null", '"x"', "[1]"]
+)
+def test_json_that_is_no_object_of_settings_is_named(run: RunFolder, text: str) -> None:
+    run.path.mkdir(parents=True)
+    run.config_path.write_text(text)
+    with pytest.raises(RunError, match=r"config\.json is damaged"):
+        run.load_config()
 
 
 def test_only_epochs_may_grow_and_records_may_move(run: RunFolder) -> None:

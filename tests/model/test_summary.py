@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+import tensorflow as tf
 from tensorflow import keras
 
 from model.alexnet import build_network
 from model.config import NetworkConfig
-from model.summary import summarize
+from model.summary import forward_flops, summarize, training_flops
 
 # Type, output shape, parameters: as the article's `model.summary()` prints them.
 ARTICLE = [
@@ -80,3 +81,31 @@ def test_json():
         "parameters": 11 * 11 * 3 * 4 + 4,
     }
     assert values["layers"][1]["type"] == "LocalResponseNorm"
+
+
+@pytest.mark.parametrize("variant", ["article", "paper", "bn"])
+def test_flops_are_those_of_tensorflows_profiler(variant):
+    """It also counts biases, batch norm and pooling, which are a thousandth."""
+    network = build_network(NetworkConfig(variant, num_classes=10))
+    images = tf.TensorSpec([1, 227, 227, 3])
+    graph = tf.function(network).get_concrete_function(images).graph
+    profiler = tf.compat.v1.profiler
+    options = profiler.ProfileOptionBuilder(
+        profiler.ProfileOptionBuilder.float_operation()
+    )
+    profiled = profiler.profile(graph, options=options.with_empty_output().build())
+    assert 0.998 < forward_flops(network) / profiled.total_float_ops < 1
+
+
+def test_training_flops_of_the_article_by_hand():
+    """Positions x window x channels, and every dense layer's weights, as multiply-adds.
+
+    The first convolution gives no gradient of its inputs.
+    """
+    conv1 = 55**2 * 11**2 * 3 * 96
+    others = 27**2 * 5**2 * 96 * 256
+    others += 13**2 * 3**2 * (256 * 384 + 384 * 384 + 384 * 256)
+    others += 9216 * 4096 + 4096 * 4096 + 4096 * 2
+    network = build_network(NetworkConfig())
+    assert forward_flops(network) == 2 * (conv1 + others)
+    assert training_flops(network) == 2 * (2 * conv1 + 3 * others)

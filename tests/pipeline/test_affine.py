@@ -8,8 +8,14 @@ import tensorflow as tf
 from keras.preprocessing.image import apply_affine_transform
 from scipy import ndimage
 
-from pipeline.affine import AffineDraw, apply_affine, draw_affine, identity_draw
-from pipeline.config import AugmentConfig
+from pipeline.affine import (
+    AffineDraw,
+    affine_rows,
+    apply_affine,
+    draw_affine,
+    identity_draw,
+)
+from pipeline.config import AugmentConfig, Geometry
 from pipeline.errors import ConfigError
 from pipeline.presets import PRESETS
 
@@ -28,6 +34,14 @@ def smooth(side: int, count: int = 1) -> np.ndarray:
     waves = 127.5 + 127 * np.sin(7 * at[:, None] + 4 * at[None] ** 2)
     picture = np.stack([waves, waves.T, waves[::-1]], axis=-1).astype(np.uint8)
     return np.repeat(picture[None], count, axis=0)
+
+
+def warped(
+    pictures: np.ndarray, draw: AffineDraw, side: int, geometry: Geometry
+) -> tf.Tensor:
+    """The one layer of RGB pictures."""
+    (layer,) = apply_affine(pictures, draw, side, geometry)
+    return layer
 
 
 def drawn(**values: float) -> AffineDraw:
@@ -62,7 +76,7 @@ def test_article_is_keras(pictures: np.ndarray, shear_degrees: float) -> None:
     """
     article = PRESETS["article"].to_json() | {"shear_degrees": shear_degrees}
     draw = draw_affine(AugmentConfig.from_json(article), SEED, 16, 48, 48)
-    ours = apply_affine(pictures, draw, 48, "whole").numpy()
+    ours = warped(pictures, draw, 48, "whole").numpy()
     theirs = np.stack([keras(p, draw, i) for i, p in enumerate(pictures)])
     np.testing.assert_allclose(ours, theirs, atol=0.02)
 
@@ -82,14 +96,14 @@ def test_article_is_keras(pictures: np.ndarray, shear_degrees: float) -> None:
 )
 def test_each_parameter_is_keras(values: dict[str, float]) -> None:
     draw, pictures = drawn(**values), noise(31)
-    ours = apply_affine(pictures, draw, 31, "whole").numpy()
+    ours = warped(pictures, draw, 31, "whole").numpy()
     np.testing.assert_allclose(ours[0], keras(pictures[0], draw, 0), atol=0.02)
     assert np.abs(ours - pictures).mean() > 10
 
 
 def test_shift_x_above_0_looks_to_the_right() -> None:
     pictures = noise(32)
-    ours = apply_affine(pictures, drawn(shift_x=0.25), 32, "whole").numpy()
+    ours = warped(pictures, drawn(shift_x=0.25), 32, "whole").numpy()
     np.testing.assert_array_equal(ours[:, :, :24], pictures[:, :, 8:])
     np.testing.assert_array_equal(ours[:, :, 24:], pictures[:, :, [31] * 8])
 
@@ -97,7 +111,7 @@ def test_shift_x_above_0_looks_to_the_right() -> None:
 @pytest.mark.parametrize(("stored", "side"), [(64, 57), (64, 56), (50, 37), (32, 32)])
 def test_identity_is_the_centre_crop(stored: int, side: int) -> None:
     pictures, start = noise(stored, 2), (stored - side) // 2
-    ours = apply_affine(pictures, identity_draw(2), side, "crop")
+    ours = warped(pictures, identity_draw(2), side, "crop")
     window = slice(start, start + side)
     assert ours.dtype == tf.float32
     np.testing.assert_array_equal(ours, pictures[:, window, window])
@@ -106,11 +120,11 @@ def test_identity_is_the_centre_crop(stored: int, side: int) -> None:
 @pytest.mark.parametrize("side", [227, 32])
 def test_half_and_quarter_turns_are_exact(side: int) -> None:
     pictures = noise(side)
-    half = apply_affine(pictures, drawn(rotation_degrees=180.0), side, "whole")
+    half = warped(pictures, drawn(rotation_degrees=180.0), side, "whole")
     np.testing.assert_array_equal(half, pictures[:, ::-1, ::-1])
     flips = drawn(flip_horizontal=1.0, flip_vertical=1.0)
-    np.testing.assert_array_equal(apply_affine(pictures, flips, side, "crop"), half)
-    quarter = apply_affine(pictures, drawn(rotation_degrees=90.0), side, "whole")
+    np.testing.assert_array_equal(warped(pictures, flips, side, "crop"), half)
+    quarter = warped(pictures, drawn(rotation_degrees=90.0), side, "whole")
     np.testing.assert_array_equal(quarter, np.rot90(pictures, axes=(1, 2)))
 
 
@@ -127,14 +141,14 @@ def test_whole_scales_all_of_the_picture(pictures: np.ndarray) -> None:
         ],
         axis=-1,
     )
-    ours = apply_affine(pictures, identity_draw(1), 227, "whole").numpy()
+    ours = warped(pictures, identity_draw(1), 227, "whole").numpy()
     np.testing.assert_allclose(ours[0], oracle, atol=0.02)
 
 
 def test_a_random_crop_is_a_slice() -> None:
     pictures = np.repeat(noise(32), 40, axis=0)
     draw = draw_affine(AugmentConfig(), SEED, 40, 32, 29)
-    crops = apply_affine(pictures, draw, 29, "crop").numpy()
+    crops = warped(pictures, draw, 29, "crop").numpy()
     slices = {
         (top, left): pictures[0, top : top + 29, left : left + 29]
         for top in range(4)
@@ -152,9 +166,53 @@ def test_a_resized_crop_scales_its_window() -> None:
     pictures = smooth(64)
     window = pictures[:, 8:40, 16:64]
     draw = drawn(zoom_x=48 / 64, zoom_y=32 / 64, shift_x=8 / 64, shift_y=-8 / 64)
-    ours = apply_affine(pictures, draw, 60, "resized").numpy()
+    ours = warped(pictures, draw, 60, "resized").numpy()
     oracle = tf.image.resize(window, [60, 60]).numpy()
     np.testing.assert_allclose(ours[:, 2:-2, 2:-2], oracle[:, 2:-2, 2:-2], atol=0.02)
+
+
+PLANES = [("article", 48), ("paper", 41), ("modern", 41)]
+
+
+@pytest.mark.parametrize(("name", "side"), PLANES)
+def test_planes_are_sampled_bilinearly(name: str, side: int) -> None:
+    """SciPy at the places of the pixels, which for chroma lie at half the distance."""
+    config, planes = PRESETS[name], noise(72, 8)[:, :, :48, 0]
+    draw = draw_affine(config, SEED, 8, 48, side)
+    layers = apply_affine(planes, draw, side, config.geometry)
+    ours = np.concatenate(layers, axis=-1)
+    assert ours.shape == (8, side, side, 3)
+    y, x = np.mgrid[:side, :side]
+    rows = affine_rows(draw, 48, side, config.geometry).numpy().astype(float)
+    for picture, view, (a, b, c, d, e, f, _, _) in zip(planes, ours, rows, strict=True):
+        at = np.stack([d * x + e * y + f, a * x + b * y + c])
+        chroma = picture[48:].reshape(2, 24, 24).astype(float)
+        oracle = [
+            ndimage.map_coordinates(plane, places, order=1, mode="nearest")
+            for plane, places in (
+                (picture[:48].astype(float), at),
+                (chroma[0], (at + 0.5) / 2 - 0.5),
+                (chroma[1], (at + 0.5) / 2 - 0.5),
+            )
+        ]
+        np.testing.assert_allclose(view, np.stack(oracle, axis=-1), atol=0.02)
+
+
+@pytest.mark.parametrize(("name", "side"), PLANES)
+def test_chroma_lies_where_luma_does(name: str, side: int) -> None:
+    """Cb tells x and Cr tells y, as the means of 2x2 pixels, and luma tells both."""
+    config, at = PRESETS[name], np.arange(48)
+    luma = 2 * (at + at[:, None])
+    halves = np.broadcast_to(2 * (at[::2] + at[1::2]), (24, 24))
+    flat = np.concatenate([plane.ravel() for plane in (luma, halves, halves.T)])
+    planes = np.repeat(flat.reshape(1, 72, 48).astype(np.uint8), 8, axis=0)
+    draw = draw_affine(config, SEED, 8, 48, side)
+    light, place = apply_affine(planes, draw, side, config.geometry)
+    # Outside the centres of the outermost pixels the nearest one repeats.
+    inside = np.all((place > 2) & (place < 186), axis=-1)
+    assert inside.mean() > 0.5
+    sums = np.sum(place, axis=-1)[inside] / 2
+    np.testing.assert_allclose(light[..., 0][inside], sums, atol=1e-2)
 
 
 def test_resized_windows_keep_to_scale_ratio_and_picture() -> None:

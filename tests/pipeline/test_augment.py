@@ -9,11 +9,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from pipeline.affine import apply_affine, identity_draw
 from pipeline.augment import eval_view, fold, mix, train_view
 from pipeline.config import AugmentConfig
+from pipeline.pixels import rgb_from_planes, yuv420_planes
 from pipeline.presets import PRESETS
+from tests.conftest import smooth_photo
 
 STORED, SIDE, ROWS = 32, 27, 8
 EVERYTHING = replace(PRESETS["modern"], erasing=0.5, mixup=0.4, cutmix=1.0)
@@ -24,6 +27,26 @@ CONFIGS = [*PRESETS.values(), EVERYTHING]
 def images() -> np.ndarray:
     shape = (ROWS, STORED, STORED, 3)
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def planes_of(images: np.ndarray) -> np.ndarray:
+    """uint8 [batch, 3 S / 2, S] of RGB [batch, S, S, 3]."""
+    stored = [yuv420_planes(Image.fromarray(image)) for image in images]
+    side = images.shape[2]
+    return np.frombuffer(b"".join(stored), np.uint8).reshape(len(images), -1, side)
+
+
+@pytest.fixture(params=["rgb", "yuv420"])
+def batch(request: pytest.FixtureRequest, images: np.ndarray) -> np.ndarray:
+    """The images as either kind of batch."""
+    return images if request.param == "rgb" else planes_of(images)
+
+
+@pytest.fixture
+def smooth() -> np.ndarray:
+    """Larger pictures of what planes keep: no edges, and no colours to be clipped."""
+    photos = [smooth_photo(number, 2 * STORED, 2 * STORED) for number in range(ROWS)]
+    return np.stack([64 + np.asarray(photo) // 2 for photo in photos])
 
 
 @pytest.fixture(params=["mixed_float16", "mixed_bfloat16"])
@@ -66,12 +89,16 @@ def test_fold_is_a_function_of_its_numbers() -> None:
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_eval_is_the_identity_normalised(
-    images: np.ndarray, config: AugmentConfig
+    batch: np.ndarray, config: AugmentConfig
 ) -> None:
     geometry = "whole" if config.geometry == "whole" else "crop"
-    pixels = apply_affine(images, identity_draw(ROWS), SIDE, geometry).numpy()
+    layers = apply_affine(batch, identity_draw(ROWS), SIDE, geometry)
+    pixels = np.concatenate(layers, axis=-1)
+    if len(layers) == 2:
+        to_rgb = [[1, 0, 1.402], [1, -0.344136, -0.714136], [1, 1.772, 0]]
+        pixels = (pixels - [0, 128, 128]) @ np.transpose(to_rgb)
     oracle = (pixels - config.mean) / config.std
-    view = eval_view(images, config, SIDE)
+    view = eval_view(batch, config, SIDE)
     assert view.dtype == tf.float32 and view.shape == [ROWS, SIDE, SIDE, 3]
     np.testing.assert_allclose(view, oracle, atol=1e-4)
 
@@ -82,11 +109,33 @@ def test_eval_is_the_centre_crop(images: np.ndarray) -> None:
     np.testing.assert_array_equal(view, images[:, 2:29, 2:29])
 
 
-def test_eval_compiles_under_xla(images: np.ndarray) -> None:
+def test_planes_are_seen_as_pillow_decodes_them(smooth: np.ndarray) -> None:
+    plain, planes, side = AugmentConfig(std=(1, 1, 1)), planes_of(smooth), 2 * STORED
+    ours = eval_view(planes, plain, side).numpy()
+    theirs = np.stack([rgb_from_planes(one.tobytes(), side) for one in planes])
+    # Pillow rounds chroma twice, ties up, and pixels once: 1.772 levels and a half.
+    np.testing.assert_allclose(ours, theirs, atol=2.3)
+    assert abs((ours - theirs).mean()) < 0.25
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_planes_are_augmented_as_their_pixels(
+    smooth: np.ndarray, config: AugmentConfig
+) -> None:
+    """The same places and colours, by peak signal-to-noise ratio in dB."""
+    views = [
+        train_view(images, config, 2 * SIDE, fold(1), 0, ROWS) * config.std
+        for images in (smooth, planes_of(smooth))
+    ]
+    error = np.square(views[0] - views[1]).mean()
+    assert 10 * np.log10(255**2 / error) > 50
+
+
+def test_eval_compiles_under_xla(batch: np.ndarray) -> None:
     for name in ("article", "none"):
         compiled = tf.function(eval_view, jit_compile=True)
-        eager = eval_view(images, PRESETS[name], SIDE)
-        ours = compiled(images, PRESETS[name], SIDE)
+        eager = eval_view(batch, PRESETS[name], SIDE)
+        ours = compiled(batch, PRESETS[name], SIDE)
         np.testing.assert_allclose(ours, eager, atol=1e-4)
 
 
@@ -111,10 +160,10 @@ def test_paper_is_a_crop_or_its_reflection_in_another_light(
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_replicas_share_the_whole_batch_s_draws(
-    images: np.ndarray, config: AugmentConfig
+    batch: np.ndarray, config: AugmentConfig
 ) -> None:
     """The same picture in every row, so that a row's view is its draw."""
-    same, seed = np.repeat(images[:1], ROWS, axis=0), fold(21, 5)
+    same, seed = np.repeat(batch[:1], ROWS, axis=0), fold(21, 5)
     one = train_view(same, config, SIDE, seed, 0, ROWS).numpy()
     two = [train_view(same[:4], config, SIDE, seed, row, ROWS) for row in (0, 4)]
     np.testing.assert_array_equal(np.concatenate(two), one)
@@ -180,15 +229,15 @@ def test_steps_differ_and_repeat(images: np.ndarray) -> None:
     assert not np.array_equal(one[1], other[1])
 
 
-def test_batches_of_unknown_length(images: np.ndarray) -> None:
-    spec = tf.TensorSpec([None, STORED, STORED, 3], tf.uint8)
-    config = PRESETS["modern"]
+@pytest.mark.parametrize("name", ["article", "paper", "modern"])
+def test_batches_of_unknown_length(batch: np.ndarray, name: str) -> None:
+    spec, config = tf.TensorSpec([None, *batch.shape[1:]], tf.uint8), PRESETS[name]
     unknown = tf.function(
         lambda x, first: train_view(x, config, SIDE, fold(2), first, ROWS),
         input_signature=[spec, tf.TensorSpec([], tf.int32)],
     )
-    known = train_view(images[4:], config, SIDE, fold(2), 4, ROWS)
-    np.testing.assert_allclose(unknown(images[4:], 4), known, atol=1e-4)
+    known = train_view(batch[4:], config, SIDE, fold(2), 4, ROWS)
+    np.testing.assert_allclose(unknown(batch[4:], 4), known, atol=1e-4)
 
 
 def test_inside_a_strategy(images: np.ndarray) -> None:

@@ -23,7 +23,7 @@ SHARDS = [
     *(f"train-{i:05d}-of-00003.tfrecord" for i in range(3)),
     "validation-00000-of-00001.tfrecord",
 ]
-CARDS = ["dataset.json", "labels.txt", "quarantine.jsonl"]
+CARDS = ["dataset.json", "duplicates.jsonl", "labels.txt", "quarantine.jsonl"]
 FOR_OTHERS = [
     *("dataset_info.json", "features.json", "image.class.label.labels.txt"),
     *(f"idx/{name.removesuffix('.tfrecord')}.idx" for name in SHARDS),
@@ -178,6 +178,9 @@ def test_the_report_has_the_promised_fields(photos: Path, tmp_path: Path) -> Non
             },
         },
         "quarantined": 0,
+        "duplicates": 0,
+        "leaked": 0,
+        "conflicting": 0,
     }
 
 

@@ -33,7 +33,7 @@ def pictures() -> np.ndarray:
 
 def changed(config: AugmentConfig, draw: ColorDraw) -> np.ndarray:
     images = tf.cast(pictures(), tf.float32)
-    return apply_color(images, *color_matrix(config, draw)).numpy()
+    return apply_color([images], *color_matrix(config, draw)).numpy()
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,43 @@ def test_neutral_is_normalisation_alone() -> None:
     np.testing.assert_array_equal(off_diagonal, np.zeros((2, 3, 3)))
     oracle = (pictures().astype(np.float64) - IMAGENET_MEAN) / IMAGENET_STD
     images = tf.cast(pictures(), tf.float32)
-    np.testing.assert_allclose(apply_color(images, matrix, bias), oracle, atol=1e-6)
+    np.testing.assert_allclose(apply_color([images], matrix, bias), oracle, atol=1e-6)
+
+
+def ycbcr_layers() -> list[tf.Tensor]:
+    """Luma and chroma of `pictures` as Pillow has them."""
+    bands = [Image.fromarray(picture).convert("YCbCr") for picture in pictures()]
+    layers = np.stack([np.asarray(band, np.float32) for band in bands])
+    return [layers[..., :1], layers[..., 1:]]
+
+
+def rgb_of(layers: list[tf.Tensor]) -> np.ndarray:
+    """ITU-T T.871, section 7."""
+    luma, cb, cr = np.moveaxis(np.concatenate(layers, axis=-1).astype(float), -1, 0)
+    red = luma + 1.402 * (cr - 128)
+    green = luma - 0.344136 * (cb - 128) - 0.714136 * (cr - 128)
+    return np.stack([red, green, luma + 1.772 * (cb - 128)], axis=-1)
+
+
+def test_ycbcr_is_pillows() -> None:
+    layers = ycbcr_layers()
+    matrix, bias = color_matrix(PLAIN, neutral_draw(2), ycbcr=True)
+    ours = apply_color(layers, matrix, bias).numpy()
+    np.testing.assert_allclose(ours, rgb_of(layers), atol=1e-3)
+    for view, *bands in zip(ours, *layers, strict=True):
+        stored = np.concatenate(bands, axis=-1).astype(np.uint8)
+        rgb = Image.frombytes("YCbCr", (16, 16), stored.tobytes()).convert("RGB")
+        cut_off = view - np.asarray(rgb)  # Pillow drops the fractions
+        assert cut_off.min() > -0.1 and cut_off.max() < 1.1
+
+
+def test_ycbcr_takes_every_change_of_colour() -> None:
+    layers, draw = ycbcr_layers(), draw_color(ALL, SEED, 2)
+    config = AugmentConfig(mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    ours = apply_color(layers, *color_matrix(config, draw, ycbcr=True))
+    rgb = tf.constant(rgb_of(layers), tf.float32)
+    oracle = apply_color([rgb], *color_matrix(config, draw))
+    np.testing.assert_allclose(ours, oracle, atol=1e-5)
 
 
 def test_lighting_has_the_covariance_of_imagenet() -> None:

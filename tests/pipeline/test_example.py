@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import google_crc32c
 import pytest
 import tensorflow as tf
 
-from pipeline.example import encode_example, frame, masked_crc, write_shard
+from pipeline.example import (
+    encode_example,
+    frame,
+    masked_crc,
+    read_example,
+    write_shard,
+)
 
 FEATURES: dict[str, bytes | int] = {
     "image/encoded": bytes(range(256)) * 70,
@@ -34,21 +42,127 @@ def test_tensorflow_parses_an_example() -> None:
         assert values == ([[value], []] if isinstance(value, bytes) else [[], [value]])
 
 
-def test_the_bytes_do_not_depend_on_the_order_of_the_features() -> None:
-    backwards = dict(reversed(FEATURES.items()))
-    assert encode_example(backwards) == encode_example(FEATURES)
+def example_of(features: dict[str, Any]) -> Any:
+    """The features as protobuf holds them; a list's type is its first value's."""
+    example = tf.train.Example()
+    for key, value in features.items():
+        values = value if isinstance(value, list) else [value]
+        feature = example.features.feature[key]
+        if isinstance(values[0], bytes):
+            feature.bytes_list.value.extend(values)
+        elif isinstance(values[0], float):
+            feature.float_list.value.extend(values)
+        else:
+            feature.int64_list.value.extend(values)
+    return example
 
 
 def test_an_example_is_what_protobuf_writes() -> None:
-    example = tf.train.Example()
-    for key in sorted(FEATURES):
-        value = FEATURES[key]
-        if isinstance(value, bytes):
-            example.features.feature[key].bytes_list.value.append(value)
+    """Protobuf sorts the keys when it is asked for the same bytes each time."""
+    written = example_of(FEATURES).SerializeToString(deterministic=True)
+    assert encode_example(dict(sorted(FEATURES.items()))) == written
+
+
+def test_the_features_stand_in_the_order_they_are_given() -> None:
+    for keys in (["b", "a", "zero"], ["zero", "a", "b"]):
+        record = encode_example({key: FEATURES[key] for key in keys})
+        places = [record.index(b"\x0a" + bytes([len(k)]) + k.encode()) for k in keys]
+        assert places == sorted(places)
+    assert encode_example({"b": 1, "a": 2}) != encode_example({"a": 2, "b": 1})
+
+
+# --- reading
+
+
+def random_features(draw: random.Random) -> dict[str, bytes | int]:
+    """One to eight features; sizes and numbers around where varints grow."""
+    edges = (0, 1, 127, 128, 129, 16_383, 16_384, 20_000)
+    letters = "ab/ßж"
+    features: dict[str, bytes | int] = {}
+    for number in range(draw.randint(1, 8)):
+        key = f"{number}" + "".join(draw.choices(letters, k=draw.randrange(100)))
+        if draw.random() < 0.5:
+            features[key] = draw.randbytes(draw.choice(edges))
         else:
-            example.features.feature[key].int64_list.value.append(value)
-    written = example.SerializeToString(deterministic=True)
-    assert encode_example(FEATURES) == written
+            sign = draw.choice((-1, 1))
+            features[key] = sign * (draw.getrandbits(draw.randrange(64)))
+    return features
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_protobuf_writes_is_read(seed: int) -> None:
+    draw = random.Random(seed)
+    for _ in range(20):
+        features = random_features(draw)
+        record = example_of(features).SerializeToString()
+        keys = draw.sample(sorted(features), draw.randint(0, len(features)))
+        assert read_example(record, *keys) == [features[key] for key in keys]
+        assert read_example(encode_example(features), *keys) == [
+            features[key] for key in keys
+        ]
+
+
+def test_of_several_values_the_first_is_read() -> None:
+    record = example_of({"n": [300, -7, 5], "b": [b"one", b"two"]}).SerializeToString()
+    assert read_example(record, "b", "n") == [b"one", 300]
+
+
+def test_a_feature_that_is_not_there_is_told() -> None:
+    record = encode_example({"here": 1, "there": b"x"})
+    with pytest.raises(ValueError, match="an Example without gone, größe"):
+        read_example(record, "here", "gone", "größe")
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+@pytest.mark.parametrize("values", ["no kind", "no value", "float"])
+def test_a_feature_without_such_a_value_is_refused(values: str, place: str) -> None:
+    """Nor is another feature's value taken for it."""
+    example = example_of({"number": 5, "bytes": b"abc"})
+    if values == "float":
+        example.features.feature["empty"].float_list.value.append(2.5)
+    elif values == "no value":
+        example.features.feature["empty"].int64_list.SetInParent()
+    else:
+        example.features.feature["empty"].SetInParent()
+    record = example.SerializeToString(deterministic=True)  # bytes, empty, number
+    if place == "last":
+        del example.features.feature["number"]
+        record = example.SerializeToString(deterministic=True)
+    with pytest.raises(ValueError, match=r"tf\.train\.Example"):
+        read_example(record, "empty")
+
+
+def test_cut_and_changed_bytes_raise_nothing_but_a_value_error() -> None:
+    draw = random.Random(0)
+    example = example_of({"number": 5, "bytes": b"abcdefgh" * 30, "float": 1.5})
+    example.features.feature["empty"].SetInParent()
+    record = example.SerializeToString(deterministic=True)
+    refused = 0
+    for case in range(4000):
+        if case < len(record):
+            data = record[:case]
+        elif case % 4:
+            changed = bytearray(record)
+            for _ in range(1 + case % 3):
+                changed[draw.randrange(len(record))] = draw.randrange(256)
+            data = bytes(changed)
+        else:
+            data = draw.randbytes(draw.randrange(60))
+        try:
+            read_example(data, "number", "bytes")
+        except ValueError:
+            refused += 1
+    assert 1000 < refused < 4000
+
+
+def test_every_cut_of_a_record_is_refused() -> None:
+    record = encode_example({"label": 3, "image": bytes(range(256))})
+    for length in range(len(record)):
+        with pytest.raises(ValueError, match=r"tf\.train\.Example"):
+            read_example(record[:length], "label", "image")
+
+
+# --- shards
 
 
 def test_a_shard_is_what_tensorflow_writes(tmp_path: Path) -> None:

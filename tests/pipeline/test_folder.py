@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -88,13 +90,82 @@ def test_a_csv_can_be_named_and_may_name_missing_files(tmp_path: Path) -> None:
         ),
         ("filename,label\n../1.jpg,cat\n", r"line 2: \.\./1.jpg leaves the folder"),
         ("filename,label\n/etc/1.jpg,cat\n", "line 2: /etc/1.jpg leaves the folder"),
-        ("filename,label\n1.jpg,M\xfccke\n", "set.csv is not UTF-8"),
+        (
+            "filename,label\n1.jpg,M\xfccke\n",
+            "set.csv, line 2: this is not UTF-8 text. Save",
+        ),
+        (
+            "filename,label\n1.jpg,cat\n2.jpg,d\0g\n",
+            "set.csv, line 3: this is not UTF-8 text",
+        ),
+        (
+            "\xff\xfef\0i\0l\0e\0n\0a\0m\0e\0,\0l\0a\0b\0e\0l\0\n\0",
+            "set.csv, line 1: this is not UTF-8 text",
+        ),
+        (
+            'filename,label\n1.jpg,cat\n2.jpg,"dog\n3.jpg,cat\n',
+            "line 3 or after: unexpected end of data. Is a quote left open",
+        ),
+        (
+            'filename,label\n1.jpg,"cat\n2.jpg,"dog"\n',
+            "line 2 or after: ',' expected after '\"'",
+        ),
+        (
+            'filename,label\n1.jpg,"cat\n2.jpg,dog\n3.jpg,cat"\n',
+            "line 4: label 'cat.n2.jpg,dog.n3.jpg,cat' has two lines: is a quote open",
+        ),
+        (
+            f"filename,label\n1.jpg,cat\n2.jpg,{'x' * 200_000}\n",
+            "line 3 or after: field larger than field limit",
+        ),
+        ("filename;label\n1.jpg;cat\n", "lacks the column filename and label"),
+        ("", "lacks the column filename and label"),
+        ("filename,label\na/../../1.jpg,cat\n", "line 2: .*1.jpg leaves the folder"),
     ],
 )
 def test_a_csv_that_cannot_be_used(tmp_path: Path, text: str, message: str) -> None:
     write_files(tmp_path, {**images("1.jpg"), "set.csv": text.encode("latin-1")})
     with pytest.raises(DataError, match=message):
         scan(tmp_path / "set.csv")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_csv_of_any_system(tmp_path: Path, end: str, mark: str) -> None:
+    lines = ["label,filename,note", "cat,./1.jpg,", "", "cat,1.jpg"]
+    text = mark + end.join([*lines, 'größe,"a\nb.jpg",x,y'])
+    write_files(tmp_path, {**images("1.jpg"), "set.csv": text.encode()})
+    source = scan(tmp_path / "set.csv")
+    assert labelled(source) == {"1.jpg": "cat", "a\nb.jpg": "größe"}
+    assert source.ignored == ()
+
+
+def test_a_damaged_csv_is_a_known_error(tmp_path: Path) -> None:
+    rows = [f'sub/{n}.jpg,"big, {n % 3}"' for n in range(20)]
+    data = "\r\n".join(["filename,label", *rows]).encode()
+    rng, read = random.Random(3), 0
+    for _ in range(500):
+        broken = bytearray(data)
+        for _ in range(rng.choice((1, 3, 10))):
+            broken[rng.randrange(len(data))] = rng.choice((*b'"",,\n\r/.\0', 200, 97))
+        (tmp_path / "set.csv").write_bytes(broken)
+        with suppress(DataError):
+            scan(tmp_path / "set.csv")
+            read += 1
+    assert 0 < read < 500
+
+
+def test_a_csv_may_name_what_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    os.mkfifo(tmp_path / "pipe.jpg")
+    write_files(tmp_path, {"set.csv": b"filename,label\nsub,cat\npipe.jpg,cat\n"})
+    source = scan(tmp_path / "set.csv")
+    assert labelled(source) == {"pipe.jpg": "cat", "sub": "cat"}
+    open_files = len(list(Path("/dev/fd").iterdir()))
+    for key in ("pipe.jpg", "sub"):
+        with pytest.raises(OSError, match="not a regular file"):
+            source.store.read(key)
+    assert len(list(Path("/dev/fd").iterdir())) == open_files
 
 
 @pytest.mark.parametrize(
@@ -190,7 +261,7 @@ def test_links_and_pipes_do_not_hang_a_scan(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "cat" / "pipe")
     source = scan(tmp_path)
     assert labelled(source) == {"cat/1.jpg": "cat"}
-    assert source.ignored == ("cat/pipe",)
+    assert source.ignored == ("cat/pipe (no plain file)",)
 
 
 def test_a_missing_source_says_what_is_expected(tmp_path: Path) -> None:

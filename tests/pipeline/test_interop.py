@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pipeline.build import build
 from pipeline.config import BuildConfig
 from pipeline.errors import DataError
 from pipeline.folder import scan
-from pipeline.interop import save_interop, shard_index
+from pipeline.interop import read_index, save_interop, shard_index
 from pipeline.manifest import Manifest, Shard, SplitCard, load_manifest
 from tests.conftest import SIDE, smooth_photo
 
@@ -87,9 +88,28 @@ def test_an_index_leads_to_every_record(records: Path) -> None:
         assert end == len(data)
 
 
+@pytest.mark.parametrize("has_index", [True, False])
+def test_an_index_is_read_or_made_anew(
+    records: Path, tmp_path: Path, has_index: bool
+) -> None:
+    folder = Path(shutil.copytree(records, tmp_path / "records"))
+    for card in load_manifest(folder).splits.values():
+        for shard in card.shards:
+            index = folder / "idx" / f"{Path(shard.name).stem}.idx"
+            lines = [line.split() for line in index.read_text().splitlines()]
+            if not has_index:
+                index.unlink()
+            found = read_index(folder, shard)
+            assert found.dtype == "int64"
+            assert found.tolist() == [[int(a), int(b)] for a, b in lines]
+            assert len(found) == shard.num_examples
+
+
 def test_the_index_of_no_records_is_empty(tmp_path: Path) -> None:
     (tmp_path / "empty.tfrecord").touch()
-    assert shard_index(tmp_path, Shard("empty.tfrecord", 0, 0, 0)) == ""
+    shard = Shard("empty.tfrecord", 0, 0, 0)
+    assert shard_index(tmp_path, shard) == ""
+    assert read_index(tmp_path, shard).shape == (0, 2)
 
 
 def test_records_that_were_not_written_are_not_indexed(tmp_path: Path) -> None:
@@ -183,8 +203,11 @@ def test_every_class_name_is_a_line_of_utf8(tmp_path: Path) -> None:
 # --- a build
 
 
-def test_raw_has_no_such_files(record_sets: dict[str, Path]) -> None:
-    names = {path.name for path in record_sets["raw"].iterdir()}
+@pytest.mark.parametrize("storage", ["raw", "yuv420"])
+def test_bare_pixels_have_no_such_files(
+    record_sets: dict[str, Path], storage: str
+) -> None:
+    names = {path.name for path in record_sets[storage].iterdir()}
     assert "dataset.json" in names
     assert not names & {*TFDS_FILES, "idx"}
 
@@ -210,9 +233,9 @@ def test_a_build_interrupted_before_the_manifest_ends_the_same(
     assert content(tmp_path) == content(record_sets["jpeg"])
 
 
-@pytest.mark.parametrize("damage", ["cut", "zeros", "noise"])
+@pytest.mark.parametrize("byte", [b"\0", b"\xff"])
 def test_a_shard_spoilt_between_two_runs_is_found(
-    photos: Path, tmp_path: Path, record_sets: dict[str, Path], damage: str
+    photos: Path, tmp_path: Path, record_sets: dict[str, Path], byte: bytes
 ) -> None:
     def stop(done: int, total: int) -> None:
         if done == 13:
@@ -221,10 +244,7 @@ def test_a_shard_spoilt_between_two_runs_is_found(
     with pytest.raises(KeyboardInterrupt):
         build(scan(photos), tmp_path, CONFIG, workers=1, progress=stop)
     shard = tmp_path / "train-00001-of-00003.tfrecord"
-    data = shard.read_bytes()
-    size = len(data)
-    spoilt = {"cut": data[:-40], "zeros": bytes(size), "noise": b"\xff" * size}
-    shard.write_bytes(spoilt[damage])
+    shard.write_bytes(byte * shard.stat().st_size)
     with pytest.raises(DataError, match=r"train-00001.* 6 records .* Delete it"):
         build(scan(photos), tmp_path, CONFIG, workers=1)
     assert not (tmp_path / "dataset.json").exists()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,14 @@ import pytest
 
 from pipeline.config import BuildConfig
 from pipeline.errors import DataError
-from pipeline.manifest import Manifest, Shard, SplitCard, load_manifest
+from pipeline.layout import Layout
+from pipeline.manifest import (
+    Manifest,
+    Shard,
+    SourceSizes,
+    SplitCard,
+    load_manifest,
+)
 
 MANIFEST = Manifest(
     config=BuildConfig("raw", side=64),
@@ -55,6 +64,57 @@ def test_a_card_adds_up_its_shards() -> None:
     assert (card.num_examples, card.num_bytes) == (7, 3000)
 
 
+def test_a_card_without_shards_counts_its_classes() -> None:
+    """As an image source has it that is read as it is."""
+    card = SplitCard((), (4, 0, 3))
+    assert (card.num_examples, card.num_bytes) == (7, 0)
+
+
+def test_a_layout_is_saved_and_loaded(tmp_path: Path) -> None:
+    layout = Layout(
+        stride_bytes=16_384, label_offset=45, pixel_offset=320, pixel_bytes=12_288
+    )
+    assert MANIFEST.layout is None
+    mapped = dataclasses.replace(MANIFEST, layout=layout)
+    mapped.save(tmp_path)
+    assert load_manifest(tmp_path) == mapped
+    saved = json.loads((tmp_path / "dataset.json").read_text())
+    assert saved["layout"] == dataclasses.asdict(layout)
+
+
+def test_what_a_build_found_out_is_saved_and_loaded(tmp_path: Path) -> None:
+    found = dataclasses.replace(
+        MANIFEST,
+        duplicates=5,
+        leaked=2,
+        conflicting=1,
+        source_sizes=SourceSizes(10, 20, 30, num_smaller=4),
+    )
+    found.save(tmp_path)
+    assert load_manifest(tmp_path) == found
+    saved = json.loads((tmp_path / "dataset.json").read_text())
+    assert (saved["duplicates"], saved["leaked"], saved["conflicting"]) == (5, 2, 1)
+
+
+def test_source_sizes_are_counted() -> None:
+    sides = Counter({300: 2, 64: 3, 63: 1, 20: 1})
+    assert SourceSizes.of(sides, 64) == SourceSizes(20, 64, 300, num_smaller=2)
+    assert SourceSizes.of(Counter({5: 1, 9: 1}), 5) == SourceSizes(5, 5, 9, 0)
+    assert SourceSizes.of(Counter(), 64) is None
+
+
+def test_a_fingerprint_is_of_the_bytes_and_the_source() -> None:
+    shard = MANIFEST.splits["train"].shards[0]
+    other = SplitCard((dataclasses.replace(shard, crc32c=8),), (3, 0))
+    others = [
+        dataclasses.replace(MANIFEST, class_names=("cat", "dog")),
+        dataclasses.replace(MANIFEST, source_fingerprint="abd"),
+        dataclasses.replace(MANIFEST, splits={**MANIFEST.splits, "train": other}),
+    ]
+    found = {manifest.fingerprint for manifest in (MANIFEST, *others)}
+    assert len(found) == 4
+
+
 @pytest.mark.parametrize("name", ["validation", "test"])
 def test_a_split_that_is_empty_or_unknown_is_refused(name: str) -> None:
     with pytest.raises(DataError, match=rf"no {name} examples \(they have: train\)"):
@@ -77,6 +137,9 @@ def test_a_folder_that_is_no_record_set(tmp_path: Path) -> None:
         ({"config": 3}, "int"),
         ({"splits": []}, "items"),
         ({"class_names": None}, "NoneType"),
+        ({"layout": {"stride_bytes": 4096}}, "missing 3 required"),
+        ({"layout": 3}, "mapping"),
+        ({"source_sizes": {"smallest": 3}}, "missing 3 required"),
         (
             {
                 "splits": {
@@ -103,7 +166,20 @@ def test_a_damaged_card_is_told(
     MANIFEST.save(tmp_path)
     path = tmp_path / "dataset.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    with pytest.raises(DataError, match=f"dataset.json is damaged.*{reason}"):
+    with pytest.raises(DataError) as error:
+        load_manifest(tmp_path)
+    said, _, way_out = str(error.value).partition(". It cannot be repaired")
+    assert re.fullmatch(f"{path} is damaged or of another version: .*{reason}.*", said)
+    assert f"records build SOURCE --out {tmp_path} --overwrite" in way_out
+
+
+def test_a_card_from_before_there_were_layouts_is_told(tmp_path: Path) -> None:
+    MANIFEST.save(tmp_path)
+    path = tmp_path / "dataset.json"
+    values = json.loads(path.read_text())
+    del values["layout"]
+    path.write_text(json.dumps(values))
+    with pytest.raises(DataError, match=r"of another version: 'layout'.*records build"):
         load_manifest(tmp_path)
 
 

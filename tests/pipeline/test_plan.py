@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 from pipeline.config import BuildConfig
 from pipeline.errors import DataError
 from pipeline.folder import ImageFile
+from pipeline.layout import Layout, plan_layout
 from pipeline.plan import (
     JPEG_BYTES_PER_PIXEL,
     BuildPlan,
@@ -151,10 +152,36 @@ def test_more_shards_than_examples_are_refused() -> None:
 
 
 def test_room_is_estimated_from_what_is_stored() -> None:
-    raw = planned(50, storage="raw", side=64).estimated_bytes
     original = planned(50, storage="original").estimated_bytes
-    assert 50 * 64 * 64 * 3 <= raw <= 50 * (64 * 64 * 3 + 1000)
     assert 50 * 1000 <= original <= 50 * 2000
+    # Pixels of 3 and of 1.5 pages, and names: whole pages.
+    raw = planned(50, storage="raw", side=64)
+    assert raw.estimated_bytes == 50 * 4 * 4096
+    planes = planned(50, storage="yuv420", side=64)
+    assert planes.estimated_bytes == 50 * 2 * 4096
+
+
+def test_the_layout_has_room_for_the_longest_names() -> None:
+    """A key and the name of its class count together, in bytes of UTF-8."""
+    config = BuildConfig("raw", side=64)
+
+    def layout(key: str, class_name: str) -> Layout | None:
+        files = [ImageFile(key, 0, 1), ImageFile("a", 1, 1)]
+        return make_plan(files, (class_name, "b"), config).layout
+
+    layouts = [plan_layout(config, length) for length in range(9000)]
+    # The most bytes that fit into the pages that 2000 need.
+    length = max(i for i, found in enumerate(layouts) if found == layouts[2000])
+    fits, too_long = layouts[length : length + 2]
+    for key, class_name in (
+        ("k" * (length - 1), "c"),
+        ("k", "c" * (length - 1)),
+        ("k" * 500, "c" * (length - 500)),
+        ("ж" * 500, "c" * (length - 1000)),
+    ):
+        assert layout(key, class_name) == fits
+        assert layout(key + "k", class_name) == too_long
+    assert make_plan([ImageFile("a", 0, 1)], "a", BuildConfig()).layout is None
 
 
 def test_jpeg_estimates_rise_between_the_measured_qualities() -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import mmap
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import tensorflow as tf
 
-from pipeline.errors import DataError
+from pipeline.config import Reader, Storage
+from pipeline.errors import ConfigError, DataError
 from pipeline.manifest import Shard, SplitCard
+from pipeline.photos import open_photos
 from pipeline.reader import (
     RecordSet,
+    choose_reader,
     open_records,
     read_in_order,
     read_shuffled_shards,
@@ -21,6 +27,7 @@ from pipeline.reader import (
 )
 
 TRAIN = [f"train-{index:05d}-of-00003.tfrecord" for index in range(3)]
+WAY_OUT = "Mend it with `alexnet records verify {} --repair"
 
 
 @pytest.fixture
@@ -59,9 +66,8 @@ def test_an_intact_set_opens(folder: Path) -> None:
 @pytest.mark.parametrize("name", [TRAIN[1], "validation-00000-of-00001.tfrecord"])
 def test_a_missing_shard_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
-    with pytest.raises(
-        DataError, match=f"{name} is missing; [0-9]+ bytes are expected"
-    ):
+    message = f"{folder / name} is missing; [0-9]+ bytes are expected. {WAY_OUT}"
+    with pytest.raises(DataError, match=message.format(folder)):
         open_records(folder)
 
 
@@ -70,9 +76,21 @@ def test_a_shard_of_another_size_is_named(folder: Path, change: int) -> None:
     data = (folder / TRAIN[2]).read_bytes()
     size = len(data) + change
     (folder / TRAIN[2]).write_bytes((data + b"x")[:size])
-    message = f"{TRAIN[2]} has {size} bytes; {len(data)} bytes are expected"
-    with pytest.raises(DataError, match=message):
+    message = f"{TRAIN[2]} has {size} bytes; {len(data)} bytes are expected. {WAY_OUT}"
+    with pytest.raises(DataError, match=message.format(folder)):
         open_records(folder)
+
+
+def test_a_shard_whose_files_were_all_set_aside_is_not_read(
+    records: RecordSet,
+) -> None:
+    card = records.manifest.splits["train"]
+    empty = replace(card.shards[1], num_examples=0, num_bytes=0)
+    shards = (card.shards[0], empty, card.shards[2])
+    splits = {**records.manifest.splits, "train": replace(card, shards=shards)}
+    holey = replace(records, manifest=replace(records.manifest, splits=splits))
+    names = [Path(path).name for path in holey.paths("train")]
+    assert names == [TRAIN[0], TRAIN[2]]
 
 
 def test_in_order_is_in_order(records: RecordSet) -> None:
@@ -117,5 +135,96 @@ def test_a_shuffle_belongs_to_its_epoch() -> None:
 def test_the_shuffle_buffer_keeps_to_its_budget(
     examples: int, record_bytes: int, budget: int, size: int
 ) -> None:
-    card = SplitCard((Shard("train", examples, examples * record_bytes, 0),), ())
+    shard = Shard("train", examples, examples * record_bytes, 0)
+    card = SplitCard((shard,), (examples // 2, examples - examples // 2))
     assert shuffle_size(card, budget) == size
+
+
+# --- which reader
+
+
+def on(
+    kind: str | None, monkeypatch: pytest.MonkeyPatch, page_bytes: int = 4096
+) -> None:
+    """Let every folder be on such a file system, and the machine have such pages."""
+    monkeypatch.setattr("pipeline.reader.file_system", lambda folder: kind)
+    monkeypatch.setattr(mmap, "PAGESIZE", page_bytes)
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "overlay", "tmpfs", "apfs", None])
+@pytest.mark.parametrize("storage", ["jpeg", "raw", "yuv420"])
+def test_local_records_are_mapped(
+    record_sets: dict[str, Path],
+    storage: Storage,
+    kind: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    on(kind, monkeypatch)
+    choice = choose_reader(open_records(record_sets[storage]))
+    assert choice.name == "mmap"
+    assert choice.random_access
+    assert choice.reason == f"the records are {storage} on {kind or 'a local disk'}"
+
+
+@pytest.mark.parametrize(
+    "kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "lustre"]
+)
+def test_records_on_a_network_are_streamed(
+    records: RecordSet, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on(kind, monkeypatch)
+    choice = choose_reader(records)
+    assert (choice.name, choice.random_access) == ("stream", False)
+    assert choice.reason == f"the records are on a network ({kind})"
+    # Whoever asks for it knows better.
+    assert choose_reader(records, "mmap").name == "mmap"
+
+
+def test_originals_are_streamed(record_sets: dict[str, Path]) -> None:
+    originals = open_records(record_sets["original"])
+    choice = choose_reader(originals)
+    assert choice.name == "stream"
+    assert "original files" in choice.reason
+    with pytest.raises(ConfigError) as error:
+        choose_reader(originals, "mmap")
+    for words in (
+        f"--reader mmap cannot read {record_sets['original']}",
+        "original files",
+        "--reader stream",
+        "--storage jpeg, raw or yuv420",
+    ):
+        assert words in str(error.value)
+
+
+@pytest.mark.parametrize("storage", ["raw", "yuv420"])
+def test_pages_that_do_not_divide_a_record_are_told(
+    record_sets: dict[str, Path], storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on("ext4", monkeypatch, page_bytes=65_536)
+    choice = choose_reader(open_records(record_sets[storage]))
+    assert choice.name == "stream"
+    assert choice.reason == "this machine's pages are 65536 bytes, not 4096"
+    with pytest.raises(ConfigError, match=r"65536 bytes, not 4096.*--reader stream"):
+        choose_reader(open_records(record_sets[storage]), "mmap")
+    # JPEG records are found by an index, wherever they start.
+    assert choose_reader(open_records(record_sets["jpeg"])).name == "mmap"
+
+
+@pytest.mark.parametrize("storage", get_args(Storage))
+def test_streaming_is_always_possible(
+    record_sets: dict[str, Path], storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on("ext4", monkeypatch)
+    choice = choose_reader(open_records(record_sets[storage]), "stream")
+    assert (choice.name, choice.reason) == ("stream", "it was asked for")
+
+
+@pytest.mark.parametrize("asked", ["stream", "mmap"])
+def test_images_are_no_records(photos: Path, asked: Reader) -> None:
+    source = open_photos(photos)
+    choice = choose_reader(source)
+    assert (choice.name, choice.random_access) == ("photos", True)
+    with pytest.raises(
+        ConfigError, match=rf"--reader {asked} .*{photos}.*records build"
+    ):
+        choose_reader(source, asked)

@@ -72,7 +72,7 @@ def as_folder(folder: Path, target: Path, top: str) -> Path:
 def test_every_store_holds_the_same(tmp_path: Path, pack: Pack, top: str) -> None:
     folder = write_files(tmp_path / "photos", FILES)
     store = open_store(pack(folder, tmp_path / "packed", top))
-    assert store.entries() == VISIBLE
+    assert store.listing() == (VISIBLE, [])
     # A worker process gets the store by pickle, also after it has been read from.
     for copy in (store, pickle.loads(pickle.dumps(store))):
         assert {key: copy.read(key) for key, _ in VISIBLE} == {
@@ -99,7 +99,7 @@ def test_the_folder_an_archive_was_made_of_is_left_out(
 ) -> None:
     folder = write_files(tmp_path / "photos", dict.fromkeys(names, b"x"))
     store = open_store(pack(folder, tmp_path / "packed", ""))
-    assert [entry.key for entry in store.entries()] == keys
+    assert [entry.key for entry in store.listing().files] == keys
     assert store.read(keys[0]) == b"x"
 
 
@@ -109,17 +109,57 @@ def test_a_loop_of_links_ends_and_a_linked_folder_is_followed(tmp_path: Path) ->
     (folder / "cat" / "again").symlink_to(folder)
     (folder / "dog").symlink_to(elsewhere)
     (folder / "gone.jpg").symlink_to(tmp_path / "nowhere")
-    entries = open_store(folder).entries()
-    assert entries == [("cat/1.jpg", 1), ("dog/2.jpg", 2), ("gone.jpg", 0)]
+    files = [("cat/1.jpg", 1), ("dog/2.jpg", 2), ("gone.jpg", 0)]
+    assert open_store(folder).listing() == (files, [])
+
+
+@pytest.mark.parametrize("name", ["a", "z"])
+def test_a_linked_folder_of_the_source_stays_at_its_own_place(
+    tmp_path: Path, name: str
+) -> None:
+    write_files(tmp_path, {"m/deep/cat/1.jpg": b"x"})
+    (tmp_path / name).symlink_to(tmp_path / "m" / "deep")
+    assert open_store(tmp_path).listing().files == [("m/deep/cat/1.jpg", 1)]
+
+
+def test_of_two_links_to_a_folder_the_first_by_name_is_followed(tmp_path: Path) -> None:
+    outside = write_files(tmp_path / "outside", {"1.jpg": b"x"})
+    for order in ("abc", "cba"):
+        folder = tmp_path / order
+        folder.mkdir()
+        for name in order:
+            (folder / name).symlink_to(outside)
+        assert open_store(folder).listing().files == [("a/1.jpg", 1)]
+
+
+def test_a_link_that_leads_to_itself_is_a_file_that_cannot_be_read(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "cat.5.jpg").symlink_to(tmp_path / "cat.5.jpg")
+    store = open_store(tmp_path)
+    assert store.listing() == ([("cat.5.jpg", 0)], [])
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        store.read("cat.5.jpg")
 
 
 @pytest.mark.timeout(20)
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     store = open_store(tmp_path)
-    assert store.entries() == [("pipe.jpg", 0)]
+    assert store.listing() == ([], ["pipe.jpg (no plain file)"])
     with pytest.raises(OSError, match="not a regular file"):
         store.read("pipe.jpg")
+    with pytest.raises(DataError, match=r"pipe\.jpg is neither a folder nor a file"):
+        open_store(tmp_path / "pipe.jpg")
+
+
+def test_a_file_larger_than_a_photo_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "cat.1.jpg").open("wb") as file:
+        file.truncate(2**29 + 1)  # a hole: it takes no room
+    store = open_store(tmp_path)
+    with pytest.raises(OSError, match="536,870,913 bytes: no photo is larger"):
+        store.read("cat.1.jpg")
+    assert store.read("cat.1.jpg", 12) == bytes(12)
 
 
 def test_a_damaged_member_of_a_zip_is_an_os_error(tmp_path: Path) -> None:
@@ -133,7 +173,7 @@ def test_a_damaged_member_of_a_zip_is_an_os_error(tmp_path: Path) -> None:
         data[start : start + 20] = damage
         packed.write_bytes(data)
         store = open_store(packed)
-        assert len(store.entries()) == 2
+        assert len(store.listing().files) == 2
         with pytest.raises(OSError):
             store.read("a/1.jpg")
         assert store.read("b/2.jpg") == b"fine"
@@ -144,7 +184,7 @@ def test_a_compressed_tar_is_refused_with_the_way_out(tmp_path: Path) -> None:
     with tarfile.open(path, "w:gz") as archive:
         archive.addfile(tarfile.TarInfo("cat/1.jpg"))
     with pytest.raises(DataError, match=r"photos\.tar\.gz .* decompress it first"):
-        open_store(path).entries()
+        open_store(path).listing()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,206 @@
+"""The machine as Linux describes it: CPUs, memory, limits, a folder's disk.
+
+Facts without judgement, for `alexnet doctor` and the reports of the benches. What a
+system does not tell is None, 0 or empty, and never an error.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.machine import file_system
+
+ROOT = Path("/")
+READ_BLOCK_BYTES = 4 * 2**20
+# Enough to tell a network from a disk, and either from memory, in a second at most.
+SAMPLE_BYTES, SAMPLE_SECONDS = 64 * 2**20, 1.0
+# A smaller file tells how long it takes to begin.
+LEAST_BYTES = 2**20
+# As they are called in the names of their shared libraries.
+ALLOCATORS = ("tcmalloc", "jemalloc", "mimalloc")
+
+
+@dataclass(frozen=True)
+class Processor:
+    """The CPUs; `quota_cpus` is how much time on them a container is given."""
+
+    model: str
+    # Instruction sets by Linux's names; empty where it does not tell.
+    flags: frozenset[str]
+    present_cpus: int
+    usable_cpus: int
+    quota_cpus: float | None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """RAM; `limit_bytes` is what a container is given of it."""
+
+    total_bytes: int
+    available_bytes: int
+    limit_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Disk:
+    """What a folder lies on; the speed is that of the disk, past the page cache."""
+
+    folder: Path
+    file_system: str | None
+    free_bytes: int
+    read_bytes_per_second: float | None
+
+
+def read_processor(root: Path = ROOT) -> Processor:
+    """The CPUs of the machine, and what this process may use of them."""
+    text = _read(root / "proc/cpuinfo")
+    model = re.search(r"^model name\s*: (.*)", text, re.M)
+    flags = re.search(r"^flags\s*: (.*)", text, re.M)
+    present = os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", lambda _: range(present))
+    return Processor(
+        model=model[1] if model else "",
+        flags=frozenset(flags[1].split() if flags else ()),
+        present_cpus=present,
+        usable_cpus=len(affinity(0)),
+        quota_cpus=min(_quotas(root), default=None),
+    )
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """CPUs' worth of time that each control group allows."""
+    for folder in _control_groups("cpu", root):
+        names = ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us")
+        numbers = "".join(_read(folder / name) for name in names).split()
+        # Without a limit the first is "max", or -1.
+        if len(numbers) == 2 and numbers[0].isdigit():
+            yield int(numbers[0]) / int(numbers[1])
+
+
+def read_memory(root: Path = ROOT) -> Memory | None:
+    """The machine's RAM, or None where it is not known."""
+    text = _read(root / "proc/meminfo")
+    lines = re.findall(r"(\w+):\s+(\d+) kB", text)
+    sizes = {name: int(kib) * 2**10 for name, kib in lines}
+    if not {"MemTotal", "MemAvailable"} <= set(sizes):
+        return None
+    # Without a limit it is "max", or more than any machine has.
+    limits = [
+        int(limit)
+        for folder in _control_groups("memory", root)
+        for name in ("memory.max", "memory.limit_in_bytes")
+        if (limit := _read(folder / name).strip()).isdigit()
+        and int(limit) < sizes["MemTotal"]
+    ]
+    return Memory(sizes["MemTotal"], sizes["MemAvailable"], min(limits, default=None))
+
+
+def _control_groups(controller: str, root: Path) -> Iterator[Path]:
+    """The folders of the process's control groups, versions 2 and 1, up to the top.
+
+    A container's own folder may be the top one, whatever the process is told.
+    """
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "" or controller in controllers.split(","):
+            top = root / "sys/fs/cgroup" / controllers
+            group = top / path.lstrip("/")
+            yield from (f for f in (group, *group.parents) if f.is_relative_to(top))
+
+
+def read_allocator(root: Path = ROOT) -> str:
+    """Whose `malloc` this process uses, or '' where it is not known."""
+    maps = _read(root / "proc/self/maps")
+    found = [name for name in ALLOCATORS if f"lib{name}" in maps]
+    return found[0] if found else "glibc" if re.search(r"/libc[.-]", maps) else ""
+
+
+def read_open_files_limit() -> int | None:
+    """Files this process may have open at once, or None where there is no limit."""
+    try:
+        import resource
+    except ImportError:  # there is none on Windows
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def read_shared_memory(root: Path = ROOT) -> int | None:
+    """Bytes that fit in /dev/shm, or None where there is none."""
+    try:
+        return shutil.disk_usage(root / "dev/shm").total
+    except OSError:
+        return None
+
+
+def read_disk(folder: Path) -> Disk:
+    """The disk under an existing folder; 64 MiB are read, and written if need be.
+
+    Raises:
+        OSError: the folder cannot be looked at.
+    """
+    return Disk(
+        folder=folder,
+        file_system=file_system(folder),
+        free_bytes=shutil.disk_usage(folder).free,
+        read_bytes_per_second=_read_speed(folder),
+    )
+
+
+def _read_speed(folder: Path) -> float | None:
+    """Bytes a second of the largest shard there, or else of a file made for it.
+
+    None where the disk cannot be read past the page cache, or not written.
+    """
+    if not hasattr(os, "O_DIRECT"):  # Linux's own
+        return None
+    with suppress(OSError):
+        shards = [(path.stat().st_size, path) for path in folder.glob("*.tfrecord")]
+        if shards:
+            return _timed_read(max(shards)[1])
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # Random bytes, for a disk may compress others.
+            file.write(os.urandom(SAMPLE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+            return _timed_read(Path(f"/proc/self/fd/{file.fileno()}"))
+    return None
+
+
+def _timed_read(path: Path) -> float | None:
+    """Bytes a second from the start of the file, or None where there are too few.
+
+    Raises:
+        OSError: the file system has no reading past the page cache.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_DIRECT)
+    try:
+        # Such reading needs memory that begins with a page, as a map does.
+        with mmap.mmap(-1, READ_BLOCK_BYTES) as block:
+            start, done = time.perf_counter(), 0
+            while done < SAMPLE_BYTES and time.perf_counter() < start + SAMPLE_SECONDS:
+                count = os.preadv(file, [block], done)
+                done += count
+                if count < READ_BLOCK_BYTES:
+                    break
+            seconds = time.perf_counter() - start
+            return done / seconds if done >= LEAST_BYTES else None
+    finally:
+        os.close(file)
+
+
+def _read(path: Path) -> str:
+    """The text of one of the kernel's files; '' where it is not there."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

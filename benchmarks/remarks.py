@@ -1,0 +1,66 @@
+"""What else a bench found, in words: peers, a cold start, a poor shuffle.
+
+Pure functions; a finding that needs no attention is not told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from benchmarks.diagnosis import rate
+from benchmarks.ladder import Rung
+from benchmarks.rounds import Ratio
+from benchmarks.shuffle_quality import ShuffleQuality
+
+# Below this share of the warm pass, a cold one waits for the disk.
+COLD_SHARE = 0.7
+# Class counts that vary so much more than by chance disturb batch norm and the loss.
+POOR_MIXING = 2.0
+# Nearer to their stored places than this, examples meet the same neighbours.
+POOR_DISPLACEMENT = 0.5
+
+
+def of_peers(
+    against: Mapping[str, float], ratios: Mapping[str, Ratio], rungs: Sequence[Rung]
+) -> list[str]:
+    """A sentence for every peer."""
+    augmented = [r.images_per_second for r in rungs if r.stage == "augment"]
+    return [
+        _of_peer(name, their_rate, ratios[name], augmented)
+        for name, their_rate in against.items()
+    ]
+
+
+def _of_peer(
+    name: str, their_rate: float, ratio: Ratio, augmented: Sequence[float]
+) -> str:
+    told = (
+        f"The host delivers {ratio.ratio:.2f} times as many images as `{name}`"
+        f" ({rate(their_rate)}; the ratio's spread is {ratio.spread:.0%})"
+    )
+    # The article's generator is the one peer that augments.
+    for ours in augmented if name == "article" else ():
+        told += f", {ours / their_rate:.1f} times as many augmented"
+    return f"{told}."
+
+
+def of_cold_start(cold: float | None, warm: float) -> list[str]:
+    """Whether the disk is what a first epoch waits for."""
+    if cold is None or cold >= COLD_SHARE * warm:
+        return []
+    return [
+        f"Until the records are in memory the disk limits: the first pass makes"
+        f" {rate(cold)} from a cold page cache, {rate(warm)} from a warm one."
+    ]
+
+
+def of_shuffle(quality: ShuffleQuality) -> list[str]:
+    """Whether the epochs are shuffled poorly."""
+    mixing, displacement = quality.class_mixing, quality.displacement
+    if mixing is not None and mixing > POOR_MIXING:
+        told = f"Batches' class counts vary {mixing:.1f} times as much as by chance"
+    elif displacement is not None and displacement < POOR_DISPLACEMENT:
+        told = f"Examples move {displacement:.0%} as far as in a uniform shuffle"
+    else:
+        return []
+    return [f"{told}: --reader mmap or a larger --ram-budget shuffles better."]

@@ -1,0 +1,204 @@
+"""`bench train-step`: the network alone, on made-up images that the device holds.
+
+It stands at the end of an image's path, with nothing before it: laid beside `bench
+input-pipeline`, it says how many images a second there is a use for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import tensorflow as tf
+from tensorflow import keras
+
+from benchmarks.consumers import Consumer
+from benchmarks.machine import read_processor
+from benchmarks.measure import Deliveries, Timing
+from benchmarks.step_report import TrainStepReport
+from benchmarks.stopwatch import Progress, Stopwatch
+from model.classifier import DRAWS, Classifier
+from model.config import NetworkConfig, TrainConfig, Variant
+from model.hardware import Hardware, set_up_hardware
+from model.summary import training_flops
+from model.training import as_function, make_classifier
+from pipeline.augment import fold, mix, train_view
+from pipeline.config import BuildConfig, Config, require
+from pipeline.presets import preset
+
+# Large enough that a device computes as fast as it can, small enough for many a second.
+MATMUL_SIDES = {"CPU": 2048, "GPU": 8192}
+# Of an epoch that never ends, so that the rate stays near 0: where a loss overflows,
+# loss scaling skips the rest of the step.
+STEPS_PER_EPOCH = 10**6
+
+
+@dataclass(frozen=True)
+class TrainStepConfig(Config):
+    """Which step is measured, and for how long; the names are those of `fit`."""
+
+    # For each of the timings, after a warm-up of half of it.
+    seconds: float = 5.0
+    variant: Variant = "article"
+    batch_size: int = 128
+    image_size: int = 227
+    num_classes: int = 2
+    width: float = 1.0
+    augment: str = "paper"
+    mixed_precision: bool = False
+    xla: bool | None = None
+
+    def __post_init__(self) -> None:
+        require(self.seconds > 0, "seconds", self.seconds, "more than 0")
+
+    @property
+    def stored_side(self) -> int:
+        """The side of records as ever, or of what the network takes if that is more."""
+        return max(BuildConfig().side, self.image_size)
+
+    def network(self) -> NetworkConfig:
+        """The network's part of the settings.
+
+        Raises:
+            ConfigError: one is out of range.
+        """
+        return NetworkConfig(
+            self.variant, self.num_classes, self.image_size, self.width
+        )
+
+    def train(self) -> TrainConfig:
+        """The training's part of the settings, on one device.
+
+        Raises:
+            ConfigError: one is out of range.
+        """
+        return TrainConfig(
+            batch_size=self.batch_size,
+            augment=self.augment,
+            mixed_precision=self.mixed_precision,
+            xla=self.xla,
+            strategy="none",
+        )
+
+
+@dataclass(frozen=True)
+class TrainStepPlan:
+    """What to time: the step, its augmentation alone, and a bare matrix product.
+
+    The first two deliver images, the product floating-point operations.
+    """
+
+    hardware: Hardware
+    step_flops: int
+    step: Timing
+    augment: Timing
+    matmul: Timing
+
+
+def run_train_step(
+    config: TrainStepConfig,
+    progress: Progress = lambda name, done, total: None,
+) -> TrainStepReport:
+    """Time the training step of `config` on one device.
+
+    Raises:
+        ConfigError: a setting is out of range.
+    """
+    return execute(plan_train_step(config), config, progress)
+
+
+def plan_train_step(config: TrainStepConfig) -> TrainStepPlan:
+    """What to time, with weights and images in the memory of the device.
+
+    Raises:
+        ConfigError: a setting is out of range.
+    """
+    network, train = config.network(), config.train()
+    hardware = set_up_hardware(train)
+    classifier = make_classifier(
+        network, preset(config.augment), train, hardware, STEPS_PER_EPOCH
+    )
+    step, augment = as_function(classifier, hardware), _augment(classifier)
+    batch = _noise(config)
+    side = MATMUL_SIDES["GPU" if hardware.num_gpus else "CPU"]
+    return TrainStepPlan(
+        hardware=hardware,
+        step_flops=config.batch_size * training_flops(classifier.network),
+        step=Timing("train step", partial(_repeat, step, batch)),
+        augment=Timing("augment", partial(_repeat, augment, batch)),
+        matmul=Timing("matmul limit", partial(_multiply, side)),
+    )
+
+
+def execute(
+    plan: TrainStepPlan, config: TrainStepConfig, progress: Progress
+) -> TrainStepReport:
+    """Measure one timing after the other."""
+    timings = (plan.step, plan.augment, plan.matmul)
+    stopwatch = Stopwatch(config.seconds, len(timings), progress)
+    step, augment, matmul = map(stopwatch.time, timings)
+    stopwatch.announce("done")
+    return TrainStepReport(
+        variant=config.variant,
+        batch_size=config.batch_size,
+        image_size=config.image_size,
+        width=config.width,
+        augment=config.augment,
+        precision=plan.hardware.policy,
+        xla=plan.hardware.xla,
+        device=_device_name(),
+        images_per_second=step.images_per_second,
+        spread=step.spread,
+        step_flops=plan.step_flops,
+        matmul_flops_per_second=matmul.images_per_second,
+        augment_share=step.images_per_second / augment.images_per_second,
+    )
+
+
+def _noise(config: TrainStepConfig) -> tuple[tf.Tensor, tf.Tensor]:
+    """uint8 [batch, side, side, 3] of all levels, and int64 [batch] labels."""
+    rows, side = config.batch_size, config.stored_side
+    levels = tf.random.stateless_uniform(
+        [rows, side, side, 3], fold(0), 0, 256, tf.int32
+    )
+    labels = tf.range(rows, dtype=tf.int64) % config.num_classes
+    return tf.cast(levels, tf.uint8), labels
+
+
+def _augment(classifier: Classifier) -> Consumer:
+    """What `Classifier.train_step` does before the network."""
+    rows = classifier.global_batch
+
+    @tf.function
+    def augment(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        draws = fold(classifier.seed, DRAWS, classifier.optimizer.iterations)
+        view = train_view(images, classifier.augment, classifier.side, draws, 0, rows)
+        one_hot = tf.one_hot(labels, classifier.num_classes)
+        return mix(view, one_hot, classifier.augment, draws, 0, rows)
+
+    return augment
+
+
+def _repeat(consume: Consumer, batch: tuple[tf.Tensor, tf.Tensor]) -> Deliveries:
+    """The images of the same batch, taken again and again."""
+    while True:
+        consume(*batch)
+        yield len(batch[0])
+
+
+def _multiply(side: int) -> Deliveries:
+    """The floating-point operations of one product of square matrices after another."""
+    dtype = keras.mixed_precision.global_policy().compute_dtype
+    matrix = tf.cast(tf.random.stateless_normal([side, side], fold(0)), dtype)
+    while True:
+        tf.linalg.matmul(matrix, matrix)
+        yield 2 * side**3
+
+
+def _device_name() -> str:
+    """The first GPU's, or the processor's and how many of its CPUs can be used."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        details = tf.config.experimental.get_device_details(gpu)
+        return str(details.get("device_name", "GPU"))
+    processor = read_processor()
+    return f"{processor.model or 'CPU'}, {processor.usable_cpus} CPUs"

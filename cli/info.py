@@ -1,0 +1,121 @@
+"""`alexnet records info`: what a record set holds, how even, how large, read how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from cli.console import print_json, print_table
+from cli.options import DataArgument, Json, Verbose, examples
+
+if TYPE_CHECKING:
+    from pipeline.info import RecordsInfo
+    from pipeline.manifest import Manifest
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add `info` to the commands for records."""
+    app.command(epilog=examples("alexnet records info records"))(info)
+
+
+def info(
+    data: DataArgument = Path("records"),
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Say what a record set holds: classes, splits, sizes, duplicates, settings."""
+    from pipeline.info import records_info
+
+    found = records_info(data)
+    if as_json:
+        print_json(found.to_json())
+        return
+    _print_classes(found)
+    for name, text in _facts(found).items():
+        print(f"{name:<14}{text}")
+
+
+def _print_classes(found: RecordsInfo) -> None:
+    from pipeline.files import format_bytes
+
+    columns = [["class", *found.manifest.class_names, "all", "shards", "size"]]
+    for split, card in found.manifest.splits.items():
+        counts = [f"{count:,}" for count in (*card.class_counts, card.num_examples)]
+        size = format_bytes(card.num_bytes)
+        columns.append([split, *counts, str(len(card.shards)), size])
+        shares = [f"{share:.1%}" for share in found.class_shares(split)]
+        columns.append(["share", *shares, "", "", ""])
+    header, *rows = ([*row] for row in zip(*columns, strict=True))
+    print_table(str(found.data), header, rows)
+
+
+def _facts(found: RecordsInfo) -> dict[str, str]:
+    """What is printed below the table: a name and a text each."""
+    manifest, config = found.manifest, found.manifest.config
+    facts = {
+        "settings": f"{config.storage}, {config.side} px, fit {config.fit}, quality"
+        f" {config.quality}, seed {config.seed}",
+        "an image": _size_text(found),
+        "photos": _photos_text(manifest),
+        "duplicates": duplicates_text(manifest, found.data),
+        "set aside": _set_aside_text(found),
+        "read by": f"{found.reader.name}: {found.reader.reason}",
+    }
+    if manifest.layout:
+        facts["layout"] = (
+            f"{manifest.layout.stride_bytes:,} bytes a record, of which"
+            f" {manifest.layout.pixel_bytes:,} are pixels, from byte"
+            f" {manifest.layout.pixel_offset}"
+        )
+    if found.imbalance:
+        facts["note"] = found.imbalance
+    return facts
+
+
+def _size_text(found: RecordsInfo) -> str:
+    from pipeline.files import format_bytes
+
+    size = found.bytes_per_image
+    if size is None:
+        return "none"
+    low, high = format_bytes(size.min), format_bytes(size.max)
+    return f"{format_bytes(size.mean)} ({low} to {high} over the shards)"
+
+
+def _photos_text(manifest: Manifest) -> str:
+    sizes = manifest.source_sizes
+    if sizes is None:
+        return "sizes not known"
+    return (
+        f"shorter side {sizes.smallest:,} to {sizes.largest:,} px, median"
+        f" {sizes.median:,}; smaller than {manifest.config.side} px and so scaled up:"
+        f" {sizes.num_smaller:,}"
+    )
+
+
+def duplicates_text(manifest: Manifest, data: Path) -> str:
+    """How many photos repeat another, what harm that does, and the way out."""
+    from pipeline.duplicates import DUPLICATES
+
+    if manifest.duplicates is None:
+        return "not known: an earlier version built these records"
+    if not manifest.duplicates:
+        return "none"
+    harm = (
+        ": a leaked duplicate makes validation too optimistic"
+        if manifest.leaked
+        else ""
+    )
+    return (
+        f"{manifest.duplicates:,} photos that repeat another (groups in more than one"
+        f" split: {manifest.leaked:,}, with different labels:"
+        f" {manifest.conflicting:,}); remove one of each pair listed in"
+        f" {data / DUPLICATES} and build anew{harm}"
+    )
+
+
+def _set_aside_text(found: RecordsInfo) -> str:
+    reasons = [f"{count:,} {why}" for why, count in found.quarantine_reasons.items()]
+    return f"{found.manifest.quarantined:,}" + "".join(f"; {one}" for one in reasons)

@@ -1,0 +1,118 @@
+"""`alexnet records verify`: read everything, name what is damaged, mend it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.console import meter, print_json, say
+from cli.options import DataArgument, Json, Verbose, examples
+
+if TYPE_CHECKING:
+    from pipeline.audit import VerifyReport
+    from pipeline.damage import BadRecord
+    from pipeline.repair import Origin
+
+# Findings that are printed without -v.
+SHOWN = 20
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add `verify` to the commands for records."""
+    app.command(
+        epilog=examples(
+            "alexnet records verify records",
+            "alexnet records verify records --repair --source train/",
+        )
+    )(verify)
+
+
+def verify(
+    data: DataArgument = Path("records"),
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Make what is damaged again.")
+    ] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option(metavar="SOURCE", help="The photos the records were built from."),
+    ] = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Read every byte of every shard, and name the records that are damaged.
+
+    Exits with 1 where some are. --repair makes the broken shards again from the photos,
+    byte for byte, and leaves the others alone.
+    """
+    from pipeline.damage import way_out
+    from pipeline.repair import find_origin, name_photos
+
+    if repair and source is None:
+        raise typer.BadParameter("--repair needs --source, the photos")
+    origin = find_origin(data, source) if source else None
+    report = _read(data, None)
+    if origin:
+        report = name_photos(report, origin)
+    if not as_json:
+        _print_findings(report, verbose)
+    if origin and repair:
+        report = _mend(report, origin)
+        if report.repaired and not as_json:
+            print(f"mended: {', '.join(report.repaired)}")
+            _print_findings(report, verbose)
+    if as_json:
+        print_json(report.to_json())
+    if report.bad:
+        say(way_out(data))
+        raise typer.Exit(1)
+
+
+def _read(data: Path, names: tuple[str, ...] | None) -> VerifyReport:
+    from pipeline.audit import verify as run_verify
+
+    with meter("verifying", "MiB") as shown:
+        return run_verify(
+            data, lambda done, total: shown.show(done >> 20, total >> 20), names
+        )
+
+
+def _mend(report: VerifyReport, origin: Origin) -> VerifyReport:
+    """Mend what `report` found, and read that again."""
+    from pipeline.repair import repair
+
+    try:
+        with meter("mending", "images") as shown:
+            repaired = repair(report, origin, shown.show)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "interrupted: mended shards are kept, the others are as they were; run the"
+            " same command again to go on"
+        ) from None
+    return replace(_read(report.data, repaired), repaired=repaired)
+
+
+def _print_findings(report: VerifyReport, verbose: bool) -> None:
+    shown = len(report.bad) if verbose else SHOWN
+    for one in report.bad[:shown]:
+        print(_told(one))
+    if len(report.bad) > shown:
+        print(f"... and {len(report.bad) - shown} more")
+    if not report.bad:
+        print(
+            f"{report.data}: {report.num_examples:,} examples, every byte is what was"
+            " written"
+        )
+
+
+def _told(one: BadRecord) -> str:
+    place = one.shard
+    if one.record is not None:
+        place += f", record {one.record}"
+    if one.offset is not None:
+        place += f", byte {one.offset}"
+    if one.key is not None:
+        place += f" ({one.key!r})"
+    return f"{place}: {one.reason}"

@@ -1,0 +1,59 @@
+"""Whether what was read from JSON is of the kinds that a dataclass declares.
+
+Between a run's `config.json`, which anybody may have written, and its settings.
+"""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from dataclasses import fields, is_dataclass
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from pipeline.errors import ConfigError
+
+# Integers that a float64 holds exactly, which is more than any setting needs.
+MAX_INTEGER = 2**53
+
+
+def require_kinds(cls: type, values: Any) -> None:
+    """Check the values of a dataclass's fields, those that are there.
+
+    Raises:
+        ConfigError: one is of another kind; the message names it.
+    """
+    if not isinstance(values, dict):
+        raise ConfigError(f"{cls.__name__} is {reprlib.repr(values)}, not an object")
+    kinds = get_type_hints(cls)
+    for name in {field.name for field in fields(cls)} & set(values):
+        kind, value = kinds[name], values[name]
+        if isinstance(kind, type) and is_dataclass(kind):
+            require_kinds(kind, value)
+        elif not _fits(value, kind):
+            told = kind.__name__ if isinstance(kind, type) else kind
+            raise ConfigError(f"{name} is {reprlib.repr(value)}; it needs {told}")
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    origin, choices = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return any(_fits(value, one) for one in choices)
+    if origin is Literal:
+        return isinstance(value, str) and value in choices
+    if origin is tuple:
+        return _fits_tuple(value, choices)
+    if type(value) is int:
+        return kind in (int, float) and abs(value) <= MAX_INTEGER
+    if type(value) is float:
+        return kind is float and math.isfinite(value)
+    return type(value) is kind
+
+
+def _fits_tuple(value: Any, kinds: tuple[Any, ...]) -> bool:
+    """Of JSON's list; `kinds` are a kind each, or one for all and `...`."""
+    if not isinstance(value, list):
+        return False
+    if kinds[-1] is ...:
+        return all(_fits(one, kinds[0]) for one in value)
+    return len(value) == len(kinds) and all(map(_fits, value, kinds))

@@ -1,0 +1,105 @@
+"""Compressed images -> one uint8 batch, decoded on every CPU at once.
+
+libjpeg-turbo, called through simplejpeg and Pillow, writes each image straight into its
+place in the batch and holds no Python lock while it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TYPE_CHECKING, TypeAlias
+
+from pipeline.config import BuildConfig
+from pipeline.errors import DataError
+from pipeline.machine import num_cpus
+from pipeline.pixels import BadImage, read_image, square
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+
+# Images a thread takes at a time: few enough that the threads end together.
+GROUP = 8
+# TensorFlow takes an array as it is when it starts on such a boundary, else copies it.
+ALIGNMENT_BYTES = 64
+
+# The bytes of a compressed image, or uint8 [bytes] of them where they lie.
+Encoded: TypeAlias = "bytes | np.ndarray"
+
+
+def decode_images(
+    count: int,
+    read: Callable[[int], Encoded],
+    name: Callable[[int], str],
+    config: BuildConfig,
+) -> np.ndarray:
+    """uint8 [count, side, side, 3] in [0, 255] of stored images or of image files.
+
+    A `jpeg` record's image has its size already; others are cut and resized as a build
+    does it.
+
+    Args:
+        read: gives the image at a place of the batch; called on the threads.
+        name: names it for an error.
+
+    Raises:
+        DataError: one cannot be decoded.
+    """
+    batch = empty_batch((count, config.side, config.side, 3))
+    decode = _decode_stored if config.storage == "jpeg" else _decode_file
+
+    def fill(start: int) -> None:
+        for place in range(start, min(start + GROUP, count)):
+            try:
+                decode(read(place), batch[place], config)
+            except (BadImage, ValueError) as error:
+                raise DataError(f"{name(place)} cannot be used: {error}") from None
+
+    for _ in _threads().map(fill, range(0, count, GROUP)):
+        pass
+    return batch
+
+
+def fetch_outside(
+    decode: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    rows: tf.Tensor,
+    config: BuildConfig,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A uint8 batch and int64 labels of rows, int [batch], by a Python function."""
+    import tensorflow as tf
+
+    images, labels = tf.numpy_function(
+        decode, [rows], [tf.uint8, tf.int64], stateful=False
+    )
+    images = tf.ensure_shape(images, [*rows.shape, config.side, config.side, 3])
+    return images, tf.ensure_shape(labels, rows.shape)
+
+
+def empty_batch(shape: tuple[int, ...]) -> np.ndarray:
+    """An uninitialised uint8 array that TensorFlow takes without copying it."""
+    import numpy as np
+
+    size = int(np.prod(shape))
+    room = np.empty(size + ALIGNMENT_BYTES, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT_BYTES
+    return room[start : start + size].reshape(shape)
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(num_cpus(), "decode")
+
+
+def _decode_stored(image: Encoded, out: np.ndarray, config: BuildConfig) -> None:
+    import simplejpeg
+
+    simplejpeg.decode_jpeg(image, "RGB", buffer=out)
+
+
+def _decode_file(image: Encoded, out: np.ndarray, config: BuildConfig) -> None:
+    import numpy as np
+
+    pixels = square(read_image(bytes(image), config.side), config.side, config.fit)
+    np.copyto(out, np.asarray(pixels))

@@ -1,0 +1,76 @@
+"""Processes that train, to be killed: forked from one that has TensorFlow imported.
+
+That one has not used it, which is when a process may still be forked.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+# What a forked process shall find imported.
+import model.plots
+import model.training  # noqa: F401
+from cli.main import main
+from cli.train import FitProgress
+from model.run import RunFolder
+from tests.model.runs import step_of
+
+TIMEOUT_SECONDS = 200.0
+
+
+def _command(
+    words: list[str], environment: dict[str, str], log: Path, pause_seconds: float
+) -> None:
+    """Run a command line, what it prints in `log`, and exit with its code."""
+    os.environ.update(environment)
+    FitProgress.step = lambda *_: time.sleep(pause_seconds)  # type: ignore[method-assign]
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(file, sys.stdout.fileno())
+    os.dup2(file, sys.stderr.fileno())
+    sys.exit(main(words))
+
+
+def start(
+    words: list[str],
+    log: Path,
+    environment: dict[str, str] | None = None,
+    pause_seconds: float = 0.0,
+) -> BaseProcess:
+    """A process that runs a command line of `alexnet`, with a pause after each step."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    arguments = (words, environment or {}, log, pause_seconds)
+    process = context.Process(target=_command, args=arguments)
+    process.start()
+    return process
+
+
+def call(function: Callable[..., None], *arguments: Any) -> None:
+    """Call a module's function in a process of its own, which must end well."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    process = context.Process(target=function, args=arguments)
+    process.start()
+    assert end(process) == 0, "see the process's own traceback"
+
+
+def wait_for_step(run: RunFolder, step: int, process: BaseProcess) -> None:
+    """Wait until a state with so many steps behind it is saved, or the process ends."""
+    end = time.monotonic() + TIMEOUT_SECONDS
+    while process.is_alive() and step_of(run) < step and time.monotonic() < end:
+        time.sleep(0.002)
+
+
+def end(process: BaseProcess, timeout_seconds: float = TIMEOUT_SECONDS) -> int | None:
+    """The exit code of a process; it is killed where it takes too long."""
+    process.join(timeout_seconds)
+    process.kill()
+    process.join()
+    return process.exitcode

@@ -1,0 +1,55 @@
+"""What tests ask of runs: their states, their figures, and whether two are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from model.checkpoints import latest
+from model.history import EpochRecord
+from model.run import RunFolder
+
+Variables = dict[str, np.ndarray]
+CLOCKED = ("images_per_second", "input_wait_share", "seconds")
+
+
+def checkpointed(run: RunFolder, which: str = "last") -> Variables:
+    """Every variable of a checkpoint: weights, optimizer slots, step, epoch."""
+    reader = tf.train.load_checkpoint(str(latest(run.checkpoints_path(which))))
+    names = set(reader.get_variable_to_shape_map()) - {"_CHECKPOINTABLE_OBJECT_GRAPH"}
+    return {name: reader.get_tensor(name) for name in names}
+
+
+def figures(history: Sequence[EpochRecord]) -> list[tuple[Any, ...]]:
+    """What of a history does not depend on the clock."""
+    return [
+        tuple(v for k, v in asdict(record).items() if k not in CLOCKED)
+        for record in history
+    ]
+
+
+def step_of(run: RunFolder) -> int:
+    """The steps that the last saved state has behind it; 0 before the first."""
+    path = latest(run.checkpoints_path("last"))
+    return int(path.name.split("-")[1]) if path else 0
+
+
+def require_same(found: RunFolder, expected: RunFolder) -> None:
+    """Two runs have the same states and figures to the last bit."""
+    assert figures(found.load_history()) == figures(expected.load_history())
+    for which in ("last", "best"):
+        ours, theirs = checkpointed(found, which), checkpointed(expected, which)
+        assert ours.keys() == theirs.keys()
+        for name in theirs:
+            np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+
+
+def files_of(run: RunFolder) -> set[str]:
+    """The files of a run's states, without the endings that TensorFlow gives them."""
+    folder = run.checkpoints_path("last").parent
+    paths = (path.relative_to(folder) for path in folder.rglob("*"))
+    return {str(path.with_suffix("")) for path in paths if path.parent.name}
