@@ -92,6 +92,7 @@ class BuildConfig(Config):
             "an even number of pixels: yuv420 halves its chroma",
         )
         require(1 <= self.quality <= 100, "quality", self.quality, "1 to 100")
+        require(abs(self.seed) < 2**63, "seed", self.seed, "a number of 64 bits")
         require(
             0 <= self.validation_fraction <= 1,
             "validation_fraction",
@@ -170,6 +171,13 @@ class AugmentConfig(Config):
     # What the network sees is (pixel - mean) / std, pixels in [0, 255].
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (255.0, 255.0, 255.0)
+
+    @property
+    def keeps_pixels(self) -> bool:
+        """Whether the geometry only crops and flips, and interpolates nothing."""
+        shifts = (self.shift_x, self.shift_y, self.rotation_degrees, self.shear_degrees)
+        crops = self.geometry in ("centre", "crop")
+        return crops and not any(shifts) and self.zoom == (1.0, 1.0)
 
     def __post_init__(self) -> None:
         require_choice("geometry", self.geometry, Geometry)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -157,6 +160,49 @@ def test_a_random_crop_is_a_slice() -> None:
     found = [k for c in crops for k, v in slices.items() if np.array_equal(c, v)]
     assert len(found) == 40
     assert {top for top, _ in found} == {left for _, left in found} == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(("stored", "side"), [(64, 57), (50, 37), (256, 227)])
+def test_picked_pixels_are_the_stored_ones(stored: int, side: int) -> None:
+    """Crops and flips of RGB pixels and of luma; chroma is sampled as ever."""
+    config = replace(PRESETS["paper"], flip_vertical=True)
+    assert config.keeps_pixels
+    draw = draw_affine(config, SEED, 9, stored, side)
+    pictures = noise(stored, 9)
+    (picked,) = apply_affine(pictures, draw, side, "crop", keeps_pixels=True)
+    middle = (stored - side) // 2
+    rows = zip(*(values.numpy() for values in draw), strict=True)
+    for picture, view, row in zip(pictures, picked.numpy(), rows, strict=True):
+        one = AffineDraw(*row)
+        left = middle + round(one.shift_x * stored)
+        top = middle + round(one.shift_y * stored)
+        window = picture[top : top + side, left : left + side]
+        across, down = 1 - 2 * int(one.flip_horizontal), 1 - 2 * int(one.flip_vertical)
+        np.testing.assert_array_equal(view, window[::down, ::across])
+    planes = noise(3 * stored // 2, 9)[:, :, :stored, 0]
+    for ours, sampled in zip(
+        apply_affine(planes, draw, side, "crop", keeps_pixels=True),
+        apply_affine(planes, draw, side, "crop"),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, sampled, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"geometry": "whole"},
+        {"geometry": "resized"},
+        {"rotation_degrees": 1.0},
+        {"shift_x": 0.1},
+        {"shift_y": 0.1},
+        {"shear_degrees": 1.0},
+        {"zoom": (1.0, 1.1)},
+    ],
+)
+def test_what_interpolates_is_sampled(change: dict[str, Any]) -> None:
+    assert not replace(PRESETS["paper"], **change).keeps_pixels
+    assert replace(PRESETS["paper"], geometry="centre").keeps_pixels
 
 
 def test_a_resized_crop_scales_its_window() -> None:
