@@ -30,12 +30,12 @@ from benchmarks.gpus import ask_driver, ask_tensorflow, count_nvidia_devices
 from benchmarks.machine import (
     read_allocator,
     read_disk,
-    read_memory,
     read_open_files_limit,
     read_processor,
     read_shared_memory,
 )
 from pipeline.errors import DataError
+from pipeline.machine import read_memory
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from benchmarks.report import BenchReport, Measured, make_report
 from benchmarks.resident import ResidentWatch
 from benchmarks.rounds import ROUNDS
 from benchmarks.stopwatch import Progress, Stopwatch
+from pipeline.blame import reading
 from pipeline.dataset import steps_per_epoch
 
 __all__ = ["BenchConfig", "BenchReport", "Progress", "TrainStep", "run_bench"]
@@ -35,11 +36,13 @@ def run_bench(
         train_step: the last rung, which augments for itself.
 
     Raises:
-        DataError: there is no finished record set, or it has no train split.
+        DataError: there is no finished record set, it has no train split, or a shard
+            is damaged.
         ConfigError: a setting does not fit the records, or a package is missing.
     """
     plan = plan_bench(data, config, train_step)
-    return make_report(plan, execute(plan, progress))
+    with reading(plan.records):
+        return make_report(plan, execute(plan, progress))
 
 
 def execute(plan: BenchPlan, progress: Progress) -> Measured:

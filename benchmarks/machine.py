@@ -1,4 +1,4 @@
-"""The machine as Linux describes it: CPUs, memory, limits, a folder's disk.
+"""The machine as Linux describes it: CPUs, limits, a folder's disk.
 
 Facts without judgement, for `alexnet doctor` and the reports of the benches. What a
 system does not tell is None, 0 or empty, and never an error.
@@ -17,9 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.machine import file_system
+from pipeline.machine import ROOT, control_groups, file_system, num_cpus, read_text
 
-ROOT = Path("/")
 READ_BLOCK_BYTES = 4 * 2**20
 # Enough to tell a network from a disk, and either from memory, in a second at most.
 SAMPLE_BYTES, SAMPLE_SECONDS = 64 * 2**20, 1.0
@@ -42,15 +41,6 @@ class Processor:
 
 
 @dataclass(frozen=True)
-class Memory:
-    """RAM; `limit_bytes` is what a container is given of it."""
-
-    total_bytes: int
-    available_bytes: int
-    limit_bytes: int | None
-
-
-@dataclass(frozen=True)
 class Disk:
     """What a folder lies on; the speed is that of the disk, past the page cache."""
 
@@ -62,64 +52,31 @@ class Disk:
 
 def read_processor(root: Path = ROOT) -> Processor:
     """The CPUs of the machine, and what this process may use of them."""
-    text = _read(root / "proc/cpuinfo")
+    text = read_text(root / "proc/cpuinfo")
     model = re.search(r"^model name\s*: (.*)", text, re.M)
     flags = re.search(r"^flags\s*: (.*)", text, re.M)
-    present = os.cpu_count() or 1
-    affinity = getattr(os, "sched_getaffinity", lambda _: range(present))
     return Processor(
         model=model[1] if model else "",
         flags=frozenset(flags[1].split() if flags else ()),
-        present_cpus=present,
-        usable_cpus=len(affinity(0)),
+        present_cpus=os.cpu_count() or 1,
+        usable_cpus=num_cpus(),
         quota_cpus=min(_quotas(root), default=None),
     )
 
 
 def _quotas(root: Path) -> Iterator[float]:
     """CPUs' worth of time that each control group allows."""
-    for folder in _control_groups("cpu", root):
+    for folder in control_groups("cpu", root):
         names = ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us")
-        numbers = "".join(_read(folder / name) for name in names).split()
+        numbers = "".join(read_text(folder / name) for name in names).split()
         # Without a limit the first is "max", or -1.
         if len(numbers) == 2 and numbers[0].isdigit():
             yield int(numbers[0]) / int(numbers[1])
 
 
-def read_memory(root: Path = ROOT) -> Memory | None:
-    """The machine's RAM, or None where it is not known."""
-    text = _read(root / "proc/meminfo")
-    lines = re.findall(r"(\w+):\s+(\d+) kB", text)
-    sizes = {name: int(kib) * 2**10 for name, kib in lines}
-    if not {"MemTotal", "MemAvailable"} <= set(sizes):
-        return None
-    # Without a limit it is "max", or more than any machine has.
-    limits = [
-        int(limit)
-        for folder in _control_groups("memory", root)
-        for name in ("memory.max", "memory.limit_in_bytes")
-        if (limit := _read(folder / name).strip()).isdigit()
-        and int(limit) < sizes["MemTotal"]
-    ]
-    return Memory(sizes["MemTotal"], sizes["MemAvailable"], min(limits, default=None))
-
-
-def _control_groups(controller: str, root: Path) -> Iterator[Path]:
-    """The folders of the process's control groups, versions 2 and 1, up to the top.
-
-    A container's own folder may be the top one, whatever the process is told.
-    """
-    for line in _read(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers == "" or controller in controllers.split(","):
-            top = root / "sys/fs/cgroup" / controllers
-            group = top / path.lstrip("/")
-            yield from (f for f in (group, *group.parents) if f.is_relative_to(top))
-
-
 def read_allocator(root: Path = ROOT) -> str:
     """Whose `malloc` this process uses, or '' where it is not known."""
-    maps = _read(root / "proc/self/maps")
+    maps = read_text(root / "proc/self/maps")
     found = [name for name in ALLOCATORS if f"lib{name}" in maps]
     return found[0] if found else "glibc" if re.search(r"/libc[.-]", maps) else ""
 
@@ -196,11 +153,3 @@ def _timed_read(path: Path) -> float | None:
             return done / seconds if done >= LEAST_BYTES else None
     finally:
         os.close(file)
-
-
-def _read(path: Path) -> str:
-    """The text of one of the kernel's files; '' where it is not there."""
-    try:
-        return path.read_text()
-    except OSError:
-        return ""

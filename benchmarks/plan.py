@@ -26,7 +26,7 @@ class BenchConfig(Config):
     seconds: float = 5.0
     batch_size: int = 128
     against: tuple[str, ...] = ()
-    augment: str = "article"
+    augment: str = "paper"
     image_size: int = 227
     seed: int = 21
     ram_budget_bytes: int = 4 * 2**30

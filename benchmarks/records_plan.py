@@ -14,11 +14,11 @@ from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
 from benchmarks.forecast import Forecast, advise, choose, feeds
-from benchmarks.machine import read_memory
 from benchmarks.stopwatch import Progress, Stopwatch
 from benchmarks.trial import Trial, try_out
 from pipeline.config import BuildConfig, Config, Fit, Storage, require
 from pipeline.folder import Source
+from pipeline.machine import read_memory
 from pipeline.plan import BuildPlan, make_plan
 
 
@@ -160,9 +160,7 @@ def plan_records(
 def _memory_bytes() -> int | None:
     """What the page cache could take, or None where it is not known."""
     memory = read_memory()
-    if memory is None:
-        return None
-    return min(memory.available_bytes, memory.limit_bytes or memory.available_bytes)
+    return min(memory.available_bytes, memory.usable_bytes) if memory else None
 
 
 def execute(

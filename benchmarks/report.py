@@ -10,14 +10,13 @@ from benchmarks import remarks
 from benchmarks.diagnosis import bottleneck, verdict
 from benchmarks.first_pass import FirstPasses
 from benchmarks.ladder import Rung, added_microseconds, split_rungs
-from benchmarks.machine import read_memory
 from benchmarks.plan import BenchPlan
 from benchmarks.prediction import Prediction, Situation, predictions
 from benchmarks.rounds import Ratio, Round, medians, ratios
 from benchmarks.shares import Share, shares
 from benchmarks.shuffle_quality import ShuffleQuality
 from pipeline.config import Storage
-from pipeline.machine import num_cpus
+from pipeline.machine import num_cpus, read_memory
 from pipeline.reader import choose_reader
 
 
@@ -140,8 +139,7 @@ def _situation(plan: BenchPlan, found: Measured) -> Situation:
 def _memory_bytes() -> int:
     """The memory that shards could lie in; 0 where it is not known."""
     memory = read_memory()
-    sizes = [memory.total_bytes, memory.limit_bytes] if memory else []
-    return min((size for size in sizes if size is not None), default=0)
+    return memory.usable_bytes if memory else 0
 
 
 def _notes(plan: BenchPlan, passes: FirstPasses) -> tuple[str, ...]:

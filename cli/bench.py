@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.console import meter, print_json, print_table
 from cli.ladder import print_changes, print_ladder
 from cli.options import (
+    AugmentOption,
     DataArgument,
+    ImageSizeOption,
     Json,
+    MixedPrecisionOption,
+    RamBudgetOption,
+    ReaderOption,
     VariantOption,
     Verbose,
+    WidthOption,
+    XlaOption,
     examples,
     parse_size,
 )
@@ -67,24 +74,17 @@ def input_pipeline(
         float, typer.Option(help="For each rung, after a warm-up.")
     ] = 5.0,
     batch_size: Annotated[int, typer.Option(help="Images a batch.")] = 128,
-    augment: Annotated[
-        Literal["article", "paper", "modern", "none"],
-        typer.Option(help="The augmentation rung's preset."),
-    ] = "paper",
-    image_size: Annotated[int, typer.Option(help="Side the network takes.")] = 227,
+    augment: AugmentOption = "paper",
+    image_size: ImageSizeOption = 227,
     train_step: Annotated[
         bool, typer.Option(help="Whether to time a training step on top.")
     ] = True,
-    mixed_precision: Annotated[
-        bool, typer.Option("--mixed-precision", help="The training step's precision.")
-    ] = False,
+    mixed_precision: MixedPrecisionOption = False,
     against: Annotated[
         list[Rival],
         typer.Option(help="Also time another loader, in turn; may be repeated."),
     ] = [],  # noqa: B006  # typer's way to say none
-    reader: Annotated[
-        Literal["auto", "stream", "mmap"], typer.Option(help="How shards are read.")
-    ] = "auto",
+    reader: ReaderOption = "auto",
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the ladder, as PNG.")
     ] = None,
@@ -95,9 +95,7 @@ def input_pipeline(
         float | None,
         typer.Option(min=0, help="Exit 1 below this share of the older images/s."),
     ] = None,
-    ram_budget: Annotated[
-        str, typer.Option(metavar="SIZE", help="What the input pipeline may hold.")
-    ] = "4GiB",
+    ram_budget: RamBudgetOption = "4GiB",
     seed: Annotated[int, typer.Option(help="Decides the order.")] = 21,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -174,23 +172,12 @@ def _load_older(report: Path, data: Path, batch_size: int) -> Figures:
 def train_step(
     variant: VariantOption = "article",
     batch_size: Annotated[int, typer.Option(help="Images a step.")] = 128,
-    image_size: Annotated[int, typer.Option(help="Side the network takes.")] = 227,
+    image_size: ImageSizeOption = 227,
     classes: Annotated[int, typer.Option(help="How many classes.")] = 2,
-    width: Annotated[
-        float, typer.Option(help="Channels and units, as a share of the paper's.")
-    ] = 1.0,
-    mixed_precision: Annotated[
-        bool,
-        typer.Option("--mixed-precision", help="float16 on a GPU, bfloat16 on a CPU."),
-    ] = False,
-    xla: Annotated[
-        bool | None,
-        typer.Option("--xla/--no-xla", help="Compile the step. Default: on GPUs."),
-    ] = None,
-    augment: Annotated[
-        Literal["article", "paper", "modern", "none"],
-        typer.Option(help="How the step changes its images at random."),
-    ] = "paper",
+    width: WidthOption = 1.0,
+    mixed_precision: MixedPrecisionOption = False,
+    xla: XlaOption = None,
+    augment: AugmentOption = "paper",
     seconds: Annotated[
         float, typer.Option(help="For each timing, after a warm-up.")
     ] = 5.0,

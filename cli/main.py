@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import Any
 
 import typer
@@ -90,4 +91,7 @@ demo.add_commands(app, main)
 
 def run() -> None:
     """The console script."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A file's name need not be text, nor every sign one that a terminal knows.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main())

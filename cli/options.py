@@ -68,6 +68,28 @@ DataArgument = Annotated[
 VariantOption = Annotated[
     Literal["article", "paper", "bn"], typer.Option(help="Which AlexNet.")
 ]
+ImageSizeOption = Annotated[int, typer.Option(min=1, help="Side the network takes.")]
+WidthOption = Annotated[
+    float, typer.Option(help="Channels and units, as a share of the paper's.")
+]
+AugmentOption = Annotated[
+    Literal["article", "paper", "modern", "none"],
+    typer.Option(help="How training images are changed at random."),
+]
+MixedPrecisionOption = Annotated[
+    bool,
+    typer.Option("--mixed-precision", help="float16 on a GPU, bfloat16 on a CPU."),
+]
+XlaOption = Annotated[
+    bool | None,
+    typer.Option("--xla/--no-xla", help="Compile the step. Default: on GPUs."),
+]
+ReaderOption = Annotated[
+    Literal["auto", "stream", "mmap"], typer.Option(help="How shards are read.")
+]
+RamBudgetOption = Annotated[
+    str, typer.Option(metavar="SIZE", help="What the input pipeline may hold.")
+]
 CheckpointOption = Annotated[
     Literal["last", "best"], typer.Option(help="Which state of the run.")
 ]

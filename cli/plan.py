@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.console import meter, print_json, print_table, say
-from cli.options import Json, Verbose, examples
+from cli.options import Json, MixedPrecisionOption, Verbose, examples
 from cli.source import (
     FitOption,
     LabelsOption,
@@ -53,9 +53,7 @@ def plan(
     train_step: Annotated[
         bool, typer.Option("--train-step", help="Measure that here.")
     ] = False,
-    mixed_precision: Annotated[
-        bool, typer.Option("--mixed-precision", help="The training step's precision.")
-    ] = False,
+    mixed_precision: MixedPrecisionOption = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:

@@ -10,7 +10,14 @@ import typer
 
 from cli import info, plan, verify
 from cli.console import meter, print_json, print_table, say
-from cli.options import DataArgument, Json, Verbose, examples, parse_size
+from cli.options import (
+    DataArgument,
+    ImageSizeOption,
+    Json,
+    Verbose,
+    examples,
+    parse_size,
+)
 from cli.source import (
     FitOption,
     LabelsOption,
@@ -116,6 +123,8 @@ def build(
     except OSError:  # such as a full disk
         say(f"finished shards are kept in {out}; run the same command again to go on")
         raise
+    if not report.encoded:
+        say(f"{out} is finished already, with these settings; nothing to do")
     if as_json:
         print_json(report.to_json())
     else:
@@ -125,8 +134,6 @@ def build(
 def _print_report(report: BuildReport, verbose: bool) -> None:
     from pipeline.files import format_bytes
 
-    if not report.encoded:
-        say(f"{report.data} is finished already, with these settings; nothing to do")
     rows = [
         [
             name,
@@ -172,7 +179,7 @@ def show(
         Literal["article", "paper", "modern", "none"] | None,
         typer.Option(help="Show what the network would see with this augmentation."),
     ] = None,
-    image_size: Annotated[int, typer.Option(help="Side the network takes.")] = 227,
+    image_size: ImageSizeOption = 227,
     seed: Annotated[int, typer.Option(help="Of the augmentation.")] = 21,
     as_json: Json = False,
     verbose: Verbose = False,

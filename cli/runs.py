@@ -10,10 +10,12 @@ import typer
 from cli.console import meter, print_json, print_table, say
 from cli.options import (
     CheckpointOption,
+    ImageSizeOption,
     Json,
     RunArgument,
     VariantOption,
     Verbose,
+    WidthOption,
     examples,
 )
 
@@ -61,13 +63,13 @@ def evaluate(
         report = run_evaluation(
             RunFolder(run), data, split, checkpoint, batch_size, shown.show
         )
-    picture = run / f"confusion-{split}.png"
-    plot_confusion(report, picture)
     if as_json:
         print_json(report.to_json())
     else:
         _print_evaluation(report)
-        say(f"confusion matrix drawn: {picture}")
+    picture = run / f"confusion-{split}.png"
+    plot_confusion(report, picture)
+    say(f"confusion matrix drawn: {picture}")
 
 
 def _print_evaluation(report: EvaluationReport) -> None:
@@ -177,10 +179,8 @@ def plot(
 def summary(
     variant: VariantOption = "article",
     classes: Annotated[int, typer.Option(help="How many classes.")] = 2,
-    image_size: Annotated[int, typer.Option(help="Side the network takes.")] = 227,
-    width: Annotated[
-        float, typer.Option(help="Channels and units, as a share of the paper's.")
-    ] = 1.0,
+    image_size: ImageSizeOption = 227,
+    width: WidthOption = 1.0,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:

@@ -10,10 +10,17 @@ import typer
 
 from cli.console import Meter, meter, print_json, say
 from cli.options import (
+    AugmentOption,
     DataArgument,
+    ImageSizeOption,
     Json,
+    MixedPrecisionOption,
+    RamBudgetOption,
+    ReaderOption,
     VariantOption,
     Verbose,
+    WidthOption,
+    XlaOption,
     examples,
     given,
     parse_size,
@@ -46,18 +53,13 @@ def fit(
         Path | None, typer.Option(help="The run's folder. Default: runs/<date-time>.")
     ] = None,
     variant: VariantOption = "article",
-    augment: Annotated[
-        Literal["article", "paper", "modern", "none"],
-        typer.Option(help="How training images are changed at random."),
-    ] = "paper",
+    augment: AugmentOption = "paper",
     epochs: Annotated[int, typer.Option(help="Epochs of the whole run.")] = 20,
     batch_size: Annotated[
         int, typer.Option(help="Global batch, over all replicas.")
     ] = 128,
-    image_size: Annotated[int, typer.Option(help="Side the network takes.")] = 227,
-    width: Annotated[
-        float, typer.Option(help="Channels and units, as a share of the paper's.")
-    ] = 1.0,
+    image_size: ImageSizeOption = 227,
+    width: WidthOption = 1.0,
     dropout: Annotated[float, typer.Option(help="Share dropped.")] = 0.5,
     learning_rate: Annotated[float, typer.Option(help="Its peak.")] = 0.02,
     optimizer: Annotated[
@@ -82,14 +84,8 @@ def fit(
         Literal["sparse", "one-hot"],
         typer.Option(help="Cross-entropy of class numbers or of one-hot labels."),
     ] = "sparse",
-    mixed_precision: Annotated[
-        bool,
-        typer.Option("--mixed-precision", help="float16 on a GPU, bfloat16 on a CPU."),
-    ] = False,
-    xla: Annotated[
-        bool | None,
-        typer.Option("--xla/--no-xla", help="Compile the step. Default: on GPUs."),
-    ] = None,
+    mixed_precision: MixedPrecisionOption = False,
+    xla: XlaOption = None,
     strategy: Annotated[
         Literal["auto", "none", "mirrored", "multi-worker"],
         typer.Option(help="tf.distribute strategy; auto takes all GPUs."),
@@ -100,12 +96,8 @@ def fit(
     steps_per_execution: Annotated[
         int, typer.Option(help="Steps between returns to Python.")
     ] = 1,
-    reader: Annotated[
-        Literal["auto", "stream", "mmap"], typer.Option(help="How shards are read.")
-    ] = "auto",
-    ram_budget: Annotated[
-        str, typer.Option(metavar="SIZE", help="What the input pipeline may hold.")
-    ] = "4GiB",
+    reader: ReaderOption = "auto",
+    ram_budget: RamBudgetOption = "4GiB",
     seed: Annotated[int, typer.Option(help="Decides everything random.")] = 21,
     checkpoint_minutes: Annotated[
         float, typer.Option(help="Between saved states, besides every epoch's.")
@@ -126,12 +118,11 @@ def fit(
     """
     from model.plan import plan_training
     from model.run import RunFolder, new_run_path
-    from pipeline.errors import ConfigError
 
     if resume and fresh:
-        raise ConfigError("--resume goes on with a run, --fresh deletes it: choose one")
+        raise typer.BadParameter("--resume goes on, --fresh deletes: choose one")
     if resume and run is None:
-        raise ConfigError("--resume needs --run: the folder of the run to go on with")
+        raise typer.BadParameter("--resume needs --run, the folder of the run")
     settings = given(
         context,
         "data",

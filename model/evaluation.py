@@ -15,6 +15,7 @@ from model.alexnet import build_network
 from model.checkpoints import load_network
 from model.classifier import Classifier
 from model.run import RunConfig, RunFolder
+from pipeline.blame import reading
 from pipeline.config import ReadConfig
 from pipeline.dataset import eval_dataset
 from pipeline.errors import RunError
@@ -136,12 +137,13 @@ def require_same_classes(config: RunConfig, records: RecordSet) -> None:
     """Check that the records hold what the run can tell apart.
 
     Raises:
-        RunError: the classes differ, or the records are smaller than the input.
+        RunError: the classes differ, or the side of the stored squares.
     """
     if records.manifest.class_names != config.class_names:
         raise RunError(
             f"the run tells {', '.join(config.class_names)} apart; the records in"
-            f" {records.folder} hold {', '.join(records.manifest.class_names)}"
+            f" {records.folder} hold {', '.join(records.manifest.class_names)}."
+            " Choose records of the run's own classes."
         )
     side = records.manifest.config.side
     if side != config.stored_side:
@@ -162,7 +164,7 @@ def predict_records(
     """What the classifier says of every example of a split, or of `all`.
 
     Raises:
-        DataError: there is no such split.
+        DataError: there is no such split, or a shard or photo of it cannot be used.
     """
     splits = [name for name in SPLITS if records.manifest.splits[name].num_examples]
     if split != "all":
@@ -170,11 +172,11 @@ def predict_records(
         splits = [split]
     logits_of = tf.function(classifier.eval_logits)
     total = sum(records.manifest.splits[name].num_examples for name in splits)
+    read = ReadConfig(batch_size)
+    batches = (batch for name in splits for batch in eval_dataset(records, read, name))
     logits, labels, done = [], [], 0
-    for name in splits:
-        for images, truth, weights in eval_dataset(
-            records, ReadConfig(batch_size), name
-        ):
+    with reading(records):
+        for images, truth, weights in batches:
             real = int(weights.numpy().sum())
             logits.append(logits_of(images).numpy()[:real])
             labels.append(truth.numpy()[:real])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -29,6 +30,8 @@ from pipeline.sheet import save_grid, to_rgb_images
 
 EXAMPLES = 24
 BATCH = 128
+# A confusion matrix of more has no names and figures, only colours.
+LEGIBLE_CLASSES = 30
 
 
 def plot_run(run: RunFolder, out: Path) -> list[Path]:
@@ -96,23 +99,28 @@ def plot_confusion(report: EvaluationReport, path: Path) -> None:
     """Draw the confusion matrix as shares of each true class, with the counts."""
     counts = report.confusion
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = max(4.0, 0.6 * len(counts) + 2)
+    size = max(4.0, 0.6 * min(len(counts), LEGIBLE_CLASSES) + 2)
     figure = Figure(figsize=(size, size))
     axis = figure.subplots()
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    ticks = range(len(counts))
-    axis.set_xticks(ticks, report.class_names, rotation=45, ha="right")
-    axis.set_yticks(ticks, report.class_names)
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
     axis.set_title(
         f"{report.split}: top-1 {report.top1:.1%} of {report.num_examples:,}"
     )
-    for row, column in np.ndindex(counts.shape):
-        color = "white" if shares[row, column] > 0.5 else "black"
-        text = f"{counts[row, column]:,}"
-        axis.text(column, row, text, ha="center", va="center", color=color)
+    if len(counts) <= LEGIBLE_CLASSES:
+        _label_cells(axis, report, shares)
     _save(figure, path)
+
+
+def _label_cells(axis: Axes, report: EvaluationReport, shares: np.ndarray) -> None:
+    """Write the classes beside a confusion matrix, and every count into it."""
+    ticks = range(len(shares))
+    axis.set_xticks(ticks, report.class_names, rotation=45, ha="right")
+    axis.set_yticks(ticks, report.class_names)
+    for (row, column), count in np.ndenumerate(report.confusion):
+        color = "white" if shares[row, column] > 0.5 else "black"
+        axis.text(column, row, f"{count:,}", ha="center", va="center", color=color)
 
 
 def confidence(found: Predictions) -> np.ndarray:

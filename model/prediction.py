@@ -18,6 +18,7 @@ from pipeline.errors import DataError
 from pipeline.files import atomic_path
 from pipeline.folder import IMAGE_SUFFIXES
 from pipeline.pixels import BadImage, read_image, square
+from pipeline.store import is_hidden
 
 BATCH = 64
 PATTERN = re.compile(r"[*?[]")
@@ -73,7 +74,10 @@ class PredictionReport:
         """
         two = len(self.class_names) == 2
         header = ["label"] if two else list(self.class_names)
-        with atomic_path(path) as partial, partial.open("w", newline="") as file:
+        with (
+            atomic_path(path) as partial,
+            partial.open("w", -1, "utf-8", "surrogateescape", newline="") as file,
+        ):
             writer = csv.writer(file)
             writer.writerow(["id", *header])
             for one in self.predictions:
@@ -141,13 +145,26 @@ def find_images(paths: Sequence[Path]) -> Iterator[Path]:
     """
     for path in paths:
         if path.is_dir():
-            found = [p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES]
+            found = [p for p in path.rglob("*") if _is_image(p.relative_to(path))]
         elif path.exists() or not PATTERN.search(str(path)):
             found = [path]
         else:
-            pattern = str(path).removeprefix(path.anchor)
-            found = list(Path(path.anchor or ".").glob(pattern))
+            found = _fitting(path)
         if not found:
             what = "no images in" if path.is_dir() else "no file fits"
             raise DataError(f"{what} {path}. Expected an image, a folder or a pattern.")
         yield from sorted(found)
+
+
+def _fitting(pattern: Path) -> list[Path]:
+    """The files that a pattern fits; nothing where it is malformed, such as **.jpg."""
+    below = str(pattern).removeprefix(pattern.anchor)
+    try:
+        return list(Path(pattern.anchor or ".").glob(below))
+    except ValueError:
+        return []
+
+
+def _is_image(name: Path) -> bool:
+    """By its ending; hidden ones, such as a Mac's ._1.jpg, are none."""
+    return name.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(name.as_posix())

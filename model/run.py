@@ -20,10 +20,10 @@ from typing import Any
 
 from model.config import NetworkConfig, TrainConfig
 from model.history import EpochRecord, read_history, write_history
-from model.kinds import require_kinds
 from pipeline.config import AugmentConfig, BuildConfig, Fit, Storage, require
 from pipeline.errors import AlexnetError, RunError
 from pipeline.files import write_json
+from pipeline.kinds import require_kinds
 from pipeline.manifest import Manifest
 
 FORMAT = 1
@@ -165,7 +165,8 @@ class RunFolder:
             return run_config_from_json(json.loads(self.config_path.read_text("utf-8")))
         except (*NOT_SETTINGS, AlexnetError) as error:
             raise RunError(
-                f"{self.config_path} is damaged or of another version: {error}"
+                f"{self.config_path} is damaged or of another version: {error}. Put it"
+                " back, or start the run again with --fresh."
             ) from error
 
     def save_history(self, history: Sequence[EpochRecord]) -> None:

@@ -23,11 +23,14 @@ from model.plan import TrainPlan, make_run_config
 from model.report import FitReport
 from model.run import RunFolder
 from model.workers import require_all
+from pipeline.blame import blame_data
 from pipeline.config import AugmentConfig
 from pipeline.dataset import steps_per_epoch
-from pipeline.errors import DataError, RunError, data_error_in
+from pipeline.errors import DataError, RunError
 from pipeline.photos import open_data
-from pipeline.verify import require_whole_shards
+
+# What `fit`, `plot` and `evaluate` draw in a run's folder.
+PICTURES = ("curves", "filters", "predictions", "mistakes", "confusion*")
 
 
 def train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
@@ -78,8 +81,9 @@ def _remove_run(run: RunFolder) -> None:
     for folder in (run.checkpoints_path("last").parent, run.logs_path):
         shutil.rmtree(folder, ignore_errors=True)
     run.history_path.unlink(missing_ok=True)
-    for picture in run.path.glob("*.png"):
-        picture.unlink()
+    for name in PICTURES:
+        for picture in run.path.glob(f"{name}.png"):
+            picture.unlink()
 
 
 def _history(run: RunFolder, start: Start) -> list[EpochRecord]:
@@ -136,12 +140,7 @@ def _blame_data(plan: TrainPlan, error: Exception) -> None:
         DataError: a shard is damaged, or a photo cannot be used.
     """
     try:
-        if isinstance(error, (tf.errors.DataLossError, tf.errors.InvalidArgumentError)):
-            require_whole_shards(plan.records)
-        if isinstance(error, DataError):
-            raise error
-        if told := data_error_in(error):
-            raise told
+        blame_data(plan.records, error)
     except DataError as found:
         raise DataError(
             f"{found} Then go on with `{plan.run.resume_command}`."

@@ -95,7 +95,7 @@ class _ShardState:
 
     name: str
     bad: list[BadRecord]
-    counts: Counter[int] | None = None
+    counts: Counter[int | None] | None = None
 
 
 def _inspect(
@@ -127,7 +127,7 @@ def _index_damage(folder: Path, shard: Shard) -> list[BadRecord]:
 
 
 def _manifest_damage(
-    manifest: Manifest, counts: dict[str, Counter[int]]
+    manifest: Manifest, counts: dict[str, Counter[int | None]]
 ) -> list[BadRecord]:
     """What the manifest says wrongly of its whole shards."""
     bad = []

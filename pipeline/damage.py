@@ -14,7 +14,6 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from pipeline.errors import DataError
 from pipeline.example import FOOTER_BYTES, HEADER_BYTES, masked_crc, read_example
@@ -89,20 +88,25 @@ def _with_the_size(
 
 def count_labels(
     folder: Path, shard: Shard, num_classes: int
-) -> tuple[Counter[int], list[BadRecord]]:
-    """The labels of a shard that is what was written, and its records without one."""
-    counts: Counter[int] = Counter()
+) -> tuple[Counter[int | None], list[BadRecord]]:
+    """The labels of a shard that is what was written, and its records without one.
+
+    Whoever wrote it: a checksum that is right says nothing about that.
+    """
+    counts: Counter[int | None] = Counter()
     bad = []
     data, at = memoryview(_map(folder / shard.name)), 0
     while at < len(data):
-        end = at + _framed_bytes(HEADER.unpack_from(data, at)[0])
-        label = _label(data[at:end])
-        if not 0 <= label < num_classes:
+        size = _framed_size(data, at) or len(data)
+        framed = data[at : at + size]
+        label = _label(framed) if len(framed) == size else None
+        if label is None or not 0 <= label < num_classes:
             reason = f"label {label}, the last class is {num_classes - 1}"
-            key = _key(data[at:end])
+            reason = "holds no label" if label is None else reason
+            key = _key(framed)
             bad.append(BadRecord(shard.name, counts.total(), at, key, reason))
         counts[label] += 1
-        at = end
+        at += size
     return counts, bad
 
 
@@ -144,9 +148,9 @@ def _next_header(data: mmap.mmap | bytes, at: int) -> int:
     return next(whole, len(data))
 
 
-def _framed_size(data: mmap.mmap | bytes, at: int) -> int | None:
+def _framed_size(data: mmap.mmap | bytes | memoryview, at: int) -> int | None:
     """The framed size of the record at `at`; None when its header is damaged."""
-    header = data[at : at + HEADER_BYTES]
+    header = bytes(data[at : at + HEADER_BYTES])
     if len(header) < HEADER_BYTES or masked_crc(header[:8]) != HEADER.unpack(header)[1]:
         return None
     return _framed_bytes(HEADER.unpack(header)[0])
@@ -180,9 +184,12 @@ def _is_one_byte(value: int) -> bool:
     return sum(byte > 0 for byte in value.to_bytes(4, "little")) == 1
 
 
-def _label(framed: memoryview) -> int:
-    (label,) = read_example(framed[HEADER_BYTES:-FOOTER_BYTES], LABEL)
-    return cast(int, label)
+def _label(framed: memoryview) -> int | None:
+    """A record's label; None where it has none."""
+    with suppress(ValueError):
+        (label,) = read_example(framed[HEADER_BYTES:-FOOTER_BYTES], LABEL)
+        return label if isinstance(label, int) else None
+    return None
 
 
 def _key(framed: bytes | memoryview) -> str | None:

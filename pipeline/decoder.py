@@ -95,7 +95,10 @@ def _threads() -> ThreadPoolExecutor:
 def _decode_stored(image: Encoded, out: np.ndarray, config: BuildConfig) -> None:
     import simplejpeg
 
-    simplejpeg.decode_jpeg(image, "RGB", buffer=out)
+    decoded = simplejpeg.decode_jpeg(image, "RGB", buffer=out)
+    if decoded.shape != out.shape:  # a smaller one leaves what lay in the memory
+        height, width, _ = decoded.shape
+        raise ValueError(f"{width} x {height} px, where {config.side} are stored")
 
 
 def _decode_file(image: Encoded, out: np.ndarray, config: BuildConfig) -> None:

@@ -87,7 +87,11 @@ def _value(feature: memoryview) -> memoryview | int:
         return value
     if kind != INT64_LIST:
         raise ValueError("no tf.train.Example of bytes and whole numbers")
-    number, _ = read_varint(value, 0)
+    return signed(read_varint(value, 0)[0])
+
+
+def signed(number: int) -> int:
+    """What the 64 bits of a number stand for in an Int64List."""
     return number - (number >> 63 << 64)
 
 

@@ -6,18 +6,16 @@ The first step on the path of an image. Labels come from class folders, from nam
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from posixpath import basename, normpath, splitext
+from posixpath import basename, splitext
 from typing import NamedTuple
 
 from pipeline.config import LabelSource
 from pipeline.errors import DataError
 from pipeline.store import Entry, FolderStore, Listing, Store, open_store
+from pipeline.table import find_table, read_labels
 
 IMAGE_SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .gif .bmp .dib .webp .tif .tiff".split()
@@ -63,7 +61,7 @@ def scan(path: Path, labels: LabelSource = "auto") -> Source:
         store = open_store(path)
     found = store.listing()
     if table is None and labels in ("auto", "csv"):
-        table = _find_table(store, found.files, path, needed=labels == "csv")
+        table = find_table(store, found.files, path, needed=labels == "csv")
     if table is not None:
         return _labelled_by_csv(store, found, table)
     images = [entry for entry in found.files if _looks_like_image(store, entry)]
@@ -142,7 +140,7 @@ def _folder_labels(images: list[Entry]) -> list[str]:
     if flat:
         raise DataError(
             f"--labels folder, but {len(flat)} images lie in no class folder, such as"
-            f" {flat[0]}"
+            f" {flat[0]}. Move them into one, or leave --labels out."
         )
     return [entry.key.partition("/")[0] for entry in images]
 
@@ -159,80 +157,8 @@ def _name_labels(images: list[Entry]) -> list[str]:
     return [match.group(1) for match in matches if match]
 
 
-def _find_table(
-    store: Store, entries: list[Entry], path: Path, needed: bool
-) -> str | None:
-    tables = [e.key for e in entries if e.key.endswith(".csv") and "/" not in e.key]
-    tables = [key for key in tables if {"filename", "label"} <= _columns(store, key)]
-    if len(tables) == 1:
-        return tables[0]
-    if tables:
-        raise DataError(f"{path} has several label tables: {', '.join(tables)}")
-    if needed:
-        raise DataError(
-            f"--labels csv, but {path} has no CSV file with the columns filename,label"
-        )
-    return None
-
-
-def _columns(store: Store, key: str) -> set[str]:
-    """What a CSV's first line names; nothing when it cannot be read."""
-    try:
-        text = store.read(key).decode("utf-8-sig", "replace")
-        return set(csv.DictReader(io.StringIO(text, newline="")).fieldnames or ())
-    except (OSError, csv.Error):
-        return set()
-
-
-def _lines(data: bytes, table: str) -> io.StringIO:
-    try:
-        # UTF-16 has zero bytes, and Python 3.10 reads none in a CSV.
-        text = data.replace(b"\0", b"\xff").decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{table}, line {line}: this is not UTF-8 text. Save the table as UTF-8."
-        ) from error
-    return io.StringIO(text, newline="")
-
-
-def _rows(data: bytes, table: str) -> Iterator[tuple[str, dict[str, str | None]]]:
-    """The rows of a label table, each with the place that an error names."""
-    reader = csv.DictReader(_lines(data, table), strict=True)
-    whole = 0
-    try:
-        missing = {"filename", "label"} - set(reader.fieldnames or ())
-        if missing:
-            raise DataError(
-                f"{table} lacks the column {' and '.join(sorted(missing))}; its first"
-                " line must name filename and label"
-            )
-        whole = reader.line_num
-        for row in reader:
-            whole = reader.line_num
-            yield f"{table}, line {whole}", row
-    except csv.Error as error:
-        raise DataError(
-            f"{table}, line {whole + 1} or after: {error}. Is a quote left open?"
-        ) from error
-
-
 def _labelled_by_csv(store: Store, found: Listing, table: str) -> Source:
-    sizes = dict(found.files)
-    labels: dict[str, str] = {}
-    for where, row in _rows(store.read(table), table):
-        key, name = (row["filename"] or "").strip(), (row["label"] or "").strip()
-        if not key or not name:
-            raise DataError(f"{where}: filename or label is empty")
-        if "\n" in name or "\r" in name:
-            raise DataError(f"{where}: label {name!r} has two lines: is a quote open?")
-        if key.startswith("/") or ".." in key.split("/"):
-            raise DataError(f"{where}: {key} leaves the folder of the table")
-        key = normpath(key)
-        if labels.setdefault(key, name) != name:
-            raise DataError(f"{where}: {key} has two labels, {labels[key]} and {name}")
-    if not labels:
-        raise DataError(f"{table} names no files")
+    sizes, labels = dict(found.files), read_labels(store.read(table), table)
     # A file that is named and missing has size 0; reading it will set it aside by name.
     images = [Entry(key, sizes.get(key, 0)) for key in sorted(labels)]
     others = (key for key in sizes if key not in labels and key != table)

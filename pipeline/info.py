@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pipeline.errors import DataError
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.quarantine import read_quarantine
 
@@ -107,7 +108,7 @@ def records_info(data: Path) -> RecordsInfo:
 
 def _top_reasons(data: Path) -> dict[str, int]:
     """The most frequent reasons for setting aside; none when their list is lost."""
-    with suppress(OSError, ValueError, TypeError):
+    with suppress(OSError, DataError):
         # What stands in brackets is an image's own, such as its first bytes.
         reasons = [re.sub(r" \(.*\)", "", bad.reason) for bad in read_quarantine(data)]
         return dict(Counter(reasons).most_common(TOP_REASONS))

@@ -71,7 +71,8 @@ def shard_index(folder: Path, shard: Shard) -> str:
         raise DataError(
             f"{path} was written with {shard.num_examples} records in"
             f" {shard.num_bytes} bytes, and holds something else now. Delete it and run"
-            " the build again."
+            " the build again; a finished set is mended with `alexnet records verify"
+            f" {folder} --repair --source SOURCE`."
         )
     return "".join(lines)
 

@@ -7,8 +7,9 @@ its size and checksum, and the settings that made them.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median_low
 from typing import Any
@@ -16,11 +17,17 @@ from typing import Any
 from pipeline.config import BuildConfig
 from pipeline.errors import AlexnetError, DataError
 from pipeline.files import atomic_path, fingerprint, write_json
-from pipeline.layout import Layout
+from pipeline.kinds import require_kinds
+from pipeline.layout import PAGE_BYTES, Layout, plan_layout
 
 MANIFEST = "dataset.json"
 LABELS = "labels.txt"
 FORMAT = 1
+SPLITS = ("train", "validation")
+# A name and nothing else: who hands on a record set says nothing about other files.
+NUMBERED = r"-[0-9]{5,}-of-[0-9]{5,}\.tfrecord"
+# What reading JSON raises of a file that holds something else.
+NO_CARD = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -159,7 +166,7 @@ def load_manifest(folder: Path) -> Manifest:
         )
     try:
         return _from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError, AttributeError, AlexnetError) as error:
+    except (*NO_CARD, AlexnetError) as error:
         raise DataError(
             f"{path} is damaged or of another version: {error}. It cannot be repaired:"
             f" make the set again with `alexnet records build SOURCE --out {folder}"
@@ -170,13 +177,14 @@ def load_manifest(folder: Path) -> Manifest:
 def _from_json(values: dict[str, Any]) -> Manifest:
     if values["format"] != FORMAT:
         raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
+    require_kinds(Manifest, values)
     layout, sizes = values["layout"], values.get("source_sizes")
-    return Manifest(
+    manifest = Manifest(
         config=BuildConfig.from_json(values["config"]),
         class_names=tuple(values["class_names"]),
         splits={name: _split_card(card) for name, card in values["splits"].items()},
-        quarantined=int(values["quarantined"]),
-        source_fingerprint=str(values["source_fingerprint"]),
+        quarantined=values["quarantined"],
+        source_fingerprint=values["source_fingerprint"],
         layout=None if layout is None else Layout(**layout),
         # Absent from the card of a set that an earlier version built.
         duplicates=values.get("duplicates"),
@@ -184,11 +192,53 @@ def _from_json(values: dict[str, Any]) -> Manifest:
         conflicting=values.get("conflicting"),
         source_sizes=None if sizes is None else SourceSizes(**sizes),
     )
+    _require_sound(manifest)
+    return manifest
 
 
 def _split_card(values: dict[str, Any]) -> SplitCard:
     shards = tuple(Shard(**shard) for shard in values["shards"])
-    for shard in shards:
-        if Path(shard.name).name != shard.name:
-            raise ValueError(f"shard {shard.name!r} lies outside the folder")
     return SplitCard(shards, tuple(values["class_counts"]))
+
+
+def _require_sound(manifest: Manifest) -> None:
+    """Check what readers rely on.
+
+    Raises:
+        ValueError: it cannot be so.
+    """
+    names = manifest.class_names
+    if not names or len(set(names)) != len(names):
+        raise ValueError(f"class names {names}: they must be there, and distinct")
+    manifest.labels_text()  # refuses names that cannot be written
+    if sorted(manifest.splits) != sorted(SPLITS):
+        raise ValueError(f"splits {', '.join(manifest.splits)}, not those of a build")
+    for split, card in manifest.splits.items():
+        _require_sound_split(split, card, len(names))
+    _require_layout(manifest)
+
+
+def _require_sound_split(split: str, card: SplitCard, num_classes: int) -> None:
+    for shard in card.shards:
+        if not re.fullmatch(split + NUMBERED, shard.name):
+            raise ValueError(f"{shard.name!r} is no name of a {split} shard")
+    held = [shard.num_examples for shard in card.shards]
+    sizes = [shard.num_bytes for shard in card.shards]
+    if min(*held, *sizes, *card.class_counts, 0) < 0:
+        raise ValueError(f"it counts less than nothing in {split}")
+    if len(card.class_counts) != num_classes or sum(held) != card.num_examples:
+        raise ValueError(f"its counts of {split} do not add up")
+
+
+def _require_layout(manifest: Manifest) -> None:
+    layout, planned = manifest.layout, plan_layout(manifest.config, 0)
+    if layout is None or planned is None:
+        if layout is not planned:
+            raise ValueError(f"layout {layout} of {manifest.config.storage} records")
+        return
+    stride = layout.stride_bytes
+    longer = replace(planned, stride_bytes=stride)  # names have made it so
+    aligned = stride >= planned.stride_bytes and stride % PAGE_BYTES == 0
+    whole = all(s.num_bytes == s.num_examples * stride for s in manifest.shards)
+    if not (layout == longer and aligned and whole):
+        raise ValueError(f"{layout} is not that of its settings and shards")

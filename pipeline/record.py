@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pipeline.config import BuildConfig, Fit, Storage
 from pipeline.decoder import decode_images
 from pipeline.duplicates import pixel_digest
-from pipeline.example import encode_example, read_varint
+from pipeline.example import encode_example, read_varint, signed
 from pipeline.layout import Layout, encode_fixed
 from pipeline.pixels import (
     SOURCE_SIZE,
@@ -140,7 +140,7 @@ def find_jpeg(record: np.ndarray) -> tuple[int, np.ndarray]:
         raise ValueError("it does not begin with a label and an image")
     label, _ = read_varint(head.group(1), 0)
     size, _ = read_varint(head.group(2), 0)
-    return label, record[head.end() : head.end() + size]
+    return signed(label), record[head.end() : head.end() + size]
 
 
 def image_shape(storage: Storage, side: int) -> tuple[int, ...]:

@@ -80,7 +80,7 @@ def _build_anew(folder: Path) -> str:
 
 def _set_aside(folder: Path) -> set[str]:
     """The keys that the build set aside; none when its list is lost."""
-    with suppress(OSError, ValueError, TypeError):
+    with suppress(OSError, DataError):
         return {bad.key for bad in read_quarantine(folder)}
     return set()
 

@@ -143,7 +143,10 @@ class JpegRows:
             labels[place], encoded = find_jpeg(self._record(*records[place]))
             return encoded
 
-        name = "image {} of a batch".format
+        def name(place: int) -> str:
+            shard, number, _ = records[place]
+            return f"record {number} of {self._paths[shard]}"
+
         return decode_images(len(rows), read, name, self._config), labels
 
     def _record(self, shard: int, number: int, place: tuple[int, int]) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +49,7 @@ def draw_sheet(
 def _first_images(data: Path, split: str, count: int) -> tuple[np.ndarray, list[str]]:
     import numpy as np
 
+    from pipeline.blame import reading
     from pipeline.config import ReadConfig
     from pipeline.dataset import eval_dataset
     from pipeline.reader import open_records
@@ -57,7 +57,8 @@ def _first_images(data: Path, split: str, count: int) -> tuple[np.ndarray, list[
     records = open_records(data)
     count = min(count, records.manifest.split(split).num_examples)
     batches = eval_dataset(records, ReadConfig(batch_size=count), split)
-    images, labels, _ = next(islice(batches, 1))
+    with reading(records):
+        images, labels, _ = next(iter(batches))
     names = records.manifest.class_names
     return np.asarray(images), [names[label] for label in labels.numpy()]
 

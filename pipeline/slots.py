@@ -45,7 +45,7 @@ class Slots:
             file = FileIO(os.memfd_create("slots"), "r+")
             file.truncate(count * slot_bytes)
             return cls(file, slot_bytes)
-        except OSError:
+        except (OSError, AttributeError):  # memfd_create is Linux's own
             return cls(None, 0)
 
     def __reduce__(self) -> tuple[object, ...]:

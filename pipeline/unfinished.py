@@ -51,19 +51,24 @@ class ShardNote:
 
 
 def read_note(out: Path, shard: ShardPlan) -> ShardNote | None:
-    """The note of a finished shard; None when the shard is not finished."""
+    """The note of a finished shard; None when it is not, or its note is damaged."""
     path, file = _note_path(out, shard.name), out / shard.name
     if not file.is_file() or not path.is_file():
         return None
-    values = json.loads(path.read_text(encoding="utf-8"))
-    note = ShardNote(
+    with suppress(AttributeError, KeyError, TypeError, ValueError):
+        note = _note(json.loads(path.read_text(encoding="utf-8")))
+        return note if file.stat().st_size == note.shard.num_bytes else None
+    return None
+
+
+def _note(values: dict[str, Any]) -> ShardNote:
+    return ShardNote(
         Shard(**values["shard"]),
         tuple(values["class_counts"]),
         tuple(Quarantined(**bad) for bad in values["quarantined"]),
         bytes.fromhex(values["digests"]),
         {int(side): count for side, count in values["shorter_sides"].items()},
     )
-    return note if file.stat().st_size == note.shard.num_bytes else None
 
 
 def _note_path(out: Path, shard_name: str) -> Path:
@@ -190,17 +195,34 @@ def require_ours(out: Path, settings: dict[str, Any]) -> None:
         DataError: it is another set, or holds what no build made.
     """
     path = out / STATE / SETTINGS
-    if path.is_file():
-        old = json.loads(path.read_text(encoding="utf-8"))
-        require_same(out, old["config"], settings["config"])
-        if old["source_fingerprint"] != settings["source_fingerprint"]:
-            raise DataError(
-                f"{out} holds an unfinished build of {old['num_files']} files; the"
-                f" source now has {settings['num_files']}, or others. Say --overwrite"
-                " to build anew, or choose another --out."
-            )
+    if not path.is_file():
+        _require_empty(out)
         return
-    _require_empty(out)
+    old = _read_settings(path)
+    require_same(out, old["config"], settings["config"])
+    if old["source_fingerprint"] != settings["source_fingerprint"]:
+        raise DataError(
+            f"{out} holds an unfinished build of {old['num_files']} files; the"
+            f" source now has {settings['num_files']}, or others. Say --overwrite"
+            " to build anew, or choose another --out."
+        )
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    """The settings of an unfinished build.
+
+    Raises:
+        DataError: they are damaged.
+    """
+    with suppress(ValueError):
+        values = json.loads(path.read_text(encoding="utf-8"))
+        known = isinstance(values, dict) and isinstance(values.get("config"), dict)
+        if known and {"source_fingerprint", "num_files"} <= set(values):
+            return values
+    raise DataError(
+        f"{path} is damaged: what the unfinished build was to be is lost. Say"
+        " --overwrite to build anew, or choose another --out."
+    )
 
 
 def open_state(out: Path, settings: dict[str, Any]) -> None:

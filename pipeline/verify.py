@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import google_crc32c
 
-from pipeline.damage import find_damage, way_out
+from pipeline.damage import count_labels, find_damage, way_out
 from pipeline.errors import DataError
 from pipeline.files import fingerprint, write_json
 from pipeline.machine import num_cpus
@@ -27,15 +28,26 @@ if TYPE_CHECKING:
 
 # Large enough that the checksum lets other threads run (google-crc32c: from 1 MiB on).
 READ_BYTES = 2**22
+# A year: of records that are still there, the shards are only read once more.
+KEPT_SECONDS = 365 * 24 * 3600
 
 
 def require_whole_shards(records: RecordSet) -> None:
-    """Read every shard through.
+    """Read every shard through, and every record's label.
 
     Raises:
-        DataError: one is damaged; the message names the shard, the record and its byte.
+        DataError: one is damaged, or was written so that it cannot be used; the message
+            names the shard, the record and its byte.
     """
-    _require_whole(records, records.manifest.shards)
+    folder, manifest = records.folder, records.manifest
+    _require_whole(records, manifest.shards)
+    for shard in manifest.shards:
+        _, bad = count_labels(folder, shard, len(manifest.class_names))
+        for first in bad[:1]:
+            raise DataError(
+                f"{folder / shard.name}, record {first.record}, byte {first.offset}:"
+                f" {first.reason}. {way_out(folder)}"
+            )
 
 
 def check_shards(records: RecordSet, split: str) -> None:
@@ -57,6 +69,7 @@ def check_shards(records: RecordSet, split: str) -> None:
         with suppress(OSError):  # without a cache, they are read again next time
             memory.parent.mkdir(parents=True, exist_ok=True)
             write_json(memory, states)
+            _forget_old(memory.parent)
 
 
 def _require_whole(records: RecordSet, shards: Collection[Shard]) -> None:
@@ -76,6 +89,14 @@ def _memory_path(folder: Path, split: str) -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     place = fingerprint([str(folder.resolve()), split])
     return cache / "alexnet" / "checked" / f"{place}.json"
+
+
+def _forget_old(notes: Path) -> None:
+    """Delete the notes that no check renewed for long: their records may be gone."""
+    oldest = time.time() - KEPT_SECONDS
+    for path in notes.glob("*.json"):
+        if path.stat().st_mtime < oldest:
+            path.unlink(missing_ok=True)
 
 
 def _load(memory: Path) -> dict[str, list[int]]:

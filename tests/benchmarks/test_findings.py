@@ -16,7 +16,8 @@ from benchmarks.findings import (
     judge_package,
     judge_shared_memory,
 )
-from benchmarks.machine import Disk, Memory, Processor
+from benchmarks.machine import Disk, Processor
+from pipeline.machine import Memory
 
 MIB, GIB = 2**20, 2**30
 

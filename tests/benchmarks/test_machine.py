@@ -13,7 +13,6 @@ from benchmarks import machine
 from benchmarks.machine import (
     read_allocator,
     read_disk,
-    read_memory,
     read_open_files_limit,
     read_processor,
     read_shared_memory,
@@ -30,7 +29,6 @@ processor\t: 1
 model name\t: AMD EPYC 9654
 flags\t\t: fpu sse2 avx2 avx512_bf16
 """
-MEMINFO = "MemTotal:       16777216 kB\nMemFree:  1 kB\nMemAvailable:    8388608 kB\n"
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -87,33 +85,6 @@ def test_cpu_quota(tmp_path: Path, files: dict[str, str], cpus: float | None) ->
 
 
 @pytest.mark.parametrize(
-    ("files", "limit"),
-    [
-        ({}, None),
-        (
-            {
-                "proc/self/cgroup": "0::/app\n",
-                "sys/fs/cgroup/app/memory.max": "max\n",
-                "sys/fs/cgroup/memory.max": f"{3 * GIB}\n",
-            },
-            3 * GIB,
-        ),
-        # Version 1 has a number that means none.
-        (
-            {
-                "proc/self/cgroup": "4:memory:/app\n",
-                "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
-            },
-            None,
-        ),
-    ],
-)
-def test_memory(tmp_path: Path, files: dict[str, str], limit: int | None) -> None:
-    found = read_memory(write(tmp_path, {"proc/meminfo": MEMINFO, **files}))
-    assert found == machine.Memory(16 * GIB, 8 * GIB, limit)
-
-
-@pytest.mark.parametrize(
     ("maps", "name"),
     [
         ("7f00-7f01 r-xp 0 fd:00 1 /usr/lib/x86_64-linux-gnu/libc.so.6\n", "glibc"),
@@ -130,7 +101,6 @@ def test_allocator(tmp_path: Path, maps: str, name: str) -> None:
 def test_what_a_system_does_not_tell_is_left_open(tmp_path: Path) -> None:
     found = read_processor(tmp_path)
     assert (found.model, found.flags, found.quota_cpus) == ("", frozenset(), None)
-    assert read_memory(tmp_path) is None
     assert read_allocator(tmp_path) == ""
     assert read_shared_memory(tmp_path) is None
 

@@ -18,7 +18,6 @@ import benchmarks.train_step
 from benchmarks import records_plan, trial
 from benchmarks.first_pass import FirstPass, FirstPasses
 from benchmarks.forecast import Size
-from benchmarks.machine import Memory
 from benchmarks.measure import Measurement, Timing
 from benchmarks.records_plan import (
     ForecastConfig,
@@ -33,6 +32,7 @@ from pipeline.config import BuildConfig, ReadConfig, Storage
 from pipeline.dataset import eval_dataset
 from pipeline.errors import ConfigError, DataError
 from pipeline.folder import scan
+from pipeline.machine import Memory
 from pipeline.reader import open_records
 from tests.conftest import NUM_PHOTOS, SIDE
 

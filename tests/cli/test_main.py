@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -98,6 +99,11 @@ def test_all_promised_commands_are_there() -> None:
         ("records build photos --shard-size huge", "128MiB"),
         ("records build photos --workers 0", "--workers"),
         ("predict run", "IMAGE_OR_FOLDER"),
+        ("records show records --augment paper --image-size 0", "--image-size"),
+        ("fit --resume", "--resume needs --run"),
+        ("fit --run run --resume --fresh", "choose one"),
+        ("records verify --repair", "--repair needs --source"),
+        ("bench input-pipeline --fail-below 1", "--fail-below needs --compare"),
         ("evaluate run --split test", "--split"),
         ("tune", "'tune'"),
         ("records sort", "'sort'"),
@@ -176,6 +182,22 @@ def test_the_installed_script_keeps_to_the_codes(tmp_path: Path) -> None:
     assert done.stdout == ""
     assert done.stderr.startswith("alexnet: no such folder: gone. Expected ")
     assert len(done.stderr.splitlines()) <= 2
+
+
+def test_a_name_that_stdout_cannot_show_is_told_all_the_same() -> None:
+    code = """if True:
+        import cli.main
+        cli.main.main = lambda: print("caf\\udce9.jpg ± 1 %")
+        cli.main.run()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "ascii:strict"},
+    )
+    assert done.stdout.split() == [rb"caf\udce9.jpg", rb"\xb1", b"1", b"%"]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, typer.Abort])

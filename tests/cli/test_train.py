@@ -133,8 +133,6 @@ def test_a_resumed_run_lists_other_settings(trained: Trained) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--resume", "--resume needs --run"),
-        ("--run RUN --resume --fresh", "choose one"),
         ("--run TMP --resume", "no run in this folder"),
         ("--run TMP/gone --resume", "no such folder: "),
         ("RECORDS --run RUN/sub --epochs 0", "epochs is 0"),
@@ -220,7 +218,8 @@ def test_fresh_deletes_nothing_when_the_settings_are_wrong(
 def test_fresh_starts_again(built: Built, trained: Trained, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(trained[0], run)
-    (run / "letter.txt").write_text("dear")
+    for name in ("letter.txt", "holiday.png", "confusion-all.png"):
+        (run / name).write_text("dear")
     words = ("--run", run, "--fresh", "--epochs", 1, *SMALL, "--augment", "article")
     found = alexnet_json("fit", built[0], *words)
     assert (found["epochs"], found["step"]) == (1, 2)
@@ -229,6 +228,8 @@ def test_fresh_starts_again(built: Built, trained: Trained, tmp_path: Path) -> N
         "article"
     )
     assert (run / "letter.txt").is_file()
+    assert (run / "holiday.png").is_file()
+    assert not (run / "confusion-all.png").exists()
 
 
 @pytest.mark.parametrize(
@@ -327,6 +328,19 @@ def test_evaluate_json(trained: Trained) -> None:
     assert found["loss"] == pytest.approx(fitted["validation"]["loss"], rel=1e-5)
     assert found["top1"] == pytest.approx(fitted["validation"]["accuracy"])
     assert (run / "confusion-validation.png").is_file()
+
+
+def test_figures_are_told_though_their_picture_cannot_be_written(
+    trained: Trained, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(trained[0], tmp_path / "run"))
+    picture = run / "confusion-validation.png"
+    picture.unlink(missing_ok=True)
+    picture.mkdir()
+    ended = alexnet("evaluate", run, "--json")
+    assert ended.code == 1
+    assert str(picture) in ended.err
+    assert ended.json["num_examples"] == 6
 
 
 def test_evaluate_all_and_other_records(

@@ -314,16 +314,19 @@ def test_killed_at_any_moment(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "workers"), [("--strategy multi-worker", 2), ("--logical-cpus 2", 1)]
+)
 def test_one_workers_sigterm_stops_and_saves_all(
-    train_records: Path, tmp_path: Path
+    train_records: Path, tmp_path: Path, options: str, workers: int
 ) -> None:
-    words = ["--strategy", "multi-worker"]
-    whole = Trial(RunFolder(tmp_path / "whole"), train_records, words, 2)
+    words = options.split()
+    whole = Trial(RunFolder(tmp_path / "whole"), train_records, words, workers)
     whole.finish()
-    cut = Trial(RunFolder(tmp_path / "cut"), train_records, words, 2)
+    cut = Trial(RunFolder(tmp_path / "cut"), train_records, words, workers)
     started = cut.start(pause_seconds=0.5)
     processes.wait_for_step(cut.run, 1, started[0])
-    os.kill(int(started[1].pid or 0), signal.SIGTERM)
+    os.kill(int(started[-1].pid or 0), signal.SIGTERM)
     for number, process in enumerate(started):
         said = cut.log(number)
         assert processes.end(process) == 143, said.read_text()

@@ -55,6 +55,14 @@ def require_picture(path: Path) -> None:
         assert len(set(image.convert("L").getdata())) > 10
 
 
+def test_the_confusion_of_very_many_classes(tmp_path: Path) -> None:
+    rng, classes = np.random.default_rng(4), 600
+    found = Predictions(rng.integers(0, classes, 900), rng.normal(size=(900, classes)))
+    names = tuple(f"class {number}" for number in range(classes))
+    plot_confusion(make_report(found, "all", 1, names), tmp_path / "confusion.png")
+    require_picture(tmp_path / "confusion.png")
+
+
 def test_every_picture_of_a_run(trained_run: RunFolder, tmp_path: Path) -> None:
     paths = plot_run(trained_run, tmp_path / "new" / "out")
     names = ["curves", "filters", "confusion", "predictions", "mistakes"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -136,10 +137,21 @@ def test_files_folders_and_patterns(
     assert paths == [base / name for name in found]
 
 
+def test_a_folders_hidden_files_are_none_of_its_images(folder: Path) -> None:
+    for name in ("._b.jpg", "deep/.d.jpg", "__MACOSX/b.jpg", ".thumbs/b.jpg"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    names = ["a.PNG", "b.jpg", "deep/er/c.jpeg"]
+    assert list(find_images([folder])) == [folder / name for name in names]
+    asked = [folder / ".thumbs", folder / "._b.jpg"]
+    assert list(find_images(asked)) == [folder / ".thumbs" / "b.jpg", asked[1]]
+
+
 @pytest.mark.parametrize(
     ("name", "what"),
     [
         ("*.gif", "no file fits"),
+        ("**.jpg", "no file fits"),
         ("none", "no images in"),
     ],
 )
@@ -186,6 +198,14 @@ def test_kaggles_form_for_two_classes(tmp_path: Path) -> None:
         ["id", "label"],
         ["7", "0.25"],
         ["b.c.jpg", "0.875"],
+    ]
+
+
+def test_an_image_keeps_a_name_that_is_no_text(tmp_path: Path) -> None:
+    named = Prediction(os.fsdecode(b"caf\xe9.jpg"), CAT.probabilities)
+    PredictionReport(("cat", "dog"), (named,)).save_csv(tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes().split() == [
+        *(b"id,label", b"caf\xe9.jpg,0.25")
     ]
 
 

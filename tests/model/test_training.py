@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -28,6 +29,7 @@ from pipeline.build import build
 from pipeline.config import BuildConfig, ReadConfig
 from pipeline.dataset import train_dataset
 from pipeline.errors import ConfigError, DataError, RunError
+from pipeline.example import frame
 from pipeline.folder import scan
 from pipeline.manifest import Shard, SplitCard
 from pipeline.presets import preset
@@ -354,6 +356,29 @@ def test_a_damaged_shard_ends_the_run(
         do(plan)
     assert f"{shard} is damaged at record 1, byte {second}." in str(error.value)
     assert f"--run {run.path} --resume" in str(error.value)
+
+
+def test_a_label_that_somebody_forged_ends_the_run_by_its_name(
+    train_records: Path, tmp_path: Path, run: RunFolder
+) -> None:
+    """Its checksums are right, and so are the manifest's."""
+    records = tmp_path / "records"
+    shutil.copytree(train_records, records)
+    manifest = open_records(records).manifest
+    layout, (shard, *others) = manifest.layout, manifest.splits["train"].shards
+    assert layout is not None
+    data = bytearray((records / shard.name).read_bytes())
+    start = layout.stride_bytes
+    data[start + layout.label_offset] = 0x80 | 9
+    data[start : 2 * start] = frame(bytes(data[start + 12 : 2 * start - 4]))
+    (records / shard.name).write_bytes(data)
+    forged = replace(shard, crc32c=google_crc32c.value(bytes(data)))
+    card = replace(manifest.splits["train"], shards=(forged, *others))
+    replace(manifest, splits={**manifest.splits, "train": card}).save(records)
+    plan = plan_training(records, run, {**TINY_RUN, "epochs": 1})
+    told = f"{shard.name}, record 1, byte {start}: label 9, the last class is 1"
+    with pytest.raises(DataError, match=told):
+        do(plan)
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,24 @@ def webp_of_size(side: int) -> bytes:
     return put(data, place, (bits | (side - 1) << 14 | side - 1).to_bytes(4, "little"))
 
 
+def text_bomb() -> bytes:
+    """A PNG with a comment that inflates without end."""
+    data = saved(PHOTO, "PNG")
+    text = b"zTXtcomment\0\0" + zlib.compress(bytes(2_000_000))
+    size, checksum = len(text) - 4, zlib.crc32(text)
+    chunk = struct.pack(">I", size) + text + struct.pack(">I", checksum)
+    return data[:33] + chunk + data[33:]  # behind the header
+
+
+def tiff_of_size(side: int) -> bytes:
+    """A TIFF that claims to be a square of this side."""
+    data = tiff(PHOTO)
+    for tag in (b"\0\1", b"\1\1"):  # ImageWidth and ImageLength, little-endian
+        field = tag + b"\4\0\1\0\0\0"
+        data = put(data, data.index(field) + len(field), struct.pack("<I", side))
+    return data
+
+
 def text_in_zip() -> bytes:
     """An archive with a photo's name."""
     file = io.BytesIO()
@@ -303,6 +321,8 @@ KINDS: dict[str, Odd] = {
         put(saved(PHOTO, "BMP"), 18, struct.pack("<ii", 60_000, 60_000)),
         TOO_LARGE.format(3_600_000_000),
     ),
+    "bomb.tif": Odd(tiff_of_size(60_000), TOO_LARGE.format(3_600_000_000)),
+    "bomb of text.png": Odd(text_bomb(), "cannot be decoded: Decompressed data too"),
     "bomb.jpg": Odd(jpeg_of_size(65_500, 65_500), TOO_LARGE.format(65_500**2)),
     "scans.jpg": Odd(many_scans(600), r"6\d\d progressive scans: at most 500"),
     # Another kind of photo under a JPEG's name, and the reverse.

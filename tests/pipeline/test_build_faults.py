@@ -15,8 +15,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, get_args
 
 import pytest
@@ -415,11 +417,35 @@ def test_a_disk_that_cannot_be_written(many: Many, small_disk: Path) -> None:
     assert build(many.source, out, config("jpeg"), workers=1).encoded == 0
 
 
-@pytest.mark.skipif(not os.geteuid(), reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written(many: Many, tmp_path: Path) -> None:
-    tmp_path.chmod(0o555)
-    with pytest.raises(PermissionError, match=str(tmp_path)):
-        build(many.source, tmp_path / "out", config("jpeg"), workers=1)
+@contextmanager
+def nobody() -> Iterator[None]:
+    """The block runs as a user who may not write everywhere, as root may."""
+    user = os.geteuid()
+    if not user:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        if not user:
+            os.seteuid(user)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_folder_that_may_not_be_written(many: Many, begun: bool) -> None:
+    with TemporaryDirectory() as place:  # pytest's own lets nobody else in
+        folder = Path(place)
+        out = folder / "out"
+        if begun:
+            (out / ".build").mkdir(parents=True)
+            out.chmod(0o555)
+        folder.chmod(0o555)
+        with nobody(), pytest.raises(PermissionError) as error:
+            build(many.source, out, config("jpeg"), workers=1)
+        assert str(error.value.filename).startswith(str(out))
+        assert list(content(folder)) == (["out", "out/.build"] if begun else [])
+        for path in (folder, out):
+            if path.exists():
+                path.chmod(0o755)
 
 
 def test_a_path_through_a_file_is_told_and_makes_nothing(

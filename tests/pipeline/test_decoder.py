@@ -118,6 +118,15 @@ def test_originals_are_squared_as_a_build_squares_them(fit: Fit) -> None:
         assert difference.max() <= (8 if name == "large JPEG" else 1), name
 
 
+@pytest.mark.parametrize("size", [(8, 8), (23, 24), (48, 12), (25, 24)])
+def test_a_stored_jpeg_of_another_size_is_refused(size: tuple[int, int]) -> None:
+    """A smaller one would leave in the batch what lay in the memory before."""
+    odd = file_of(smooth_photo(1, *size), "JPEG")
+    images = [file_of(noise(0), "JPEG"), odd]
+    with pytest.raises(DataError, match=r"photo 1 cannot be used: .*"):
+        decoded(images, BuildConfig(side=SIDE))
+
+
 @pytest.mark.parametrize("storage", ["jpeg", "original"])
 @pytest.mark.parametrize(
     "data", [b"", b"not a photo", file_of(noise(0), "JPEG")[:-200]]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -140,21 +138,6 @@ def test_a_csv_of_any_system(tmp_path: Path, end: str, mark: str) -> None:
     assert source.ignored == ()
 
 
-def test_a_damaged_csv_is_a_known_error(tmp_path: Path) -> None:
-    rows = [f'sub/{n}.jpg,"big, {n % 3}"' for n in range(20)]
-    data = "\r\n".join(["filename,label", *rows]).encode()
-    rng, read = random.Random(3), 0
-    for _ in range(500):
-        broken = bytearray(data)
-        for _ in range(rng.choice((1, 3, 10))):
-            broken[rng.randrange(len(data))] = rng.choice((*b'"",,\n\r/.\0', 200, 97))
-        (tmp_path / "set.csv").write_bytes(broken)
-        with suppress(DataError):
-            scan(tmp_path / "set.csv")
-            read += 1
-    assert 0 < read < 500
-
-
 def test_a_csv_may_name_what_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     os.mkfifo(tmp_path / "pipe.jpg")
@@ -252,16 +235,6 @@ def test_a_csv_that_is_no_label_table_does_not_matter(tmp_path: Path) -> None:
     source = scan(tmp_path)
     assert labelled(source) == {"cat/1.jpg": "cat"}
     assert source.ignored == ("gone.csv", "long.csv", "notes.csv")
-
-
-@pytest.mark.timeout(20)
-def test_links_and_pipes_do_not_hang_a_scan(tmp_path: Path) -> None:
-    write_files(tmp_path, images("cat/1.jpg"))
-    (tmp_path / "cat" / "loop").symlink_to(tmp_path / "cat")
-    os.mkfifo(tmp_path / "cat" / "pipe")
-    source = scan(tmp_path)
-    assert labelled(source) == {"cat/1.jpg": "cat"}
-    assert source.ignored == ("cat/pipe (no plain file)",)
 
 
 def test_a_missing_source_says_what_is_expected(tmp_path: Path) -> None:

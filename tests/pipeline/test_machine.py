@@ -1,4 +1,4 @@
-"""What the machine is, from made-up tables of mounts."""
+"""What the machine is, from made-up files of the kernel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.machine import file_system, num_cpus
+from pipeline.machine import Memory, file_system, num_cpus, read_memory
+
+GIB = 2**30
+MEMINFO = "MemTotal:       16777216 kB\nMemFree:  1 kB\nMemAvailable:    8388608 kB\n"
 
 # As Linux writes it (proc(5)); a later mount covers an earlier one of the same place.
 MOUNTS = r"""22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
@@ -76,3 +79,48 @@ def test_cpus_are_those_this_process_may_use() -> None:
     finally:
         os.sched_setaffinity(0, before)
     assert num_cpus() == len(before)
+
+
+@pytest.mark.parametrize(("present", "used"), [(3, 3), (None, 1)])
+def test_where_no_cpus_can_be_kept_from_a_process_all_are_used(
+    present: int | None, used: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: present)
+    assert num_cpus() == used
+
+
+@pytest.mark.parametrize(
+    ("files", "limit"),
+    [
+        ({}, None),
+        (
+            {
+                "proc/self/cgroup": "0::/app\n",
+                "sys/fs/cgroup/app/memory.max": "max\n",
+                "sys/fs/cgroup/memory.max": f"{3 * GIB}\n",
+            },
+            3 * GIB,
+        ),
+        # Version 1 has a number that means none.
+        (
+            {
+                "proc/self/cgroup": "4:memory:/app\n",
+                "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+            },
+            None,
+        ),
+    ],
+)
+def test_memory(tmp_path: Path, files: dict[str, str], limit: int | None) -> None:
+    for name, text in {"proc/meminfo": MEMINFO, **files}.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    found = read_memory(tmp_path)
+    assert found == Memory(16 * GIB, 8 * GIB, limit)
+    assert found.usable_bytes == (limit or 16 * GIB)
+
+
+def test_memory_that_is_not_told(tmp_path: Path) -> None:
+    assert read_memory(tmp_path) is None

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.config import BuildConfig
 from pipeline.errors import DataError
-from pipeline.layout import Layout
+from pipeline.layout import plan_layout
 from pipeline.manifest import (
     Manifest,
     Shard,
@@ -23,7 +23,7 @@ from pipeline.manifest import (
 )
 
 MANIFEST = Manifest(
-    config=BuildConfig("raw", side=64),
+    config=BuildConfig(side=64),
     class_names=("cat", "größe"),
     splits={
         "train": SplitCard(
@@ -70,16 +70,64 @@ def test_a_card_without_shards_counts_its_classes() -> None:
     assert (card.num_examples, card.num_bytes) == (7, 0)
 
 
+# Of records as long as names of 20 bytes make them.
+LAYOUT = plan_layout(BuildConfig("raw", side=64), 20)
+assert LAYOUT is not None
+STRIDE = LAYOUT.stride_bytes
+MAPPED = Manifest(
+    config=BuildConfig("raw", side=64),
+    class_names=("cat",),
+    splits={
+        "train": SplitCard(
+            (Shard("train-00000-of-00001.tfrecord", 3, 3 * STRIDE, 7),), (3,)
+        ),
+        "validation": SplitCard((), (0,)),
+    },
+    quarantined=0,
+    source_fingerprint="abc",
+    layout=LAYOUT,
+)
+
+
 def test_a_layout_is_saved_and_loaded(tmp_path: Path) -> None:
-    layout = Layout(
-        stride_bytes=16_384, label_offset=45, pixel_offset=320, pixel_bytes=12_288
-    )
-    assert MANIFEST.layout is None
-    mapped = dataclasses.replace(MANIFEST, layout=layout)
-    mapped.save(tmp_path)
-    assert load_manifest(tmp_path) == mapped
+    assert LAYOUT is not None
+    MAPPED.save(tmp_path)
+    assert load_manifest(tmp_path) == MAPPED
     saved = json.loads((tmp_path / "dataset.json").read_text())
-    assert saved["layout"] == dataclasses.asdict(layout)
+    assert saved["layout"] == dataclasses.asdict(LAYOUT)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("pixel_offset", 321),
+        ("pixel_offset", 2**40),
+        ("pixel_offset", -64),
+        ("label_offset", 0),
+        ("pixel_bytes", 2**40),
+        ("stride_bytes", STRIDE + 1),
+        ("stride_bytes", 2 * STRIDE),
+        ("stride_bytes", 0),
+    ],
+)
+def test_a_layout_that_is_not_that_of_its_settings_is_told(
+    tmp_path: Path, field: str, value: int
+) -> None:
+    """Readers gather pixels from where it says, whatever lies there."""
+    MAPPED.save(tmp_path)
+    path = tmp_path / "dataset.json"
+    values = json.loads(path.read_text())
+    values["layout"][field] = value
+    path.write_text(json.dumps(values))
+    with pytest.raises(DataError, match=r"dataset\.json is damaged .* is not that of"):
+        load_manifest(tmp_path)
+
+
+def test_a_layout_belongs_to_records_that_can_be_mapped(tmp_path: Path) -> None:
+    for manifest, layout in ((MANIFEST, LAYOUT), (MAPPED, None)):
+        dataclasses.replace(manifest, layout=layout).save(tmp_path)
+        with pytest.raises(DataError, match=r"layout .* of (raw|jpeg) records"):
+            load_manifest(tmp_path)
 
 
 def test_what_a_build_found_out_is_saved_and_loaded(tmp_path: Path) -> None:
@@ -134,30 +182,20 @@ def test_a_folder_that_is_no_record_set(tmp_path: Path) -> None:
         ({"format": 99}, "format 99, this version reads"),
         ({"config": {"side": 0}}, "side is 0"),
         ({"config": {"sise": 8}}, "unknown BuildConfig settings: sise"),
-        ({"config": 3}, "int"),
-        ({"splits": []}, "items"),
-        ({"class_names": None}, "NoneType"),
+        ({"config": 3}, "BuildConfig is 3, not an object"),
+        ({"config": {"side": "64"}}, "side is '64'; it needs int"),
+        ({"splits": []}, r"splits is \[\]; it needs dict"),
+        ({"splits": {}}, "not those of a build"),
+        ({"splits": {"train": 3}}, "SplitCard is 3, not an object"),
+        ({"class_names": None}, "class_names is None; it needs tuple"),
+        ({"class_names": []}, "must be there"),
+        ({"class_names": ["cat", "cat"]}, "and distinct"),
+        ({"class_names": ["cat", "\ud800"]}, "surrogates not allowed"),
+        ({"class_names": ["cat"]}, "counts of train do not add up"),
+        ({"quarantined": "1"}, "quarantined is '1'; it needs int"),
         ({"layout": {"stride_bytes": 4096}}, "missing 3 required"),
-        ({"layout": 3}, "mapping"),
+        ({"layout": 3}, "Layout is 3, not an object"),
         ({"source_sizes": {"smallest": 3}}, "missing 3 required"),
-        (
-            {
-                "splits": {
-                    "train": {
-                        "shards": [
-                            {
-                                "name": "../x",
-                                "num_examples": 1,
-                                "num_bytes": 1,
-                                "crc32c": 1,
-                            }
-                        ],
-                        "class_counts": [1],
-                    }
-                }
-            },
-            "'../x' lies outside",
-        ),
     ],
 )
 def test_a_damaged_card_is_told(
@@ -183,8 +221,44 @@ def test_a_card_from_before_there_were_layouts_is_told(tmp_path: Path) -> None:
         load_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null"])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        *(
+            ({"name": name}, "is no name of a train shard")
+            for name in (
+                *("../x", "/etc/passwd", "", ".", "..", "x", "train-00000-of-00002"),
+                *("a/train-00000-of-00002.tfrecord", "train-00000-of-00002.tfrecord\n"),
+                "validation-00000-of-00002.tfrecord",
+                "train-\0-of-00002.tfrecord",
+            )
+        ),
+        ({"name": None}, "name is None; it needs str"),
+        ({"num_examples": "3"}, "num_examples is '3'; it needs int"),
+        ({"num_examples": 2}, "its counts of train do not add up"),
+        ({"num_examples": -1}, "less than nothing in train"),
+        ({"num_bytes": -1000}, "less than nothing in train"),
+        ({"num_bytes": 2**80}, "num_bytes is .*; it needs int"),
+        ({"crc32c": 0.5}, "crc32c is 0.5; it needs int"),
+        ({"path": "/etc/passwd"}, "unexpected keyword argument 'path'"),
+    ],
+)
+def test_a_shard_that_cannot_be_is_told(
+    tmp_path: Path, change: dict[str, Any], reason: str
+) -> None:
+    MANIFEST.save(tmp_path)
+    path = tmp_path / "dataset.json"
+    values = json.loads(path.read_text())
+    values["splits"]["train"]["shards"][0] |= change
+    path.write_text(json.dumps(values))
+    with pytest.raises(DataError, match=rf"dataset\.json is damaged .*{reason}"):
+        load_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", "null", "\udcff", "[" * 100_000, "9" * 10_000]
+)
 def test_a_card_that_is_no_card(tmp_path: Path, text: str) -> None:
-    (tmp_path / "dataset.json").write_text(text)
+    (tmp_path / "dataset.json").write_text(text, errors="surrogateescape")
     with pytest.raises(DataError, match=r"dataset\.json is damaged"):
         load_manifest(tmp_path)

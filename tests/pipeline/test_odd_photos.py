@@ -25,7 +25,7 @@ from pipeline.dataset import eval_dataset
 from pipeline.errors import DataError, data_error_in
 from pipeline.folder import Source, scan
 from pipeline.photos import PhotoSet, open_data
-from pipeline.pixels import BadImage, read_image, square, to_rgb
+from pipeline.pixels import MAX_PIXELS, BadImage, read_image, square, to_rgb
 from pipeline.quarantine import read_quarantine
 from pipeline.record import encode_record
 from tests.cli.conftest import SMALL, failure
@@ -158,6 +158,52 @@ for data in (*photos, jpeg_of_size(13_000, 13_000)):  # Pillow warns of its size
     seconds, size_bytes = map(float, done.stdout.split())
     assert seconds < 1
     assert size_bytes < 50 * 2**20
+
+
+def test_a_large_photo_costs_what_its_pixels_do() -> None:
+    """So that those of `MAX_PIXELS` cost 3.2 GB and some seconds, whatever they are."""
+    code = """
+import io, resource, time
+from PIL import Image
+from pipeline.pixels import read_image, square
+
+SIDE = 3000
+grey = Image.linear_gradient("L").resize((SIDE, SIDE))
+colour = Image.merge("RGB", (grey, grey.rotate(90), grey.rotate(180)))
+kinds = {
+    "PNG": (grey, colour, colour.convert("RGBA"), colour.quantize(8)),
+    "JPEG": (colour, colour.convert("CMYK")), "BMP": (colour,), "GIF": (grey,),
+    "TIFF": (grey.convert("I"), grey.convert("F"), colour.convert("CMYK")),
+    "WEBP": (colour,),
+}
+photos = []
+for file_format, images in kinds.items():
+    for image in images:
+        file = io.BytesIO()
+        fast = {"compress_level": 1} if file_format == "PNG" else {"quality": 50}
+        image.save(file, file_format, **({"method": 0} | fast))
+        photos.append(file.getvalue())
+del grey, colour, kinds, images, image
+with open("/proc/self/clear_refs", "w") as file:
+    file.write("5")  # proc(5): the peak counts from here
+
+def held(name):
+    with open("/proc/self/status") as file:
+        lines = dict(line.split(":") for line in file)
+    return int(lines[name].split()[0]) * 1024
+
+before, seconds = held("VmRSS"), 0
+for data in photos:
+    start = time.process_time()
+    square(read_image(data), 16, "crop")
+    seconds = max(seconds, time.process_time() - start)
+print((held("VmHWM") - before) / SIDE**2, seconds / SIDE**2)
+"""
+    command = [sys.executable, "-c", code]
+    told = subprocess.check_output(command, cwd=ROOT, text=True)
+    bytes_a_pixel, seconds_a_pixel = map(float, told.split())
+    assert bytes_a_pixel < 17
+    assert seconds_a_pixel * MAX_PIXELS < 60
 
 
 # --- all in one build

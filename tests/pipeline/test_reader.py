@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from pipeline.config import Reader, Storage
 from pipeline.errors import ConfigError, DataError
+from pipeline.machine import Memory
 from pipeline.manifest import Shard, SplitCard
 from pipeline.photos import open_photos
 from pipeline.reader import (
@@ -177,6 +178,22 @@ def test_records_on_a_network_are_streamed(
     assert (choice.name, choice.random_access) == ("stream", False)
     assert choice.reason == f"the records are on a network ({kind})"
     # Whoever asks for it knows better.
+    assert choose_reader(records, "mmap").name == "mmap"
+
+
+def test_records_larger_than_the_memory_are_streamed(
+    records: RecordSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on("ext4", monkeypatch)
+    size = sum(path.stat().st_size for path in records.folder.glob("*.tfrecord"))
+    memory = Memory(2 * size, size, limit_bytes=size)
+    monkeypatch.setattr("pipeline.reader.read_memory", lambda: memory)
+    assert choose_reader(records).name == "mmap"
+    memory = Memory(2 * size, size, limit_bytes=size - 1)
+    choice = choose_reader(records)
+    assert choice.name == "stream"
+    assert "of memory" in choice.reason
+    # Whoever asks for it has a fast disk.
     assert choose_reader(records, "mmap").name == "mmap"
 
 

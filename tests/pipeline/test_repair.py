@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -138,6 +140,27 @@ def test_a_changed_photo_leaves_the_damaged_shard_as_it_was(
     assert (key in str(error.value)) == (not readable)
     assert "--overwrite" in str(error.value)
     assert content(jpeg) == damaged
+
+
+def test_a_file_that_may_not_grow_leaves_the_damaged_shard_as_it_was(
+    folder: Path, photos: Path
+) -> None:
+    """As a quota does, and a disk that fills up."""
+    before = content(folder)
+    flip(folder / SHARDS[0], 30)
+    damaged = content(folder)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before[SHARDS[0]]) - 1, hard))
+    try:
+        with pytest.raises(OSError, match="File too large") as error:
+            mend(folder, photos)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert error.value.errno == errno.EFBIG
+    assert SHARDS[0] in str(error.value.filename)
+    assert content(folder) == damaged
+    assert mend(folder, photos) == (SHARDS[0],)
+    assert content(folder) == before
 
 
 @pytest.mark.parametrize("listed", [True, False])

@@ -198,6 +198,20 @@ def test_a_flipped_bit_of_a_jpeg_record_is_found_when_it_is_read(
     assert f"alexnet records verify {folder} --repair" in told
 
 
+def test_a_jpeg_of_another_size_is_told_with_its_record(
+    record_sets: dict[str, Path], tmp_path: Path
+) -> None:
+    """The manifest was changed: every record is whole, but not what it says."""
+    folder = Path(shutil.copytree(record_sets["jpeg"], tmp_path / "records"))
+    card = folder / "dataset.json"
+    card.write_text(card.read_text().replace(f'"side": {SIDE}', f'"side": {SIDE + 8}'))
+    records = open_records(folder)
+    told = f"record 2 of {records.paths('train')[1]} cannot be used: 16 x 16 px, where"
+    # In eager mode TensorFlow passes the error on, or makes one of its own of it.
+    with pytest.raises((DataError, tf.errors.OpError), match=told):
+        open_rows(records, "train").fetch(tf.constant([8]))
+
+
 @pytest.mark.parametrize("storage", ["raw", "yuv420"])
 def test_a_flipped_bit_of_pixels_is_found_before_any_is_read(
     record_sets: dict[str, Path], tmp_path: Path, storage: str

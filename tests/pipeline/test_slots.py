@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+import pytest
+
 from pipeline.record import Encoded
-from pipeline.slots import Slots
+from pipeline.slots import Slots, Told
 
 SLOT_BYTES = 10
 
@@ -29,6 +33,16 @@ def test_a_smaller_record_may_fit_after_one_that_did_not() -> None:
     told = slots.put(0, results)
     assert [one[0] for one in told] == [8, b"too much", 2]
     assert list(slots.take(0, told)) == results
+
+
+def test_where_there_is_no_shared_memory_records_are_told_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    slots = Slots.make(2, SLOT_BYTES)
+    told = slots.put(0, [encoded(b"1234")])
+    assert told == [Told(*encoded(b"1234"))]
+    assert list(slots.take(0, told)) == [encoded(b"1234")]
 
 
 def test_slots_do_not_touch_one_another() -> None:

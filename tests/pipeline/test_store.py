@@ -179,14 +179,6 @@ def test_a_damaged_member_of_a_zip_is_an_os_error(tmp_path: Path) -> None:
         assert store.read("b/2.jpg") == b"fine"
 
 
-def test_a_compressed_tar_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    path = tmp_path / "photos.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
-        archive.addfile(tarfile.TarInfo("cat/1.jpg"))
-    with pytest.raises(DataError, match=r"photos\.tar\.gz .* decompress it first"):
-        open_store(path).listing()
-
-
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,18 @@ def test_it_is_remembered_in_the_cache_folder(
     shutil.rmtree(cache)
     check_shards(records, "train")
     assert taken(read) == sorted(2 * TRAIN)
+
+
+@pytest.mark.parametrize(("seconds_too_old", "left"), [(-60, 2), (60, 1)])
+def test_notes_that_were_not_renewed_for_long_are_deleted(
+    records: RecordSet, cache: Path, seconds_too_old: int, left: int
+) -> None:
+    check_shards(records, "validation")
+    (old,) = cache.iterdir()
+    written = time.time() - pipeline.verify.KEPT_SECONDS - seconds_too_old
+    os.utime(old, (written, written))
+    check_shards(records, "train")
+    assert len(list(cache.iterdir())) == left
 
 
 def test_without_the_variable_the_cache_is_at_home(

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import pytest
 
-from model.kinds import require_kinds
 from pipeline.errors import ConfigError
+from pipeline.kinds import require_kinds
 
 
 @dataclass
@@ -28,6 +28,9 @@ class Outer:
     pair: tuple[float, float]
     names: tuple[str, ...]
     inner: Inner
+    perhaps: Inner | None
+    several: tuple[Inner, ...]
+    by_name: dict[str, Inner]
 
 
 GOOD: dict[str, Any] = {
@@ -40,6 +43,9 @@ GOOD: dict[str, Any] = {
     "pair": [1, 2.5],
     "names": ["y", "z"],
     "inner": {"size": 2},
+    "perhaps": {"size": 3},
+    "several": [{"size": 4}, {}],
+    "by_name": {"x": {"size": 5}},
 }
 
 
@@ -48,6 +54,7 @@ GOOD: dict[str, Any] = {
     [
         GOOD,
         GOOD | {"maybe": 4, "share": 1, "names": [], "inner": {}},
+        GOOD | {"perhaps": None, "several": [], "by_name": {}},
         # What is missing or unknown is for others to see.
         {"count": 3, "unheard": [None]},
     ],
@@ -59,7 +66,7 @@ def test_what_was_declared_fits(values: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("count", value) for value in (1.0, True, "1", None, [1], 2**54, -(2**54))),
+        *(("count", value) for value in (1.0, True, "1", None, [1], 2**63, -(2**63))),
         *(("share", value) for value in (True, "1", None, math.nan, 1e999, 10**400)),
         *(("maybe", value) for value in (1.5, False, "")),
         *(("on", value) for value in (0, 1, "true", None)),
@@ -67,6 +74,8 @@ def test_what_was_declared_fits(values: dict[str, Any]) -> None:
         *(("way", value) for value in ("c", 1, None, ["a"])),
         *(("pair", value) for value in ([1.0], [1.0, 2.0, 3.0], ["1", 2.0], 1.0)),
         *(("names", value) for value in ("yz", [1], {"y": 1}, None)),
+        *(("several", value) for value in ({}, None, "x")),
+        *(("by_name", value) for value in ([], None, "x")),
     ],
 )
 def test_another_kind_is_named(name: str, value: Any) -> None:
@@ -81,3 +90,6 @@ def test_objects_are_looked_into() -> None:
         require_kinds(Outer, GOOD | {"inner": {"size": "big"}})
     with pytest.raises(ConfigError, match=r"Inner is \[1\], not an object"):
         require_kinds(Outer, GOOD | {"inner": [1]})
+    for name, value in (("perhaps", 1), ("several", [1]), ("by_name", {"x": 1})):
+        with pytest.raises(ConfigError, match="Inner is 1, not an object"):
+            require_kinds(Outer, GOOD | {name: value})
