@@ -1,0 +1,1 @@
+"""Measurements for a machine with a GPU, one command each: see README.md."""
