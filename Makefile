@@ -45,7 +45,7 @@ constraints: ## choose the newest versions that fit, for Python 3.10 and 3.11
 		--output-file constraints.txt pyproject.toml
 
 clean: ## delete what the targets made; photos, records, runs and .venv stay
-	rm -rf demo build dist alexnet.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf demo build dist alexnet.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find pipeline model cli benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
 
 # A Python counts when it runs: a pyenv shim may exist for a version that is not chosen,

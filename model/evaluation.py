@@ -14,6 +14,7 @@ from tensorflow import keras
 from model.alexnet import build_network
 from model.checkpoints import load_network
 from model.classifier import Classifier
+from model.hardware import share_gpus
 from model.run import RunConfig, RunFolder
 from pipeline.blame import reading
 from pipeline.config import ReadConfig
@@ -105,6 +106,7 @@ def load_classifier(run: RunFolder, which: str = "last") -> tuple[Classifier, in
         RunError: there is no run or no checkpoint, or they do not fit each other.
     """
     config = run.load_config()
+    share_gpus()  # a training may be running beside this
     keras.mixed_precision.set_global_policy("float32")
     network = build_network(config.network)
     epoch = load_network(run, network, which)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,9 +63,7 @@ def set_up_hardware(config: TrainConfig) -> Hardware:
     Raises:
         ConfigError: the strategy does not fit the machine.
     """
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
+    gpus = share_gpus()
     if config.logical_cpus is not None:
         _split_cpu(config.logical_cpus)
     kind = _choose(config, len(gpus))
@@ -75,6 +74,15 @@ def set_up_hardware(config: TrainConfig) -> Hardware:
     # Measured on a CPU: 26 images/s with XLA, 47 without.
     xla = bool(gpus) if config.xla is None else config.xla
     return Hardware(strategy, kind, len(gpus), policy, xla, _is_chief(kind))
+
+
+def share_gpus() -> list[tf.config.PhysicalDevice]:
+    """The GPUs, of whose memory TensorFlow now takes what it needs, and not all."""
+    gpus: list[tf.config.PhysicalDevice] = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        with suppress(RuntimeError):  # this process uses it already
+            tf.config.experimental.set_memory_growth(gpu, True)
+    return gpus
 
 
 def _split_cpu(num_cpus: int) -> None:

@@ -1,8 +1,8 @@
 """Files by which other programs read a record set: TensorFlow Datasets and DALI.
 
-Written beside finished shards, just before the manifest; nothing here reads them.
+Written beside finished shards, just before the manifest.
 `tfds.builder_from_directory` takes the folder, DALI's TFRecord reader a shard and its
-index.
+index, which also tells our own reader where records start.
 """
 
 from __future__ import annotations

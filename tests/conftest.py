@@ -47,6 +47,18 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+def flip(path: Path, place: int, bits: int = 0xFF) -> None:
+    """Change a byte of a file where it lies.
+
+    Cut to nothing and written anew, a file that is still mapped ends the process.
+    """
+    with path.open("r+b") as file:
+        file.seek(place)
+        (byte,) = file.read(1)
+        file.seek(place)
+        file.write(bytes([byte ^ bits]))
+
+
 def smooth_photo(number: int, width: int, height: int) -> Image.Image:
     """An RGB picture without sharp edges; equal numbers give equal pictures."""
     coarse = np.random.default_rng(number).integers(0, 256, (3, 4, 3), dtype=np.uint8)

@@ -32,6 +32,21 @@ def test_what_happens_while_the_run_settles_does_not_count() -> None:
     assert judge([filling] * 4 + [STEADY] * 12) == []
 
 
+@pytest.mark.parametrize(
+    ("bytes_an_epoch", "told"), [(50_000, []), (120_000, ["memory grew by 46 MiB"])]
+)
+def test_what_every_epoch_keeps_is_told_above_tensorflows_own(
+    bytes_an_epoch: int, told: list[str]
+) -> None:
+    """Of 800 epochs 600 count; their first and last thirds are 400 epochs apart."""
+    start = STEADY.resident_bytes
+    samples = [
+        replace(STEADY, resident_bytes=start + epoch * bytes_an_epoch)
+        for epoch in range(800)
+    ]
+    assert judge(samples) == told
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", ["mmap", "stream"])
 def test_forty_epochs_leave_nothing_behind(tmp_path: Path, reader: str) -> None:

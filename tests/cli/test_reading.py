@@ -11,18 +11,10 @@ import pytest
 import model.training
 from pipeline.config import Storage
 from tests.cli.conftest import SMALL, STORED_SIDE, alexnet, alexnet_json, failure
+from tests.conftest import flip
 
 Built = tuple[Path, dict[str, Any]]
 Trained = tuple[Path, dict[str, Any]]
-
-
-def flip(path: Path, place: int) -> None:
-    # In place: cut to nothing first, a file that is still mapped ends the process.
-    with path.open("r+b") as file:
-        file.seek(place)
-        (byte,) = file.read(1)
-        file.seek(place)
-        file.write(bytes([byte ^ 1]))
 
 
 def second_record(shard: Path) -> int:

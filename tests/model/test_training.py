@@ -41,6 +41,7 @@ from tests.conftest import (
     TINY_RUN,
     TRAIN_SIDE,
     RecordedProgress,
+    flip,
 )
 from tests.model.runs import checkpointed, require_same
 
@@ -346,11 +347,9 @@ def test_a_damaged_shard_ends_the_run(
     records = tmp_path / "records"
     shutil.copytree(train_records, records)
     (shard, *_) = sorted(records.glob(f"{split}-*.tfrecord"))
-    data = bytearray(shard.read_bytes())
-    length = int.from_bytes(data[:8], "little")
+    length = int.from_bytes(shard.read_bytes()[:8], "little")
     second = 8 + 4 + length + 4  # length and its checksum, data and its checksum
-    data[second + 100] ^= 0xFF
-    shard.write_bytes(data)
+    flip(shard, second + 100)
     plan = plan_training(records, run, {**TINY_RUN, "epochs": 1})
     with pytest.raises(DataError, match="is damaged") as error:
         do(plan)

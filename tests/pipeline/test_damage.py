@@ -22,7 +22,7 @@ from pipeline.folder import scan
 from pipeline.manifest import LABELS, MANIFEST, load_manifest
 from pipeline.reader import RecordSet, open_records
 from pipeline.verify import require_whole_shards
-from tests.conftest import NUM_PHOTOS, SIDE
+from tests.conftest import NUM_PHOTOS, SIDE, flip
 
 STORAGES = get_args(Storage)
 SHARD = "train-00001-of-00003.tfrecord"
@@ -61,14 +61,6 @@ def damaged_part(place: Place, at: int) -> str:
     if at - place.start < HEADER:
         return "checksum of its length"
     return "data" if at < place.end - FOOTER else "checksum of its data"
-
-
-def flip(path: Path, at: int, bits: int = 0xFF) -> None:
-    with path.open("r+b") as file:
-        file.seek(at)
-        (byte,) = file.read(1)
-        file.seek(at)
-        file.write(bytes([byte ^ bits]))
 
 
 def remove_indexes(folder: Path) -> None:

@@ -21,7 +21,7 @@ from pipeline.errors import DataError, data_error_in
 from pipeline.folder import scan
 from pipeline.reader import RecordSet, open_records
 from pipeline.rows import JpegRows, PixelRows, open_rows
-from tests.conftest import SIDE, smooth_photo
+from tests.conftest import SIDE, flip, smooth_photo
 
 HEADER, FOOTER = 12, 4
 # Pixels that fill whole pages, end within one, or have room for no page behind them.
@@ -164,12 +164,6 @@ def offsets(path: Path) -> list[int]:
         size = int.from_bytes(data[found[-1] :][:8], "little")
         found.append(found[-1] + HEADER + size + FOOTER)
     return found
-
-
-def flip(path: Path, place: int) -> None:
-    data = bytearray(path.read_bytes())
-    data[place] ^= 1
-    path.write_bytes(data)
 
 
 @pytest.mark.parametrize("place", ["first", "middle", "last", "checksum"])

@@ -15,6 +15,7 @@ from pipeline.errors import DataError
 from pipeline.example import frame
 from pipeline.reader import RecordSet, open_records
 from pipeline.verify import check_shards, require_whole_shards
+from tests.conftest import flip
 
 TRAIN = [f"train-{index:05d}-of-00003.tfrecord" for index in range(3)]
 VALIDATION = "validation-00000-of-00001.tfrecord"
@@ -57,12 +58,6 @@ def taken(names: list[str]) -> list[str]:
     found = sorted(names)
     names.clear()
     return found
-
-
-def flip(path: Path, place: int) -> None:
-    data = bytearray(path.read_bytes())
-    data[place] ^= 1
-    path.write_bytes(data)
 
 
 def test_whole_shards_are_read_once(records: RecordSet, read: list[str]) -> None:
@@ -214,7 +209,8 @@ def test_whole_records_that_are_not_those_that_were_written_are_told(
     data = path.read_bytes()
     record = bytearray(data[12 : 4096 - 4])
     record[600] ^= 1
-    path.write_bytes(frame(bytes(record)) + data[4096:])
+    with path.open("r+b") as file:
+        file.write(frame(bytes(record)))
     with pytest.raises(DataError, match=rf"{path}: .*not those of dataset\.json"):
         check_shards(records, "train")
 
