@@ -43,7 +43,7 @@ def test_a_process_that_dies_is_told() -> None:
 
 def test_an_attempt_that_hangs_is_ended() -> None:
     start = time.monotonic()
-    found = attempt(f"{HERE}:sleep", {"seconds": 60}, limit_seconds=4)
+    found = attempt(f"{HERE}:sleep", {"seconds": 60}, limit_seconds=2)
     assert time.monotonic() - start < 30
     assert found["error"] == "no answer in time; last: going to sleep"
 
