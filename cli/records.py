@@ -123,7 +123,7 @@ def build(
     except OSError:  # such as a full disk
         say(f"finished shards are kept in {out}; run the same command again to go on")
         raise
-    if not report.encoded:
+    if report.was_finished:
         say(f"{out} is finished already, with these settings; nothing to do")
     if as_json:
         print_json(report.to_json())

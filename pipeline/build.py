@@ -67,6 +67,8 @@ class BuildReport:
     quarantined: tuple[Quarantined, ...]
     seconds: float
     encoded: int
+    # Whether the set was whole before, so that nothing was left to do.
+    was_finished: bool
 
     @property
     def images_per_second(self) -> float:
@@ -128,7 +130,7 @@ def build(
         if overwrite:
             remove_set(out)
         manifest = _finished_set(out, config, settings["source_fingerprint"])
-        encoded = 0
+        was_finished, encoded = manifest is not None, 0
         if manifest is None:
             require_ours(out, settings)
             tally = Tally(plan.num_files, max_bad, progress)
@@ -141,7 +143,8 @@ def build(
             encoded = tally.encoded
         close_state(out)
     seconds = time.monotonic() - start
-    return BuildReport(out, manifest, read_quarantine(out), seconds, encoded)
+    bad = read_quarantine(out)
+    return BuildReport(out, manifest, bad, seconds, encoded, was_finished)
 
 
 def _unfinished_shards(out: Path, plan: BuildPlan, tally: Tally) -> list[ShardPlan]:

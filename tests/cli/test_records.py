@@ -102,6 +102,18 @@ def test_a_finished_set_is_left_as_it_is(photos: Path, tmp_path: Path) -> None:
     assert contents(tmp_path / "records") == before
 
 
+def test_a_set_that_keeps_no_photo_is_not_called_finished(tmp_path: Path) -> None:
+    source = tmp_path / "cut"
+    source.mkdir()
+    for name in ("cat.1.jpg", "cat.2.jpg", "dog.1.jpg", "dog.2.jpg"):
+        (source / name).write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF")
+    words = (*BUILD, source, "--out", tmp_path / "records", *QUICK, "--max-bad", 1)
+    ended = alexnet(*words)
+    assert ended.code == 0
+    assert "finished already" not in ended.err
+    assert "finished already" in alexnet(*words).err
+
+
 def as_zip(folder: Path, path: Path) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for file in folder.rglob("*.jpg"):
