@@ -20,7 +20,7 @@ peers: .venv/.installed ## set up the loaders to measure against: 0.9 GB to down
 	benchmarks/peers/setup.sh .venv/bin/python
 
 test: .venv/.installed ## run the tests
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n auto --maxprocesses 4
 
 test-slow: .venv/.installed ## run the tests that take minutes
 	.venv/bin/python -m pytest -m slow --timeout 1200

@@ -1,27 +1,67 @@
-"""How busy the GPUs are, asked from the driver (NVML) while an epoch runs."""
+"""How busy the GPUs are, asked from the driver (NVML) while something runs on them."""
 
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from statistics import mean
+from typing import Any
 
 SAMPLE_SECONDS = 0.5
 
 
-class GpuMonitor:
-    """Samples every GPU's utilisation and memory in a thread; idle without any GPU."""
+@dataclass(frozen=True)
+class Sample:
+    """The GPUs' mean share of the last moments in which a kernel ran, and the memory
+    in use on the fullest one.
 
-    def __init__(self, num_gpus: int) -> None:
+    `busy_percent` is None where the driver does not tell, as of a part of a GPU.
+    """
+
+    seconds: float
+    busy_percent: float | None
+    used_bytes: int
+
+
+@dataclass(frozen=True)
+class Load:
+    """What samples come to: the mean share of time, the most memory; None without."""
+
+    busy_percent: float | None
+    used_bytes: int | None
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample]) -> Load:
+        """The load over all of `samples`."""
+        busy = [s.busy_percent for s in samples if s.busy_percent is not None]
+        used_bytes = max((s.used_bytes for s in samples), default=None)
+        return cls(mean(busy) if busy else None, used_bytes)
+
+    def describe(self) -> str:
+        """For people, such as 'GPU 96 %, 3.1 GiB'; '' where nothing is known."""
+        if self.used_bytes is None:
+            return ""
+        busy = "" if self.busy_percent is None else f" {self.busy_percent:.0f} %,"
+        return f"GPU{busy} {self.used_bytes / 2**30:.1f} GiB"
+
+
+class GpuMonitor:
+    """Samples the load in a thread while it is entered; idle without any GPU."""
+
+    def __init__(self, num_gpus: int, sample_seconds: float = SAMPLE_SECONDS) -> None:
         self.num_gpus = num_gpus
+        self.sample_seconds = sample_seconds
         self._stop = threading.Event()
-        self._busy_percent: list[float] = []
-        self._used_bytes = 0
+        self._samples: list[Sample] = []
+        self._began = time.perf_counter()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> GpuMonitor:
         if self.num_gpus:
-            self._thread = threading.Thread(target=self._sample, daemon=True)
+            self._thread = threading.Thread(target=self._watch, daemon=True)
             self._thread.start()
         return self
 
@@ -30,26 +70,30 @@ class GpuMonitor:
         if self._thread:
             self._thread.join()
 
-    def _sample(self) -> None:
+    def take(self) -> list[Sample]:
+        """The samples since the last call; their seconds begin there."""
+        found, self._samples = self._samples, []
+        self._began = time.perf_counter()
+        return found
+
+    def _watch(self) -> None:
         import pynvml
 
-        # No driver library in some containers; no utilisation of a part of a GPU.
-        with suppress(pynvml.NVMLError):
+        with suppress(pynvml.NVMLError):  # no driver library in some containers
             pynvml.nvmlInit()
             indices = range(self.num_gpus)
-            handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in indices]
-            while not self._stop.wait(SAMPLE_SECONDS):
-                for handle in handles:
-                    rates = pynvml.nvmlDeviceGetUtilizationRates(handle)
-                    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-                    self._busy_percent.append(rates.gpu)
-                    self._used_bytes = max(self._used_bytes, memory.used)
+            gpus = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in indices]
+            while not self._stop.wait(self.sample_seconds):
+                seconds = time.perf_counter() - self._began
+                self._samples.append(_sample(gpus, seconds))
             pynvml.nvmlShutdown()
 
-    def take(self) -> str:
-        """The load since the last call: 'GPU 96 %, 3.1 GiB', or '' without samples."""
-        busy, self._busy_percent = self._busy_percent, []
-        used_bytes, self._used_bytes = self._used_bytes, 0
-        if not busy:
-            return ""
-        return f"GPU {mean(busy):.0f} %, {used_bytes / 2**30:.1f} GiB"
+
+def _sample(gpus: Sequence[Any], seconds: float) -> Sample:
+    import pynvml
+
+    busy = None
+    with suppress(pynvml.NVMLError):
+        busy = mean(pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu for gpu in gpus)
+    used_bytes = max(pynvml.nvmlDeviceGetMemoryInfo(gpu).used for gpu in gpus)
+    return Sample(seconds, busy, used_bytes)

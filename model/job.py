@@ -19,7 +19,7 @@ from model.callbacks import (
 )
 from model.checkpoints import Checkpoints
 from model.classifier import Classifier
-from model.gpu import GpuMonitor
+from model.gpu import GpuMonitor, Load
 from model.hardware import Hardware
 from model.history import EpochRecord
 from model.optimizer import make_learning_rate
@@ -115,7 +115,9 @@ class Job:
             start,
             config.batch_size,
             rate,
-            lambda record: progress.epoch(record, config.epochs, gpus.take()),
+            lambda record: progress.epoch(
+                record, config.epochs, Load.of(gpus.take()).describe()
+            ),
             saves=self.hardware.is_chief,
         )
         saver = StateSaver(

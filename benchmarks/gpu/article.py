@@ -9,13 +9,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.article import BATCH_SIZE, SIDE, require_article
 from benchmarks.gpu.attempt import attempt
-from benchmarks.gpu.load import LoadWatch, summarize, to_json
 from benchmarks.gpu.report import (
     Report,
     add_settings,
@@ -25,6 +25,7 @@ from benchmarks.gpu.report import (
     run,
 )
 from model.config import NetworkConfig, TrainConfig
+from model.gpu import Load, Sample
 from pipeline.build import build
 from pipeline.config import BuildConfig
 from pipeline.errors import DataError
@@ -54,6 +55,7 @@ def measure_article(photos: str, steps: int, network: dict[str, Any]) -> dict[st
     from tensorflow import keras
 
     from benchmarks.article import article_generator
+    from benchmarks.gpu.session import watch_gpu
     from benchmarks.measure import wait_for_devices
     from model.alexnet import build_network
     from model.hardware import set_up_hardware
@@ -72,7 +74,7 @@ def measure_article(photos: str, steps: int, network: dict[str, Any]) -> dict[st
         ["accuracy"],
     )
     steps = min(steps, len(batches))
-    with LoadWatch() as watch:
+    with watch_gpu() as watch:
         model.fit(batches, steps_per_epoch=min(steps, WARM_UP_STEPS), verbose=0)
         watch.take()
         start = time.perf_counter()
@@ -81,20 +83,25 @@ def measure_article(photos: str, steps: int, network: dict[str, Any]) -> dict[st
         seconds = time.perf_counter() - start
         samples = watch.take()
     row = _row(hardware.describe(), steps, BATCH_SIZE, seconds)
-    return {**row, **summarize(samples), "samples": to_json(samples)}
+    return {**row, **_load(samples)}
 
 
 def measure_ours(data: str, steps: int, settings: dict[str, Any]) -> dict[str, Any]:
     """Our training on the records of the same photos."""
-    from benchmarks.gpu.session import Session
+    from benchmarks.gpu.session import Session, watch_gpu
 
     session = Session(Path(data), settings)
-    with LoadWatch() as watch:
+    with watch_gpu() as watch:
         epoch, samples = session.fit(steps, watch)
     hardware, size = session.hardware.describe(), session.train.batch_size
     row = _row(hardware, steps, size, epoch.seconds)
     row["input_wait_share"] = epoch.input_wait_share
-    return {**row, **summarize(samples), "samples": to_json(samples)}
+    return {**row, **_load(samples)}
+
+
+def _load(samples: Sequence[Sample]) -> dict[str, Any]:
+    every = [asdict(sample) for sample in samples]
+    return {**asdict(Load.of(samples)), "samples": every}
 
 
 def _row(hardware: str, steps: int, size: int, seconds: float) -> dict[str, Any]:

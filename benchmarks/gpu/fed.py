@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmarks.gpu.attempt import attempt
-from benchmarks.gpu.load import LoadWatch, summarize
 from benchmarks.gpu.pipeline import readers_of
 from benchmarks.gpu.report import (
     Report,
@@ -26,6 +26,7 @@ from benchmarks.gpu.report import (
 from benchmarks.measure import Deliveries, measure, wait_for_devices
 from benchmarks.rounds import ROUNDS, medians, ratios
 from model.config import NetworkConfig, TrainConfig
+from model.gpu import Load
 from pipeline.reader import open_records
 
 MEASURE = "benchmarks.gpu.fed:measure_fed"
@@ -36,12 +37,12 @@ def measure_fed(
     data: str, steps: int, seconds: float, rounds: int, settings: dict[str, Any]
 ) -> dict[str, Any]:
     """Images/s of both ways, their ratio, and how the fed one spent its time."""
-    from benchmarks.gpu.session import Session
+    from benchmarks.gpu.session import Session, watch_gpu
 
     session = Session(Path(data), settings)
     batch = next(iter(session.batches()))
     speeds, waits, loads = [], [], []
-    with LoadWatch() as watch:
+    with watch_gpu() as watch:
         for _ in range(rounds):
             alone = measure(_repeat(session.step, batch), seconds, wait_for_devices)
             fitted = session.fit(steps, watch)
@@ -56,7 +57,7 @@ def measure_fed(
         "ratio": ratio.ratio,
         "ratio_spread": ratio.spread,
         "input_wait_share": median(waits),
-        **summarize(loads),
+        **asdict(Load.of(loads)),
         "each_round": speeds,
     }
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from tensorflow import keras
 
-from benchmarks.gpu.load import LoadWatch, Sample
 from benchmarks.train_step import STEPS_PER_EPOCH
 from model.callbacks import EpochRecorder, LossGuard, Start
+from model.gpu import GpuMonitor, Sample
 from model.hardware import set_up_hardware
 from model.history import EpochRecord
 from model.optimizer import make_learning_rate
@@ -24,6 +24,15 @@ from model.training import as_function, make_classifier
 from pipeline.config import ReadConfig
 from pipeline.dataset import train_dataset
 from pipeline.photos import open_data
+
+# The driver renews its figure every sixth of a second to every second
+# (nvmlDeviceGetUtilizationRates).
+SAMPLE_SECONDS = 0.1
+
+
+def watch_gpu() -> GpuMonitor:
+    """What samples the first GPU's load; nothing where no driver answers."""
+    return GpuMonitor(1, SAMPLE_SECONDS)
 
 
 class Fitted(NamedTuple):
@@ -67,7 +76,7 @@ class Session:
             self._records, self._read, device=self.hardware.copy_device
         )
 
-    def fit(self, steps: int, watch: LoadWatch) -> Fitted:
+    def fit(self, steps: int, watch: GpuMonitor) -> Fitted:
         """Train for `steps` while buffers fill, then for as many that count."""
         history: list[EpochRecord] = []
         loads: list[list[Sample]] = []

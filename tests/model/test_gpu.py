@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-import model.gpu
-from model.gpu import GpuMonitor
+from model.gpu import GpuMonitor, Load, Sample
 
 GIB = 2**30
 
@@ -49,27 +48,44 @@ class Driver(SimpleNamespace):
 def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
     made = Driver()
     monkeypatch.setitem(sys.modules, "pynvml", made)
-    monkeypatch.setattr(model.gpu, "SAMPLE_SECONDS", 0.001)
     return made
 
 
-def test_the_mean_load_and_the_highest_memory(driver: Driver) -> None:
-    with GpuMonitor(2) as monitor:
+def watch(num_gpus: int) -> GpuMonitor:
+    return GpuMonitor(num_gpus, sample_seconds=0.001)
+
+
+def test_a_sample_is_the_mean_load_and_the_highest_memory(driver: Driver) -> None:
+    with watch(2) as monitor:
         assert driver.asked.wait(10)
-    assert monitor.take() == "GPU 80 %, 3.5 GiB"
-    assert monitor.take() == ""
+    samples = monitor.take()
+    assert {(s.busy_percent, s.used_bytes) for s in samples} == {(80, 7 * GIB // 2)}
+    assert sorted(s.seconds for s in samples) == [s.seconds for s in samples]
     assert driver.is_shut
+    assert monitor.take() == []
 
 
 def test_without_a_gpu_nobody_is_asked(driver: Driver) -> None:
     before = threading.active_count()
-    with GpuMonitor(0) as monitor:
+    with watch(0) as monitor:
         assert threading.active_count() == before
-    assert monitor.take() == ""
+    assert monitor.take() == []
     assert not driver.asked.is_set()
 
 
-@pytest.mark.parametrize("call", ["nvmlInit", "nvmlDeviceGetUtilizationRates"])
+def test_a_part_of_a_gpu_tells_only_its_memory(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Any) -> None:
+        raise NoAnswer
+
+    monkeypatch.setattr(driver, "nvmlDeviceGetUtilizationRates", refuse)
+    with watch(2) as monitor:
+        assert driver.asked.wait(10)
+    assert Load.of(monitor.take()) == Load(None, 7 * GIB // 2)
+
+
+@pytest.mark.parametrize("call", ["nvmlInit", "nvmlDeviceGetMemoryInfo"])
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_driver_that_does_not_answer_is_no_error(
     driver: Driver, monkeypatch: pytest.MonkeyPatch, call: str
@@ -81,6 +97,25 @@ def test_a_driver_that_does_not_answer_is_no_error(
         raise NoAnswer
 
     monkeypatch.setattr(driver, call, refuse)
-    with GpuMonitor(1) as monitor:
+    with watch(1) as monitor:
         assert asked.wait(10)
-    assert monitor.take() == ""
+    assert monitor.take() == []
+
+
+@pytest.mark.parametrize(
+    ("samples", "load", "told"),
+    [
+        ([], Load(None, None), ""),
+        ([Sample(0.1, None, 3 * GIB)], Load(None, 3 * GIB), "GPU 3.0 GiB"),
+        (
+            [Sample(0.1, 10, GIB), Sample(0.2, None, 3 * GIB), Sample(0.3, 40, GIB)],
+            Load(25, 3 * GIB),
+            "GPU 25 %, 3.0 GiB",
+        ),
+    ],
+)
+def test_a_load_is_the_mean_and_the_most(
+    samples: list[Sample], load: Load, told: str
+) -> None:
+    assert Load.of(samples) == load
+    assert load.describe() == told
