@@ -131,12 +131,7 @@ def input_pipeline(
         )
         step = make_train_step(data, settings, image_size)
     with meter("measuring", "timings") as shown:
-        report = run_bench(
-            data,
-            config,
-            lambda name, done, total: shown.show(done, total, name),
-            step,
-        )
+        report = run_bench(data, config, shown.announce, step)
     if plot:
         from benchmarks.ladder_plot import draw_ladder
 
@@ -203,9 +198,7 @@ def train_step(
         xla=xla,
     )
     with meter("measuring", "timings") as shown:
-        report = run_train_step(
-            config, lambda name, done, total: shown.show(done, total, name)
-        )
+        report = run_train_step(config, shown.announce)
     if as_json:
         print_json(report.to_json())
     else:

@@ -85,6 +85,10 @@ class Meter:
             self._said = time.monotonic()
             say(self._line(done, total, note))
 
+    def announce(self, note: str, done: int, total: int) -> None:
+        """As `show`, for jobs whose steps have names."""
+        self.show(done, total, note)
+
     def _show_bar(self, bar: Progress, done: int, total: int, note: str) -> None:
         if self._task is None:
             self._task = bar.add_task(self.label, total=total, note="", rate="")

@@ -79,13 +79,7 @@ def plan(
         mixed_precision=mixed_precision,
     )
     with meter("trying", "steps") as shown:
-        report = run_records_plan(
-            source,
-            found,
-            out,
-            config,
-            lambda name, done, total: shown.show(done, total, name),
-        )
+        report = run_records_plan(source, found, out, config, shown.announce)
     if as_json:
         print_json(report.to_json())
     else:

@@ -116,19 +116,30 @@ def _optional(logs: dict[str, float], name: str) -> float | None:
     return float(logs[name]) if name in logs else None
 
 
-class LossGuard(keras.callbacks.Callback):
+class _InRun(keras.callbacks.Callback):
+    """Knows which step of the run a batch of an epoch is."""
+
+    def __init__(self, start: Start) -> None:
+        super().__init__()
+        self.begun, self.epoch = start, 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Note the epoch."""
+        self.epoch = epoch
+
+    def step_after(self, batch: int) -> int:
+        """Steps of the run after a batch of this epoch."""
+        return self.begun.steps_after(self.epoch, batch)
+
+
+class LossGuard(_InRun):
     """Ends a run whose loss is no number, or hopeless, at the step where it happens."""
 
     def __init__(
         self, run: RunFolder, start: Start, learning_rate: LearningRate
     ) -> None:
-        super().__init__()
-        self.run, self.begun, self.learning_rate = run, start, learning_rate
-        self.epoch = 0
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Note the epoch."""
-        self.epoch = epoch
+        super().__init__(start)
+        self.run, self.learning_rate = run, learning_rate
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, float] | None = None
@@ -140,13 +151,13 @@ class LossGuard(keras.callbacks.Callback):
         """
         loss = (logs or {})["loss"]
         if not (math.isfinite(loss) and loss < HOPELESS_LOSS):
-            step = self.begun.steps_after(self.epoch, batch)
+            step = self.step_after(batch)
             rate = float(self.learning_rate(step - 1))
             what = f"the loss is {loss:g}, at a learning rate of {rate:g},"
             raise blown_up(self.run, step, what)
 
 
-class StateSaver(keras.callbacks.Callback):
+class StateSaver(_InRun):
     """Saves after every epoch, every so many minutes, and when asked to stop.
 
     The best is that of the highest validation accuracy.
@@ -162,15 +173,15 @@ class StateSaver(keras.callbacks.Callback):
         agree: Callable[[bool, bool], tuple[bool, bool]] | None = None,
     ) -> None:
         """`agree` tells what any of the workers wants: to save, to stop."""
-        super().__init__()
-        self.checkpoints, self.history, self.begun = checkpoints, history, start
+        super().__init__(start)
+        self.checkpoints, self.history = checkpoints, history
         self.seconds, self.signals, self.agree = 60 * minutes, signals, agree
         self.figures = _figures(checkpoints)
-        self.epoch, self.saved = 0, time.monotonic()
+        self.saved = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Take the figures of a begun epoch up again, which Keras has just reset."""
-        self.epoch = epoch
+        super().on_epoch_begin(epoch, logs)
         if self.begun.skipped(epoch):
             variables = self.checkpoints.classifier.metric_variables
             for variable, value in zip(variables, self.figures, strict=True):
@@ -182,7 +193,7 @@ class StateSaver(keras.callbacks.Callback):
         Raises:
             KeyboardInterrupt: a signal asked for it; the state is saved.
         """
-        step = self.begun.steps_after(self.epoch, batch)
+        step = self.step_after(batch)
         if step % self.begun.steps_per_epoch == 0:
             return  # validated first, then saved as a whole epoch
         due = time.monotonic() - self.saved >= self.seconds
@@ -223,20 +234,15 @@ def _score(record: EpochRecord) -> float:
     return record.accuracy if record.val_accuracy is None else record.val_accuracy
 
 
-class ProgressCallback(keras.callbacks.Callback):
+class ProgressCallback(_InRun):
     """Tells the command line of every step."""
 
     def __init__(self, progress: Progress, start: Start) -> None:
-        super().__init__()
-        self.progress, self.begun = progress, start
-        self.epoch = 0
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Note the epoch: Keras numbers the steps of each from 0."""
-        self.epoch = epoch
+        super().__init__(start)
+        self.progress = progress
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, float] | None = None
     ) -> None:
         """Pass the step on."""
-        self.progress.step(self.begun.steps_after(self.epoch, batch), logs or {})
+        self.progress.step(self.step_after(batch), logs or {})

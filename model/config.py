@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.config import Config, Reader, require, require_choice
+from pipeline.config import Config, ReadConfig, Reader, require, require_choice
 from pipeline.errors import ConfigError
 from pipeline.presets import preset
 
@@ -87,6 +87,13 @@ class TrainConfig(Config):
     reader: Reader = "auto"
     ram_budget_bytes: int = 4 * 2**30
     seed: int = 21
+
+    @property
+    def read(self) -> ReadConfig:
+        """How records become global batches."""
+        return ReadConfig(
+            self.batch_size, self.seed, self.ram_budget_bytes, self.reader
+        )
 
     def __post_init__(self) -> None:
         for name, choices in (

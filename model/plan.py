@@ -81,10 +81,7 @@ def plan_training(
     if old is not None:
         require_same_settings(run, old, config)
     steps_per_epoch(records, config.train.batch_size)  # refuses too large a batch
-    asked = config.train
-    read = ReadConfig(
-        asked.batch_size, asked.seed, asked.ram_budget_bytes, asked.reader
-    )
+    read = config.train.read
     return TrainPlan(run, config, records, read, resume, checkpoint_minutes)
 
 

@@ -14,11 +14,11 @@ import numpy as np
 
 from model.evaluation import Progress, load_classifier
 from model.run import RunFolder
+from pipeline.archive import is_hidden
 from pipeline.errors import DataError
 from pipeline.files import atomic_path
 from pipeline.folder import IMAGE_SUFFIXES
 from pipeline.pixels import BadImage, read_image, square
-from pipeline.store import is_hidden
 
 BATCH = 64
 PATTERN = re.compile(r"[*?[]")

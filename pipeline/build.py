@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
-from pipeline.config import BuildConfig
+from pipeline.config import BuildConfig, Split
 from pipeline.contents import Contents, kept_records
 from pipeline.duplicates import (
     count_duplicates,
@@ -35,7 +35,7 @@ from pipeline.manifest import (
     SplitCard,
     load_manifest,
 )
-from pipeline.plan import BuildPlan, ShardPlan, Split, make_plan
+from pipeline.plan import BuildPlan, ShardPlan, make_plan
 from pipeline.quarantine import (
     Progress,
     Quarantined,

@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError
 
 Storage = Literal["jpeg", "raw", "yuv420", "original"]
 Reader = Literal["auto", "stream", "mmap"]
+Split = Literal["train", "validation"]
 Fit = Literal["crop", "squash"]
 LabelSource = Literal["auto", "folder", "name", "csv"]
 Geometry = Literal["whole", "centre", "crop", "resized"]

@@ -12,9 +12,10 @@ from pathlib import Path
 from posixpath import basename, splitext
 from typing import NamedTuple
 
+from pipeline.archive import open_archive
 from pipeline.config import LabelSource
 from pipeline.errors import DataError
-from pipeline.store import Entry, FolderStore, Listing, Store, open_store
+from pipeline.store import Entry, FolderStore, Listing, Store
 from pipeline.table import find_table, read_labels
 
 IMAGE_SUFFIXES = frozenset(
@@ -77,6 +78,26 @@ def scan(path: Path, labels: LabelSource = "auto") -> Source:
         labels = _guess_labels(path, images)
     names = _folder_labels(images) if labels == "folder" else _name_labels(images)
     return _source(store, labels, images, names, ignored)
+
+
+def open_store(path: Path) -> Store:
+    """The store at `path`, by what it is.
+
+    Raises:
+        DataError: there is nothing there, or nothing that can be read.
+    """
+    if path.is_dir():
+        return FolderStore(path)
+    if not path.exists():
+        kind = "file" if path.suffix else "folder"
+        raise DataError(
+            f"no such {kind}: {path}. Expected a folder of class folders, a flat folder"
+            " of names like cat.0.jpg, a CSV with filename,label, or a zip or tar of"
+            " one of these."
+        )
+    if path.is_file():  # opening a pipe would wait for ever
+        return open_archive(path)
+    raise DataError(f"{path} is neither a folder nor a file")
 
 
 def _source(

@@ -12,9 +12,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median_low
-from typing import Any
+from typing import Any, get_args
 
-from pipeline.config import BuildConfig
+from pipeline.config import BuildConfig, Split
 from pipeline.errors import AlexnetError, DataError
 from pipeline.files import atomic_path, fingerprint, write_json
 from pipeline.kinds import require_kinds
@@ -23,7 +23,6 @@ from pipeline.layout import PAGE_BYTES, Layout, plan_layout
 MANIFEST = "dataset.json"
 LABELS = "labels.txt"
 FORMAT = 1
-SPLITS = ("train", "validation")
 # A name and nothing else: who hands on a record set says nothing about other files.
 NUMBERED = r"-[0-9]{5,}-of-[0-9]{5,}\.tfrecord"
 # What reading JSON raises of a file that holds something else.
@@ -211,7 +210,7 @@ def _require_sound(manifest: Manifest) -> None:
     if not names or len(set(names)) != len(names):
         raise ValueError(f"class names {names}: they must be there, and distinct")
     manifest.labels_text()  # refuses names that cannot be written
-    if sorted(manifest.splits) != sorted(SPLITS):
+    if sorted(manifest.splits) != sorted(get_args(Split)):
         raise ValueError(f"splits {', '.join(manifest.splits)}, not those of a build")
     for split, card in manifest.splits.items():
         _require_sound_split(split, card, len(names))

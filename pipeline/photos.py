@@ -14,15 +14,15 @@ from typing import ClassVar, get_args
 import numpy as np
 import tensorflow as tf
 
-from pipeline.config import BuildConfig
+from pipeline.config import BuildConfig, Split
 from pipeline.decoder import decode_images, fetch_outside
 from pipeline.errors import DataError
 from pipeline.folder import ImageFile, Source, scan
-from pipeline.manifest import MANIFEST, Manifest, SplitCard
-from pipeline.plan import BuildPlan, Split, make_plan
+from pipeline.manifest import Manifest, SplitCard
+from pipeline.plan import BuildPlan, make_plan
 from pipeline.reader import RecordSet, open_records
 from pipeline.store import FolderStore, Store
-from pipeline.unfinished import STATE, build_settings
+from pipeline.unfinished import build_settings, is_set
 
 WAY_OUT = (
     "Mend it, or make records of the images with `alexnet records build`, which sets"
@@ -50,8 +50,7 @@ def open_data(path: Path) -> RecordSet:
     Raises:
         DataError: it is neither.
     """
-    is_set = (path / MANIFEST).is_file() or (path / STATE).is_dir()
-    if is_set or not path.exists():
+    if is_set(path) or not path.exists():
         return open_records(path)
     try:
         return open_photos(path)

@@ -12,14 +12,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
-from pipeline.config import BuildConfig, Storage
+from pipeline.config import BuildConfig, Split, Storage
 from pipeline.errors import DataError
 from pipeline.folder import ImageFile
 from pipeline.layout import Layout, plan_layout
-
-Split = Literal["train", "validation"]
 
 # Few enough for big reads, many enough to interleave and to share among workers.
 DEFAULT_TRAIN_SHARDS = 16

@@ -86,7 +86,7 @@ def build_settings(source: Source, config: BuildConfig) -> dict[str, Any]:
 
 def remove_set(out: Path) -> None:
     """Delete what a build made, and nothing else."""
-    if not _is_set(out):
+    if not is_set(out):
         return
     (out / STATE).mkdir(exist_ok=True)  # until all else is gone, the folder is ours
     (out / MANIFEST).unlink(missing_ok=True)  # first: a folder that has it is whole
@@ -126,11 +126,12 @@ def require_usable(out: Path) -> None:
     """
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file, not a folder. Choose another --out.")
-    if not _is_set(out):
+    if not is_set(out):
         _require_empty(out)
 
 
-def _is_set(out: Path) -> bool:
+def is_set(out: Path) -> bool:
+    """Whether a folder holds a record set, finished or not."""
     return (out / MANIFEST).is_file() or (out / STATE).is_dir()
 
 

@@ -21,7 +21,6 @@ from model.optimizer import make_learning_rate
 from model.plan import make_run_config
 from model.run import RunFolder
 from model.training import as_function, make_classifier
-from pipeline.config import ReadConfig
 from pipeline.dataset import train_dataset
 from pipeline.photos import open_data
 
@@ -55,12 +54,6 @@ class Session:
         one_device = {**settings, "strategy": "none"}
         config = make_run_config(data, self._records, one_device, None)
         self.train = config.train
-        self._read = ReadConfig(
-            self.train.batch_size,
-            self.train.seed,
-            self.train.ram_budget_bytes,
-            self.train.reader,
-        )
         self.hardware = set_up_hardware(self.train)
         keras.utils.set_random_seed(self.train.seed)
         self._classifier = make_classifier(
@@ -73,7 +66,7 @@ class Session:
     def batches(self) -> tf.data.Dataset:
         """As `fit` reads them, copied to the device ahead of time."""
         return train_dataset(
-            self._records, self._read, device=self.hardware.copy_device
+            self._records, self.train.read, device=self.hardware.copy_device
         )
 
     def fit(self, steps: int, watch: GpuMonitor) -> Fitted:

@@ -19,8 +19,8 @@ import pipeline.store
 from pipeline.build import build
 from pipeline.config import BuildConfig
 from pipeline.errors import DataError
-from pipeline.folder import scan
-from pipeline.store import Store, open_store
+from pipeline.folder import open_store, scan
+from pipeline.store import Store
 from tests.conftest import smooth_photo
 from tests.pipeline.odd_photos import jpeg
 

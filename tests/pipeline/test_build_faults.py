@@ -254,20 +254,25 @@ def test_a_kill_while_an_old_set_is_deleted_is_mended_by_the_next_build(
     assert content(out) == many.whole["jpeg"]
 
 
-def test_notes_without_their_settings_are_void(many: Many, tmp_path: Path) -> None:
-    out = tmp_path / "out"
+def interrupt_at_the_end(many: Many, out: Path, storage: str) -> None:
+    """A build that is stopped when all but its last shard is finished."""
 
     def stop(done: int, total: int) -> None:
         if done == NUM_MANY:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build(many.source, out, config("jpeg"), workers=1, progress=stop)
+        build(many.source, out, config(storage), workers=1, progress=stop)
+
+
+def test_notes_without_their_settings_are_void(many: Many, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    interrupt_at_the_end(many, out, "jpeg")
     for path in (*out.glob("*.tfrecord"), out / ".build" / "settings.json"):
         path.unlink()
     assert list((out / ".build").glob("train-*.json"))
-    with pytest.raises(KeyboardInterrupt):
-        build(many.source, out, config("raw"), workers=1, progress=stop)
+    interrupt_at_the_end(many, out, "raw")
     build(many.source, out, config("raw"), workers=1)
     assert content(out) == many.whole["raw"]
 
@@ -275,12 +280,7 @@ def test_notes_without_their_settings_are_void(many: Many, tmp_path: Path) -> No
 def test_a_shard_that_was_cut_is_made_again(many: Many, tmp_path: Path) -> None:
     out = tmp_path / "out"
 
-    def stop(done: int, total: int) -> None:
-        if done == NUM_MANY:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        build(many.source, out, config("jpeg"), workers=1, progress=stop)
+    interrupt_at_the_end(many, out, "jpeg")
     first = min(out.glob("*.tfrecord"))
     first.write_bytes(first.read_bytes()[:-1])
     build(many.source, out, config("jpeg"), workers=1)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.store import Entry, open_store
+from pipeline.folder import open_store
+from pipeline.store import Entry
 
 FILES = {
     "cat/1.jpg": b"one",
