@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -57,6 +59,19 @@ def flip(path: Path, place: int, bits: int = 0xFF) -> None:
         (byte,) = file.read(1)
         file.seek(place)
         file.write(bytes([byte ^ bits]))
+
+
+def await_garbage(is_gone: Callable[[], bool], seconds: float = 30) -> bool:
+    """Whether what nothing refers to any more went.
+
+    TensorFlow lets go of its last reference in a thread of its own, and a collection
+    that another thread has begun makes `gc.collect` here return at once.
+    """
+    until = time.monotonic() + seconds
+    while not is_gone() and time.monotonic() < until:
+        gc.collect()
+        time.sleep(0.01)
+    return is_gone()
 
 
 def smooth_photo(number: int, width: int, height: int) -> Image.Image:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from benchmarks.peer import PEERS, plan_peer, require_peer, run_peer
 from pipeline.config import Storage
 from pipeline.errors import ConfigError
 from pipeline.reader import open_records
+from tests.conftest import await_garbage
 
 SCRIPTS = peer.SCRIPTS
 Install = Callable[[str], None]
@@ -83,8 +83,7 @@ def test_a_peer_is_given_the_photos_as_jpeg_squares(
         with Image.open(photo) as image:
             assert (image.format, image.size) == ("JPEG", (16, 16))
     del timing, deliveries
-    gc.collect()
-    assert not folder.exists()
+    assert await_garbage(lambda: not folder.exists())
 
 
 def test_closing_lets_a_peer_end_by_itself(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import tensorflow as tf
 import pipeline.mapping
 from pipeline.errors import DataError
 from pipeline.mapping import Mapping
+from tests.conftest import await_garbage
 
 PAGE = 4096
 SIZES = (2 * PAGE, PAGE, 5 * PAGE)
@@ -106,8 +107,7 @@ def test_views_keep_the_memory_and_the_last_one_gives_it_back(
     assert unmapped == []
     np.testing.assert_array_equal(tf.reshape(heads, [-1]), content(paths))
     del heads
-    gc.collect()
-    assert unmapped == [sum(SIZES)]
+    assert await_garbage(lambda: unmapped == [sum(SIZES)])
 
 
 def test_a_dataset_keeps_what_it_gathers_from(
@@ -125,8 +125,7 @@ def test_a_dataset_keeps_what_it_gathers_from(
     np.testing.assert_array_equal(found.ravel(), content(paths))
     assert unmapped == []
     del dataset
-    gc.collect()
-    assert unmapped == [sum(SIZES)]
+    assert await_garbage(lambda: unmapped == [sum(SIZES)])
 
 
 def test_a_mapping_that_nobody_views_is_given_back(
@@ -134,8 +133,7 @@ def test_a_mapping_that_nobody_views_is_given_back(
 ) -> None:
     mapping = Mapping(written(tmp_path))
     del mapping
-    gc.collect()
-    assert unmapped == [sum(SIZES)]
+    assert await_garbage(lambda: unmapped == [sum(SIZES)])
 
 
 class RefusingLibc:
@@ -171,8 +169,7 @@ def test_a_file_system_that_cannot_map_is_told_with_the_way_out(
         " --reader stream."
     )
     del error
-    gc.collect()
-    assert unmapped == [sum(SIZES)]
+    assert await_garbage(lambda: unmapped == [sum(SIZES)])
 
 
 def test_a_file_that_ends_within_a_page_is_told(tmp_path: Path) -> None:
