@@ -15,7 +15,7 @@ from benchmarks.forecast import Pace, Size, extrapolate, pace
 from benchmarks.limits import POOL_BYTES
 from benchmarks.measure import Deliveries, Measurement, Timing, deliver
 from benchmarks.stopwatch import Stopwatch
-from pipeline.build import BuildReport, build
+from pipeline.build import build
 from pipeline.config import BuildConfig, ReadConfig, Reader
 from pipeline.dataset import compose, train_stages
 from pipeline.errors import DataError
@@ -26,6 +26,7 @@ from pipeline.machine import num_cpus
 from pipeline.manifest import SplitCard
 from pipeline.plan import BuildPlan
 from pipeline.reader import RecordSet, open_records
+from pipeline.report import BuildReport
 from pipeline.workers import CHUNK
 
 # With fewer, a worker would be done before all are at work.

@@ -29,7 +29,7 @@ from cli.source import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.build import BuildReport
+    from pipeline.report import BuildReport
 
 app = typer.Typer(
     help="Turn photos into sharded TFRecords, and look at them.",

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from pipeline.config import BuildConfig, Split
-from pipeline.contents import Contents, kept_records
+from pipeline.contents import write_planned
 from pipeline.duplicates import (
     count_duplicates,
     find_duplicates,
@@ -22,7 +21,6 @@ from pipeline.duplicates import (
     save_duplicates,
 )
 from pipeline.errors import DataError
-from pipeline.example import write_shard
 from pipeline.files import require_room
 from pipeline.folder import Source
 from pipeline.interop import save_interop
@@ -30,19 +28,13 @@ from pipeline.machine import num_cpus
 from pipeline.manifest import (
     MANIFEST,
     Manifest,
-    Shard,
     SourceSizes,
     SplitCard,
     load_manifest,
 )
 from pipeline.plan import BuildPlan, ShardPlan, make_plan
-from pipeline.quarantine import (
-    Progress,
-    Quarantined,
-    Tally,
-    read_quarantine,
-    save_quarantine,
-)
+from pipeline.quarantine import Progress, Tally, read_quarantine, save_quarantine
+from pipeline.report import BuildReport
 from pipeline.unfinished import (
     ShardNote,
     build_settings,
@@ -56,46 +48,6 @@ from pipeline.unfinished import (
     sole_build,
 )
 from pipeline.workers import Encode, EncodeJob, encoder
-
-
-@dataclass(frozen=True)
-class BuildReport:
-    """What a build made; `seconds` and the rate are of this run alone."""
-
-    data: Path
-    manifest: Manifest
-    quarantined: tuple[Quarantined, ...]
-    seconds: float
-    encoded: int
-    # Whether the set was whole before, so that nothing was left to do.
-    was_finished: bool
-
-    @property
-    def images_per_second(self) -> float:
-        """Images encoded in this run a second; 0 when nothing was left to do."""
-        return self.encoded / self.seconds if self.encoded else 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        """The report's promised fields."""
-        return {
-            "data": str(self.data),
-            "storage": self.manifest.config.storage,
-            "class_names": list(self.manifest.class_names),
-            "splits": {
-                name: {
-                    "num_examples": card.num_examples,
-                    "num_shards": len(card.shards),
-                    "num_bytes": card.num_bytes,
-                }
-                for name, card in self.manifest.splits.items()
-            },
-            "quarantined": len(self.quarantined),
-            "duplicates": self.manifest.duplicates,
-            "leaked": self.manifest.leaked,
-            "conflicting": self.manifest.conflicting,
-            "seconds": self.seconds,
-            "images_per_second": self.images_per_second,
-        }
 
 
 def build(
@@ -192,17 +144,8 @@ def _write_shards(
     tally.progress(tally.done, tally.total)
     results = zip(files, encode(files), strict=True)
     for shard in todo:
-        contents = Contents()
         mine = islice(results, len(shard.files))
-        records = kept_records(mine, contents, tally)
-        written = write_shard(out / shard.name, records)
-        ShardNote(
-            Shard(shard.name, *written),
-            tuple(contents.class_counts[i] for i in range(num_classes)),
-            tuple(contents.aside),
-            bytes(contents.digests),
-            dict(contents.shorter_sides),
-        ).save(out)
+        write_planned(out, shard, mine, num_classes, tally)
 
 
 def _finish(

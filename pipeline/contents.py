@@ -1,14 +1,21 @@
-"""What a shard comes to hold, counted while its records pass from workers to disk."""
+"""A shard on its way from workers to disk, and what it comes to hold."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from pipeline.example import write_shard
 from pipeline.folder import ImageFile
+from pipeline.manifest import Shard
+from pipeline.plan import ShardPlan
 from pipeline.quarantine import Quarantined, Tally
 from pipeline.record import Encoded
+from pipeline.unfinished import ShardNote
+
+Result = tuple[ImageFile, "Encoded | str"]
 
 
 @dataclass
@@ -29,10 +36,34 @@ class Contents:
         self.shorter_sides[min(encoded.width, encoded.height)] += 1
 
 
-def kept_records(
-    results: Iterable[tuple[ImageFile, Encoded | str]],
-    contents: Contents,
+def write_planned(
+    out: Path,
+    shard: ShardPlan,
+    results: Iterable[Result],
+    num_classes: int,
     tally: Tally,
+) -> None:
+    """Write a shard to `out` and, when it is whole, the note that says so.
+
+    `results` are its files, in order, with their records or why they have none.
+
+    Raises:
+        DataError: one file more than `tally` allows is bad.
+    """
+    contents = Contents()
+    records = kept_records(results, contents, tally)
+    written = write_shard(out / shard.name, records)
+    ShardNote(
+        Shard(shard.name, *written),
+        tuple(contents.class_counts[label] for label in range(num_classes)),
+        tuple(contents.aside),
+        bytes(contents.digests),
+        dict(contents.shorter_sides),
+    ).save(out)
+
+
+def kept_records(
+    results: Iterable[Result], contents: Contents, tally: Tally
 ) -> Iterator[bytes]:
     """The records among `results`; other files are set aside, with their reason."""
     for file, result in results:

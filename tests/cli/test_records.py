@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pytest
 from PIL import Image
 
-import pipeline.build
+import pipeline.contents
 import pipeline.files
 from tests.cli.conftest import STORED_SIDE, alexnet, alexnet_json, failure
 from tests.conftest import NUM_PHOTOS
@@ -451,7 +451,7 @@ def test_an_interrupted_build_says_how_to_go_on_and_does(
     out, whole = tmp_path / "records", tmp_path / "whole"
     words = (*BUILD, photos, *QUICK, "--shards", 3)
     alexnet_json(*words, "--out", whole)
-    write_shard = pipeline.build.write_shard
+    write_shard = pipeline.contents.write_shard
 
     def write_first(path: Path, records: Any) -> Any:
         if path.name.startswith("train-00001"):
@@ -459,7 +459,7 @@ def test_an_interrupted_build_says_how_to_go_on_and_does(
         return write_shard(path, records)
 
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline.build, "write_shard", write_first)
+        patched.setattr(pipeline.contents, "write_shard", write_first)
         ended = alexnet(*words, "--out", out)
     assert ended.code == 130
     assert ended.out == ""

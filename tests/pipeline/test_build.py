@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from pipeline.build import Progress, Quarantined, build
+from pipeline.build import build
 from pipeline.config import BuildConfig
 from pipeline.errors import DataError
 from pipeline.folder import scan
 from pipeline.manifest import load_manifest
+from pipeline.quarantine import Progress, Quarantined
 from tests.conftest import NUM_PHOTOS, SIDE, smooth_photo
 
 CONFIG = BuildConfig(side=SIDE, shards=3)

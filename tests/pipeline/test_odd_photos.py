@@ -19,7 +19,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipeline.build import BuildReport, build
+from pipeline.build import build
 from pipeline.config import BuildConfig, ReadConfig, Storage
 from pipeline.dataset import eval_dataset
 from pipeline.errors import DataError, data_error_in
@@ -28,6 +28,7 @@ from pipeline.photos import PhotoSet, open_data
 from pipeline.pixels import MAX_PIXELS, BadImage, read_image, square, to_rgb
 from pipeline.quarantine import read_quarantine
 from pipeline.record import encode_record
+from pipeline.report import BuildReport
 from tests.cli.conftest import SMALL, failure
 from tests.pipeline.odd_photos import (
     KINDS,
