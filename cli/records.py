@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import shlex
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -44,6 +45,8 @@ app = typer.Typer(
         "alexnet records build train/",
         "alexnet records build photos.zip --out records --storage raw",
         "alexnet records build train/ --fit squash --validation-fraction 0.1",
+        "alexnet records build /shared/train --out /shared/records --runner beam"
+        " --beam-options '--runner=FlinkRunner --flink_master=host:8081'",
     )
 )
 def build(
@@ -76,6 +79,17 @@ def build(
             min=0, max=1, help="Share of the images that may be unusable; 0: none."
         ),
     ] = 0.01,
+    runner: Annotated[
+        Literal["local", "beam"],
+        typer.Option(help="Who writes the shards: this machine, or Apache Beam."),
+    ] = "local",
+    beam_options: Annotated[
+        str,
+        typer.Option(
+            metavar="OPTIONS",
+            help="Of the Beam pipeline, quoted. Default: on this machine, to try it.",
+        ),
+    ] = "",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Delete what is in --out first.")
     ] = False,
@@ -88,6 +102,7 @@ def build(
     a build that was interrupted goes on where it stopped.
     """
     from pipeline.build import build as run_build
+    from pipeline.build import require_beam
     from pipeline.config import BuildConfig
     from pipeline.folder import scan
 
@@ -102,6 +117,12 @@ def build(
         shards=shards,
         shard_size_bytes=parse_size(shard_size),
     )
+    beam = _beam(runner, beam_options)
+    if beam is not None:
+        require_beam()
+        if not verbose:
+            logging.disable(logging.WARNING)  # Beam's, about itself
+        source = source.absolute()  # its workers may run in another folder
     found = scan(source, labels)
     say_found(source, found, verbose)
     try:
@@ -113,6 +134,7 @@ def build(
                 workers=workers,
                 max_bad=max_bad,
                 overwrite=overwrite,
+                beam=beam,
                 progress=shown.show,
             )
     except KeyboardInterrupt:
@@ -129,6 +151,22 @@ def build(
         print_json(report.to_json())
     else:
         _print_report(report, verbose)
+
+
+def _beam(runner: str, options: str) -> list[str] | None:
+    """The Beam pipeline's options, one by one; None when Beam is not asked for.
+
+    Raises:
+        typer.BadParameter: they are not words, or are for nothing.
+    """
+    if runner == "beam":
+        try:
+            return shlex.split(options)
+        except ValueError as error:
+            raise typer.BadParameter(f"--beam-options {options!r}: {error}") from error
+    if options:
+        raise typer.BadParameter("--beam-options go with --runner beam")
+    return None
 
 
 def _print_report(report: BuildReport, verbose: bool) -> None:
@@ -158,7 +196,7 @@ def _print_report(report: BuildReport, verbose: bool) -> None:
             say(f"  ... and {len(report.quarantined) - shown} more")
     if report.manifest.duplicates:
         say(f"duplicates: {info.duplicates_text(report.manifest, report.data)}")
-    say(f"next: alexnet fit {quote(str(report.data))} --mixed-precision")
+    say(f"next: alexnet fit {shlex.quote(str(report.data))} --mixed-precision")
 
 
 @app.command(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import get_args
@@ -20,7 +22,7 @@ from pipeline.duplicates import (
     planned_photos,
     save_duplicates,
 )
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 from pipeline.files import require_room
 from pipeline.folder import Source
 from pipeline.interop import save_interop
@@ -58,6 +60,7 @@ def build(
     workers: int | None = None,
     max_bad: float = 0.01,
     overwrite: bool = False,
+    beam: Sequence[str] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> BuildReport:
     """Write the record set of `source` to `out`, or what is missing of it.
@@ -67,14 +70,21 @@ def build(
         max_bad: share of the files that may be set aside; a single one always may,
             unless it is 0.
         overwrite: delete a record set made with other settings first.
+        beam: options of an Apache Beam pipeline that is to write the shards; its
+            workers must see the photos under the path that was scanned. None: this
+            machine's processes write them.
         progress: is called with the images done and the images in all.
 
     Raises:
+        ConfigError: Apache Beam is asked for and not installed.
         DataError: other settings or another source made what is there, another
             process builds there, there is not enough room, or more files are bad than
             `max_bad` allows.
     """
     start = time.monotonic()
+    workers = workers or num_cpus()
+    if beam is not None:
+        require_beam()
     plan = make_plan(source.files, source.class_names, config)
     settings = build_settings(source, config)
     require_usable(out)
@@ -89,14 +99,32 @@ def build(
             todo = _unfinished_shards(out, plan, tally)
             open_state(out, settings)
             job = EncodeJob(source.store, source.class_names, config, plan.layout)
-            with encoder(job, workers or num_cpus(), plan.record_bytes) as encode:
-                _write_shards(out, encode, len(plan.class_names), todo, tally)
+            if beam is None:
+                with encoder(job, workers, plan.record_bytes) as encode:
+                    _write_shards(out, encode, len(plan.class_names), todo, tally)
+            else:
+                from pipeline.beam import ShardJob, write_shards
+
+                shard_job = ShardJob(out.absolute(), job)
+                write_shards(shard_job, todo, tally, beam, workers)
             manifest = _finish(out, plan, config, settings["source_fingerprint"])
             encoded = tally.encoded
         close_state(out)
     seconds = time.monotonic() - start
     bad = read_quarantine(out)
     return BuildReport(out, manifest, bad, seconds, encoded, was_finished)
+
+
+def require_beam() -> None:
+    """Check that Apache Beam is there.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if find_spec("apache_beam") is None:
+        raise ConfigError(
+            "the beam runner needs Apache Beam: pip install 'alexnet[beam]'"
+        )
 
 
 def _unfinished_shards(out: Path, plan: BuildPlan, tally: Tally) -> list[ShardPlan]:

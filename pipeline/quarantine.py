@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,6 +72,13 @@ class Tally:
         if bad is not None:
             self.bad.append(bad)
             self.require_few_bad()
+        self.progress(self.done, self.total)
+
+    def add_shard(self, num_files: int, bad: Collection[Quarantined]) -> None:
+        """Count the images of a shard that was written elsewhere."""
+        self.done += num_files
+        self.encoded += num_files - len(bad)
+        self.bad += bad
         self.progress(self.done, self.total)
 
     def require_few_bad(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -73,6 +74,12 @@ def _note(values: dict[str, Any]) -> ShardNote:
 
 def _note_path(out: Path, shard_name: str) -> Path:
     return out / STATE / f"{shard_name}.json"
+
+
+def adopt_shard(out: Path, attempt: Path, shard: ShardPlan) -> None:
+    """Move a finished shard, then its note, here from `attempt` on the same disk."""
+    for path in (attempt / shard.name, _note_path(attempt, shard.name)):
+        path.replace(out / path.relative_to(attempt))
 
 
 def build_settings(source: Source, config: BuildConfig) -> dict[str, Any]:
@@ -239,5 +246,7 @@ def close_state(out: Path) -> None:
     with suppress(OSError):
         (out / STATE / SETTINGS).unlink(missing_ok=True)
         for path in (out / STATE).iterdir():
-            if path.name != LOCK:
+            if path.is_dir():  # of a killed worker
+                shutil.rmtree(path)
+            elif path.name != LOCK:
                 path.unlink()

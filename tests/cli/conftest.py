@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -80,6 +81,8 @@ def parse(words: Sequence[str]) -> dict[str, Any]:
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Errors are told as users see them, whatever the caller's environment says."""
     monkeypatch.delenv("ALEXNET_DEBUG", raising=False)
+    # What a command says of others' logging ends with it.
+    monkeypatch.setattr(logging.root.manager, "disable", logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

@@ -557,3 +557,34 @@ def test_a_plan_that_cannot_be_made_is_told(
 def test_a_plan_names_the_source_that_is_missing(tmp_path: Path) -> None:
     message = failure(*PLAN, tmp_path / "gone")
     assert message.startswith(f"no such folder: {tmp_path / 'gone'}")
+
+
+def test_beam_builds_the_same_set(
+    photos: Path, built: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    """From a relative path, which the workers of a runner may not share."""
+    source = os.path.relpath(photos)
+    beam = ("--runner", "beam", "--beam-options", "--direct_num_workers=1")
+    ended = alexnet(
+        *BUILD, source, "--out", tmp_path, "--side", STORED_SIDE, *beam, "--json"
+    )
+    assert ended.code == 0
+    found, expected = json.loads(ended.out), built[1]
+    assert found["splits"] == expected["splits"]
+    assert contents(tmp_path) == contents(built[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--beam-options", "--streaming"), "go with --runner beam"),
+        (("--runner", "beam", "--beam-options", "'--a"), "No closing quotation"),
+    ],
+)
+def test_beam_options_that_cannot_be_meant(
+    photos: Path, tmp_path: Path, options: tuple[str, ...], told: str
+) -> None:
+    ended = alexnet(*BUILD, photos, "--out", tmp_path / "records", *options)
+    assert ended.code == 2
+    assert told in " ".join(ended.err.split())
+    assert not (tmp_path / "records").exists()

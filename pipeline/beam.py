@@ -1,0 +1,120 @@
+"""The same shards, written by the workers of an Apache Beam runner.
+
+The photos and the record set must have the same paths on every worker, as on a shared
+file system; Beam itself carries only which files belong to which shard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipeline.contents import write_planned
+from pipeline.crew import keep_freed_memory
+from pipeline.errors import DataError
+from pipeline.plan import ShardPlan
+from pipeline.quarantine import Tally
+from pipeline.unfinished import STATE, adopt_shard, read_note
+from pipeline.workers import EncodeJob
+
+# Beam's own runner, in this process, to try it: on one machine a build without Beam is
+# faster. Options that follow these win.
+LOCAL_OPTIONS = ("--runner=FnApiRunner", "--direct_running_mode=multi_threading")
+# Between two looks at what the workers have finished.
+LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """What a worker needs to write shards of the record set in `out`."""
+
+    out: Path
+    encode_job: EncodeJob
+
+    def write(self, shard: ShardPlan) -> None:
+        """Write a shard and its note.
+
+        A runner may try a shard again while the first worker, believed lost, is still
+        at it: each writes into a folder of its own.
+        """
+        keep_freed_memory()
+        results = ((file, self.encode_job.encode(file)) for file in shard.files)
+        num_classes = len(self.encode_job.class_names)
+        all_may_be_bad = Tally(len(shard.files), 1.0, lambda done, total: None)
+        with TemporaryDirectory(dir=self.out / STATE) as name:
+            attempt = Path(name)
+            (attempt / STATE).mkdir()
+            write_planned(attempt, shard, results, num_classes, all_may_be_bad)
+            adopt_shard(self.out, attempt, shard)
+
+
+def write_shards(
+    job: ShardJob,
+    todo: Sequence[ShardPlan],
+    tally: Tally,
+    options: Sequence[str],
+    workers: int,
+) -> None:
+    """Have the shards of `todo` written, and count them in `tally`.
+
+    Args:
+        options: a Beam pipeline's, such as "--runner=FlinkRunner"; without them
+            `workers` threads of this process write the shards.
+
+    Raises:
+        DataError: Beam failed, or more files are bad than may be.
+    """
+    flags = [*LOCAL_OPTIONS, f"--direct_num_workers={workers}", *options]
+    with _counted(job.out, todo, tally):
+        try:
+            with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
+                (
+                    pipeline
+                    | beam.Create(todo)  # ShardPlan
+                    | beam.Reshuffle()  # ShardPlan, to whichever worker is free
+                    | beam.Map(job.write)  # None
+                )
+        except Exception as error:  # a runner raises what it likes
+            raise DataError(
+                f"Apache Beam failed: {_last_line(error)}. Finished shards are kept;"
+                " run the same command again to go on."
+            ) from error
+    tally.require_few_bad()
+
+
+def _last_line(error: Exception) -> str:
+    """What an error says: Beam puts the worker's traceback before it."""
+    return str(error).strip().rpartition("\n")[2].rstrip(".")
+
+
+@contextmanager
+def _counted(out: Path, todo: Sequence[ShardPlan], tally: Tally) -> Iterator[None]:
+    """Count shards in `tally` as they are finished, wherever that is."""
+    pending, ended = list(todo), Event()
+
+    def count() -> None:
+        for shard in [*pending]:
+            note = read_note(out, shard)
+            if note is not None:
+                pending.remove(shard)
+                tally.add_shard(len(shard.files), note.quarantined)
+
+    def watch() -> None:
+        while not ended.wait(LOOK_SECONDS):
+            count()
+
+    watcher = Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+        count()
