@@ -14,7 +14,7 @@ from pipeline.errors import AlexnetError, ConfigError, DataError
 
 @dataclass(frozen=True)
 class Figures:
-    """What is compared of a report; those of version 0.1 have no share."""
+    """What is compared of a report, which need not tell a share of its limit."""
 
     storage: str
     batch_size: int

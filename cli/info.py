@@ -100,7 +100,7 @@ def duplicates_text(manifest: Manifest, data: Path) -> str:
     from pipeline.duplicates import DUPLICATES
 
     if manifest.duplicates is None:
-        return "not known: an earlier version built these records"
+        return "not known"
     if not manifest.duplicates:
         return "none"
     harm = (

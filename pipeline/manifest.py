@@ -177,7 +177,7 @@ def _from_json(values: dict[str, Any]) -> Manifest:
     if values["format"] != FORMAT:
         raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
     require_kinds(Manifest, values)
-    layout, sizes = values["layout"], values.get("source_sizes")
+    layout, sizes = values["layout"], values["source_sizes"]
     manifest = Manifest(
         config=BuildConfig.from_json(values["config"]),
         class_names=tuple(values["class_names"]),
@@ -185,10 +185,9 @@ def _from_json(values: dict[str, Any]) -> Manifest:
         quarantined=values["quarantined"],
         source_fingerprint=values["source_fingerprint"],
         layout=None if layout is None else Layout(**layout),
-        # Absent from the card of a set that an earlier version built.
-        duplicates=values.get("duplicates"),
-        leaked=values.get("leaked"),
-        conflicting=values.get("conflicting"),
+        duplicates=values["duplicates"],
+        leaked=values["leaked"],
+        conflicting=values["conflicting"],
         source_sizes=None if sizes is None else SourceSizes(**sizes),
     )
     _require_sound(manifest)

@@ -40,7 +40,7 @@ def test_the_share_is_that_of_the_hosts_last_rung() -> None:
     assert figures(REPORT) == OLD
 
 
-def test_a_report_of_version_0_1_has_no_share(tmp_path: Path) -> None:
+def test_a_report_need_not_tell_a_share(tmp_path: Path) -> None:
     path = tmp_path / "old.json"
     path.write_text(json.dumps({k: v for k, v in REPORT.items() if k != "shares"}))
     old = load_figures(path)

@@ -151,17 +151,19 @@ def test_the_manifests_fields_stay(record_sets: dict[str, Path]) -> None:
         assert found["data"] == str(folder)
 
 
-def test_a_card_of_an_earlier_version_is_read(
-    record_sets: dict[str, Path], tmp_path: Path
+@pytest.mark.parametrize(
+    "name", ["duplicates", "leaked", "conflicting", "source_sizes", "layout"]
+)
+def test_a_card_that_lacks_a_field_is_refused(
+    record_sets: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
     folder = tmp_path / "records"
     shutil.copytree(record_sets["jpeg"], folder)
     card = json.loads((folder / "dataset.json").read_text())
-    for name in ("duplicates", "leaked", "conflicting", "source_sizes"):
-        del card[name]
+    del card[name]
     (folder / "dataset.json").write_text(json.dumps(card))
-    found = records_info(folder).to_json()
-    assert found["duplicates"] is found["source_sizes"] is None
+    with pytest.raises(DataError, match=f"damaged or of another version: .*{name}"):
+        records_info(folder)
 
 
 def test_what_is_no_record_set_is_refused(tmp_path: Path) -> None:
