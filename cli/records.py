@@ -124,8 +124,8 @@ def build(
             logging.disable(logging.WARNING)  # Beam's, about itself
         source = source.absolute()  # its workers may run in another folder
     found = scan(source, labels)
-    say_found(source, found, verbose)
     try:
+        say_found(source, found, verbose)
         with meter("building", "images") as shown:
             report = run_build(
                 found,

@@ -56,13 +56,14 @@ class ShardJob:
 
 
 def write_shards(
-    job: ShardJob,
+    out: Path,
+    job: EncodeJob,
     todo: Sequence[ShardPlan],
     tally: Tally,
-    options: Sequence[str],
     workers: int,
+    options: Sequence[str],
 ) -> None:
-    """Have the shards of `todo` written, and count them in `tally`.
+    """Have the shards of `todo` written to `out`, and count them in `tally`.
 
     Args:
         options: a Beam pipeline's, such as "--runner=FlinkRunner"; without them
@@ -72,14 +73,15 @@ def write_shards(
         DataError: Beam failed, or more files are bad than may be.
     """
     flags = [*LOCAL_OPTIONS, f"--direct_num_workers={workers}", *options]
-    with _counted(job.out, todo, tally):
+    write = ShardJob(out.absolute(), job).write
+    with _counted(out, todo, tally):
         try:
             with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
                 (
                     pipeline
                     | beam.Create(todo)  # ShardPlan
                     | beam.Reshuffle()  # ShardPlan, to whichever worker is free
-                    | beam.Map(job.write)  # None
+                    | beam.Map(write)  # None
                 )
         except Exception as error:  # a runner raises what it likes
             raise DataError(

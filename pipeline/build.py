@@ -49,7 +49,7 @@ from pipeline.unfinished import (
     require_usable,
     sole_build,
 )
-from pipeline.workers import Encode, EncodeJob, encoder
+from pipeline.workers import EncodeJob, encoder
 
 
 def build(
@@ -100,13 +100,11 @@ def build(
             open_state(out, settings)
             job = EncodeJob(source.store, source.class_names, config, plan.layout)
             if beam is None:
-                with encoder(job, workers, plan.record_bytes) as encode:
-                    _write_shards(out, encode, len(plan.class_names), todo, tally)
+                _write_shards(out, job, todo, tally, workers, plan.record_bytes)
             else:
-                from pipeline.beam import ShardJob, write_shards
+                from pipeline.beam import write_shards
 
-                shard_job = ShardJob(out.absolute(), job)
-                write_shards(shard_job, todo, tally, beam, workers)
+                write_shards(out, job, todo, tally, workers, beam)
             manifest = _finish(out, plan, config, settings["source_fingerprint"])
             encoded = tally.encoded
         close_state(out)
@@ -163,17 +161,19 @@ def _finished_set(out: Path, config: BuildConfig, source: str) -> Manifest | Non
 
 def _write_shards(
     out: Path,
-    encode: Encode,
-    num_classes: int,
+    job: EncodeJob,
     todo: list[ShardPlan],
     tally: Tally,
+    workers: int,
+    record_bytes: int,
 ) -> None:
     files = [file for shard in todo for file in shard.files]
-    tally.progress(tally.done, tally.total)
-    results = zip(files, encode(files), strict=True)
-    for shard in todo:
-        mine = islice(results, len(shard.files))
-        write_planned(out, shard, mine, num_classes, tally)
+    with encoder(job, workers, record_bytes) as encode:
+        tally.progress(tally.done, tally.total)
+        results = zip(files, encode(files), strict=True)
+        for shard in todo:
+            mine = islice(results, len(shard.files))
+            write_planned(out, shard, mine, len(job.class_names), tally)
 
 
 def _finish(
