@@ -7,8 +7,9 @@ file system; Beam itself carries only which files belong to which shard.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -18,7 +19,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.contents import write_planned
 from pipeline.crew import keep_freed_memory
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 from pipeline.plan import ShardPlan
 from pipeline.quarantine import Tally
 from pipeline.unfinished import STATE, adopt_shard, read_note
@@ -70,13 +71,15 @@ def write_shards(
             `workers` threads of this process write the shards.
 
     Raises:
+        ConfigError: there are no such options.
         DataError: Beam failed, or more files are bad than may be.
     """
-    flags = [*LOCAL_OPTIONS, f"--direct_num_workers={workers}", *options]
+    workers_option = f"--direct_num_workers={workers}"
+    all_options = _parse([*LOCAL_OPTIONS, workers_option, *options])
     write = ShardJob(out.absolute(), job).write
     with _counted(out, todo, tally):
         try:
-            with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
+            with beam.Pipeline(options=all_options) as pipeline:
                 (
                     pipeline
                     | beam.Create(todo)  # ShardPlan
@@ -85,15 +88,27 @@ def write_shards(
                 )
         except Exception as error:  # a runner raises what it likes
             raise DataError(
-                f"Apache Beam failed: {_last_line(error)}. Finished shards are kept;"
-                " run the same command again to go on."
+                f"Apache Beam failed: {_last_line(str(error))}. Finished shards are"
+                " kept; run the same command again to go on."
             ) from error
     tally.require_few_bad()
 
 
-def _last_line(error: Exception) -> str:
-    """What an error says: Beam puts the worker's traceback before it."""
-    return str(error).strip().rpartition("\n")[2].rstrip(".")
+def _parse(words: list[str]) -> PipelineOptions:
+    options, said = PipelineOptions(words), StringIO()
+    try:
+        with redirect_stderr(said):
+            options.get_all_options()
+    except SystemExit:
+        # All that Beam's options can be comes before it.
+        what = _last_line(said.getvalue()).partition("error: ")[2]
+        raise ConfigError(f"of Beam's options, {what}") from None
+    return options
+
+
+def _last_line(text: str) -> str:
+    """What went wrong, after the traceback or the usage that Beam begins with."""
+    return text.strip().rpartition("\n")[2].rstrip(".")
 
 
 @contextmanager

@@ -183,6 +183,17 @@ def test_two_workers_at_one_shard_do_not_meet(
     assert content(tmp_path)[shard.name] == expected
 
 
+def test_options_that_beam_refuses_are_told_in_a_line(
+    photos: Path, tmp_path: Path
+) -> None:
+    wrong = ("--direct_running_mode=fast",)
+    with pytest.raises(ConfigError) as error:
+        build(scan(photos), tmp_path, CONFIG, beam=wrong)
+    told = "of Beam's options, argument --direct_running_mode: invalid choice: 'fast'"
+    assert str(error.value).startswith(told)
+    assert "\n" not in str(error.value)
+
+
 def test_without_beam_the_error_says_what_to_install(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
