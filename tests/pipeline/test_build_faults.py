@@ -34,16 +34,17 @@ from tests.pipeline.deadly import CRASHING, DeadlyPhotosJob, HarmlessPhotosJob
 ROOT = Path(__file__).parents[2]
 NUM_MANY, NUM_SHARDS, SIDE = 60, 3, 16
 
-# Arguments: source, out, storage, workers, and the file operation in `out` before which
-# it is killed; it prints the number of images done, and of operations at the end.
+# Arguments: source, out, storage, workers, the file operation in `out` before which it
+# is killed, and the number of images after which it waits for that; it prints how many
+# images are done, and of operations at the end.
 BUILD = f"""
-import os, sys
+import os, sys, time
 from pathlib import Path
 from pipeline.build import build
 from pipeline.config import BuildConfig
 from pipeline.folder import scan
 
-source, out, storage, workers, last = sys.argv[1:]
+source, out, storage, workers, last, pause = sys.argv[1:]
 operations = 0
 
 def count(event, arguments):
@@ -54,17 +55,22 @@ def count(event, arguments):
             if operations == int(last):
                 os.kill(os.getpid(), 9)
 
+def progress(done, total):
+    print(done, flush=True)
+    if done == int(pause):
+        time.sleep(60)
+
 sys.addaudithook(count)
 build(
     scan(Path(source)),
     Path(out),
     BuildConfig(storage, side={SIDE}, shards={NUM_SHARDS}),
     workers=int(workers),
-    progress=lambda done, total: print(done, flush=True),
+    progress=progress,
 )
 print(operations)
 """
-NEVER = 0
+NEVER = -1
 
 
 @dataclass(frozen=True)
@@ -107,10 +113,15 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Many:
 
 
 def start(
-    many: Many, out: Path, storage: str, workers: int, last: int = NEVER
+    many: Many,
+    out: Path,
+    storage: str,
+    workers: int,
+    last: int = NEVER,
+    pause: int = NEVER,
 ) -> subprocess.Popen[str]:
     """A build in a process of its own, and of a session of its own."""
-    words = [many.folder, out, storage, workers, last]
+    words = [many.folder, out, storage, workers, last, pause]
     return subprocess.Popen(
         [sys.executable, "-c", BUILD, *map(str, words)],
         cwd=ROOT,
@@ -192,7 +203,7 @@ def test_a_build_killed_at_any_file_operation_goes_on(
 
 def kill_with_workers(many: Many, out: Path, storage: str, images: int) -> None:
     """Kill a build with two workers when it has done so many images."""
-    killed = start(many, out, storage, workers=2)
+    killed = start(many, out, storage, workers=2, pause=images)
     wait_for_images(killed.stdout, images)
     # A build, two workers, and the tracker that Python starts for the last two.
     assert len(processes(out)) == 4
