@@ -231,7 +231,7 @@ def _print_fit(report: FitReport) -> None:
     lost = sum(e.seconds * e.input_wait_share for e in report.history)
     total = sum(epoch.seconds for epoch in report.history)
     say(
-        f"{report.last.epoch} epochs, {report.last.step:,} steps,"
+        f"epoch {report.last.epoch}, step {report.last.step:,}:"
         f" {report.images_per_second:,.0f} images/s. Of {total:,.0f} s of training,"
         f" {lost:,.1f} s ({report.input_wait_share:.1%}) were lost waiting for input."
     )

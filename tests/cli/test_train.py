@@ -96,7 +96,7 @@ def test_one_and_one_more_epoch_equal_two(
     assert re.fullmatch(r"\d{4}-\d\d-\d\d-\d{6}", run.name)
     assert f"alexnet evaluate {run}" in ended.err
     assert "18 train and 6 validation examples; 2 steps of 8" in ended.err
-    assert "1 epochs, 2 steps" in ended.err
+    assert "epoch 1, step 2:" in ended.err
 
     monkeypatch.chdir(tmp_path.parent)
     run = tmp_path / run
