@@ -95,6 +95,11 @@ def write_shards(
 
 
 def _parse(words: list[str]) -> PipelineOptions:
+    """A pipeline's options.
+
+    Raises:
+        ConfigError: Beam refuses one.
+    """
     options, said = PipelineOptions(words), StringIO()
     try:
         with redirect_stderr(said):
@@ -115,6 +120,7 @@ def _last_line(text: str) -> str:
 def _counted(out: Path, todo: Sequence[ShardPlan], tally: Tally) -> Iterator[None]:
     """Count shards in `tally` as they are finished, wherever that is."""
     pending, ended = list(todo), Event()
+    tally.progress(tally.done, tally.total)
 
     def count() -> None:
         for shard in [*pending]:
@@ -122,6 +128,7 @@ def _counted(out: Path, todo: Sequence[ShardPlan], tally: Tally) -> Iterator[Non
             if note is not None:
                 pending.remove(shard)
                 tally.add_shard(len(shard.files), note.quarantined)
+        tally.progress(tally.done, tally.total)
 
     def watch() -> None:
         while not ended.wait(LOOK_SECONDS):

@@ -97,6 +97,7 @@ def build(
             require_ours(out, settings)
             tally = Tally(plan.num_files, max_bad, progress)
             todo = _unfinished_shards(out, plan, tally)
+            before = tally.encoded
             open_state(out, settings)
             job = EncodeJob(source.store, source.class_names, config, plan.layout)
             if beam is None:
@@ -106,7 +107,7 @@ def build(
 
                 write_shards(out, job, todo, tally, workers, beam)
             manifest = _finish(out, plan, config, settings["source_fingerprint"])
-            encoded = tally.encoded
+            encoded = tally.encoded - before
         close_state(out)
     seconds = time.monotonic() - start
     bad = read_quarantine(out)
@@ -137,8 +138,7 @@ def _unfinished_shards(out: Path, plan: BuildPlan, tally: Tally) -> list[ShardPl
         if note is None:
             todo.append(shard)
         else:
-            tally.done += len(shard.files)
-            tally.bad += note.quarantined
+            tally.add_shard(len(shard.files), note.quarantined)
     tally.require_few_bad()
     share_left = 1 - tally.done / tally.total
     require_room(out, round(plan.estimated_bytes * share_left))

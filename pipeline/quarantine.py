@@ -57,9 +57,14 @@ class Tally:
 
     def __init__(self, total: int, max_bad: float, progress: Progress):
         self.total, self.max_bad = total, max_bad
-        self.done = self.encoded = 0
+        self.done = 0
         self.bad: list[Quarantined] = []
         self.progress = progress
+
+    @property
+    def encoded(self) -> int:
+        """The images done that have a record."""
+        return self.done - len(self.bad)
 
     def add(self, bad: Quarantined | None) -> None:
         """Count one image.
@@ -68,18 +73,15 @@ class Tally:
             DataError: it is one bad image too many.
         """
         self.done += 1
-        self.encoded += bad is None
         if bad is not None:
             self.bad.append(bad)
             self.require_few_bad()
         self.progress(self.done, self.total)
 
     def add_shard(self, num_files: int, bad: Collection[Quarantined]) -> None:
-        """Count the images of a shard that was written elsewhere."""
+        """Count the images of a finished shard."""
         self.done += num_files
-        self.encoded += num_files - len(bad)
         self.bad += bad
-        self.progress(self.done, self.total)
 
     def require_few_bad(self) -> None:
         """Check that no more images are bad than may be.

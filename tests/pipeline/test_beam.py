@@ -94,6 +94,7 @@ def test_progress_is_told_a_shard_at_a_time(photos: Path, tmp_path: Path) -> Non
         beam=(),
         progress=lambda done, total: told.append((done, total)),
     )
+    assert told[0] == (0, NUM_PHOTOS)  # from where the rate counts
     assert told[-1] == (NUM_PHOTOS, NUM_PHOTOS)
     assert {done % 6 for done, _ in told} == {0}
 
