@@ -71,7 +71,7 @@ def _decode_squares(photos: Sequence[bytes], config: BuildConfig) -> Deliveries:
 
 def _as_jpeg(photo: bytes, config: BuildConfig) -> bytes:
     encoded = io.BytesIO()
-    image = square(read_image(photo, config.side), config.side, config.fit)
+    image = square(read_image(photo, config.side), config.side, config.resize)
     image.save(encoded, "JPEG", quality=config.quality)
     return encoded.getvalue()
 

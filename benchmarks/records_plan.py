@@ -1,4 +1,4 @@
-"""`records plan`: what each storage of a source would take and give on this machine.
+"""`records estimate`: what each storage of a source would take and give here.
 
 Plan, execute, report: a few of its photos are built in every storage beside where the
 records would go, read, and deleted.
@@ -16,7 +16,7 @@ from typing import Any, get_args
 from benchmarks.forecast import Forecast, advise, choose, feeds
 from benchmarks.stopwatch import Progress, Stopwatch
 from benchmarks.trial import Trial, try_out
-from pipeline.config import BuildConfig, Config, Fit, Storage, require
+from pipeline.config import BuildConfig, Config, Resize, Storage, require
 from pipeline.folder import Source
 from pipeline.machine import read_memory
 from pipeline.plan import BuildPlan, make_plan
@@ -27,7 +27,7 @@ class ForecastConfig(Config):
     """Which records are meant, how many photos are tried, and what they are for."""
 
     side: int = 256
-    fit: Fit = "crop"
+    resize: Resize = "crop"
     quality: int = 90
     sample: int = 300
     # For reading each storage, after a warm-up of half of it.
@@ -62,7 +62,7 @@ class ForecastConfig(Config):
         """
         # Planes of half the side need an even one.
         names = [n for n in get_args(Storage) if n != "yuv420" or self.side % 2 == 0]
-        same = BuildConfig("raw", self.side, self.fit, self.quality)
+        same = BuildConfig("raw", self.side, self.resize, self.quality)
         return {name: replace(same, storage=name) for name in names}
 
 

@@ -55,8 +55,8 @@ def _facts(found: RecordsInfo) -> dict[str, str]:
     """What is printed below the table: a name and a text each."""
     manifest, config = found.manifest, found.manifest.config
     facts = {
-        "settings": f"{config.storage}, {config.side} px, fit {config.fit}, quality"
-        f" {config.quality}, seed {config.seed}",
+        "settings": f"{config.storage}, {config.side} px, resize {config.resize},"
+        f" quality {config.quality}, seed {config.seed}",
         "an image": _size_text(found),
         "photos": _photos_text(manifest),
         "duplicates": duplicates_text(manifest, found.data),

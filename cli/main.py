@@ -17,6 +17,8 @@ from pipeline.errors import AlexnetError
 
 # Wrong usage is 2, by typer.
 KNOWN_ERROR, INTERRUPTED = 1, 130
+# What options and commands were called before: understood, and not shown.
+FORMER_NAMES = {"fit": "resize", "fresh": "overwrite", "plan": "estimate"}
 
 
 class RootCommand(TyperGroup):
@@ -41,6 +43,7 @@ app = typer.Typer(
         "alexnet fit --mixed-precision",
         "alexnet bench input-pipeline",
     ),
+    context_settings={"token_normalize_func": lambda t: FORMER_NAMES.get(t, t)},
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,  # rich's help costs 0.1 s, a third of what --help may take

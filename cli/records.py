@@ -1,4 +1,4 @@
-"""`alexnet records ...`: build a record set, plan it, look at it."""
+"""`alexnet records ...`: build a record set, estimate it, look at it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli import info, plan, verify
+from cli import estimate, info, verify
 from cli.console import meter, print_json, print_table, say
 from cli.options import (
     DataArgument,
@@ -20,10 +20,10 @@ from cli.options import (
     parse_size,
 )
 from cli.source import (
-    FitOption,
     LabelsOption,
     OutOption,
     QualityOption,
+    ResizeOption,
     SideOption,
     SourceArgument,
     say_found,
@@ -44,7 +44,7 @@ app = typer.Typer(
     epilog=examples(
         "alexnet records build train/",
         "alexnet records build photos.zip --out records --storage raw",
-        "alexnet records build train/ --fit squash --validation-fraction 0.1",
+        "alexnet records build train/ --resize squash --validation-fraction 0.1",
         "alexnet records build /shared/train --out /shared/records --runner beam"
         " --beam-options '--runner=FlinkRunner --flink_master=host:8081'",
     )
@@ -57,7 +57,7 @@ def build(
         typer.Option(help="What a record holds of its image."),
     ] = "jpeg",
     side: SideOption = 256,
-    fit: FitOption = "crop",
+    resize: ResizeOption = "crop",
     quality: QualityOption = 90,
     labels: LabelsOption = "auto",
     validation_fraction: Annotated[
@@ -109,7 +109,7 @@ def build(
     config = BuildConfig(
         storage=storage,
         side=side,
-        fit=fit,
+        resize=resize,
         quality=quality,
         labels=labels,
         validation_fraction=validation_fraction,
@@ -233,5 +233,5 @@ def show(
 
 
 info.add_commands(app)
-plan.add_commands(app)
+estimate.add_commands(app)
 verify.add_commands(app)

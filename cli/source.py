@@ -22,7 +22,7 @@ SourceArgument = Annotated[
 ]
 OutOption = Annotated[Path, typer.Option(help="Where the records go.")]
 SideOption = Annotated[int, typer.Option(help="Side of the stored square, pixels.")]
-FitOption = Annotated[
+ResizeOption = Annotated[
     Literal["crop", "squash"],
     typer.Option(help="The central square of an image, or all of it squashed."),
 ]

@@ -105,8 +105,8 @@ def fit(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")
     ] = False,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Delete the run in --run first.")
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Delete the run in --run first.")
     ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -119,8 +119,8 @@ def fit(
     from model.plan import plan_training
     from model.run import RunFolder, new_run_path
 
-    if resume and fresh:
-        raise typer.BadParameter("--resume goes on, --fresh deletes: choose one")
+    if resume and overwrite:
+        raise typer.BadParameter("--resume goes on, --overwrite deletes: choose one")
     if resume and run is None:
         raise typer.BadParameter("--resume needs --run, the folder of the run")
     settings = given(
@@ -128,7 +128,7 @@ def fit(
         "data",
         "run",
         "resume",
-        "fresh",
+        "overwrite",
         "as_json",
         "verbose",
         "ram_budget",
@@ -143,7 +143,7 @@ def fit(
         folder,
         settings,
         resume=resume,
-        fresh=fresh,
+        overwrite=overwrite,
         checkpoint_minutes=checkpoint_minutes,
     )
     report = _run_plan(plan, verbose)

@@ -143,7 +143,7 @@ def latest(folder: Path) -> Path | None:
     if not named:
         raise RunError(
             f"{pointer} is damaged: it names no state of this folder. Start the run"
-            " again with --fresh."
+            " again with --overwrite."
         )
     return folder / named[1].decode()
 

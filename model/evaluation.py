@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +17,7 @@ from model.classifier import Classifier
 from model.hardware import share_gpus
 from model.run import RunConfig, RunFolder
 from pipeline.blame import reading
-from pipeline.config import ReadConfig, Split
+from pipeline.config import ReadConfig
 from pipeline.dataset import eval_dataset
 from pipeline.errors import RunError
 from pipeline.photos import open_data
@@ -168,7 +168,7 @@ def predict_records(
         DataError: there is no such split, or a shard or photo of it cannot be used.
     """
     splits = [
-        name for name in get_args(Split) if records.manifest.splits[name].num_examples
+        name for name, card in records.manifest.splits.items() if card.num_examples
     ]
     if split != "all":
         records.manifest.split(split)

@@ -11,7 +11,7 @@ from model.classifier import Classifier
 from model.evaluation import load_classifier
 from model.run import RunConfig, RunFolder
 from pipeline.errors import RunError
-from pipeline.record import fit_square
+from pipeline.record import to_square
 
 
 class ExportedClassifier(tf.Module):
@@ -44,7 +44,7 @@ class ExportedClassifier(tf.Module):
         return tf.cond(same, lambda: image, lambda: self._square(image))
 
     def _square(self, image: tf.Tensor) -> tf.Tensor:
-        return fit_square(image, self.config.stored_side, self.config.fit)
+        return to_square(image, self.config.stored_side, self.config.resize)
 
     @tf.function(
         input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")]

@@ -53,7 +53,7 @@ def plan_training(
     settings: dict[str, Any],
     *,
     resume: bool = False,
-    fresh: bool = False,
+    overwrite: bool = False,
     checkpoint_minutes: float = 10.0,
 ) -> TrainPlan:
     """The plan of a run on the records in `data`; None is where a resumed run's are.
@@ -71,10 +71,10 @@ def plan_training(
         data = Path(old.data)
     if data is None:
         raise ConfigError("a new run needs the folder of its records")
-    if run.is_taken() and not (resume or fresh):
+    if run.is_taken() and not (resume or overwrite):
         raise RunError(
             f"{run.path} holds a run already. Go on with it with --resume, or delete it"
-            " and start again with --fresh."
+            " and start again with --overwrite."
         )
     records = open_data(data)
     config = make_run_config(data, records, settings, old)

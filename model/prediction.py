@@ -106,14 +106,14 @@ def predict(
     """
     config = run.load_config()
     files = list(find_images(images))
-    side, fit = config.stored_side, config.fit
+    side, resize = config.stored_side, config.resize
     classifier, _ = load_classifier(run, which)
     predictions: list[Prediction] = []
     for chunk in _chunks(files):
         pixels, chunk_predictions = [], []
         for path in chunk:
             try:
-                image = square(read_image(path.read_bytes(), side), side, fit)
+                image = square(read_image(path.read_bytes(), side), side, resize)
                 pixels.append(np.asarray(image))
                 chunk_predictions.append(Prediction(str(path)))
             except (BadImage, OSError) as error:

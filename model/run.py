@@ -20,7 +20,7 @@ from typing import Any
 
 from model.config import NetworkConfig, TrainConfig
 from model.history import EpochRecord, read_history, write_history
-from pipeline.config import AugmentConfig, BuildConfig, Fit, Storage, require
+from pipeline.config import AugmentConfig, BuildConfig, Resize, Storage, require
 from pipeline.errors import AlexnetError, RunError
 from pipeline.files import write_json
 from pipeline.kinds import require_kinds
@@ -40,7 +40,7 @@ class RunConfig:
     records_fingerprint: str
     storage: Storage
     stored_side: int
-    fit: Fit
+    resize: Resize
     network: NetworkConfig
     augment: AugmentConfig
     train: TrainConfig
@@ -48,7 +48,9 @@ class RunConfig:
     reader_reason: str
 
     def __post_init__(self) -> None:
-        BuildConfig(self.storage, self.stored_side, self.fit)  # refuses what cannot be
+        BuildConfig(
+            self.storage, self.stored_side, self.resize
+        )  # refuses what cannot be
         require(_is_path(self.data), "data", self.data, "a path")
         names, network = self.class_names, self.network
         distinct = len(set(names)) == network.num_classes == len(names)
@@ -82,7 +84,7 @@ def run_config_from_json(values: dict[str, Any]) -> RunConfig:
         records_fingerprint=values["records_fingerprint"],
         storage=values["storage"],
         stored_side=values["stored_side"],
-        fit=values["fit"],
+        resize=values["resize"],
         network=NetworkConfig.from_json(values["network"]),
         augment=AugmentConfig.from_json(values["augment"]),
         train=TrainConfig.from_json(values["train"]),
@@ -166,7 +168,7 @@ class RunFolder:
         except (*NOT_SETTINGS, AlexnetError) as error:
             raise RunError(
                 f"{self.config_path} is damaged or of another version: {error}. Put it"
-                " back, or start the run again with --fresh."
+                " back, or start the run again with --overwrite."
             ) from error
 
     def save_history(self, history: Sequence[EpochRecord]) -> None:
@@ -202,7 +204,7 @@ def describe_data(folder: Path, manifest: Manifest) -> dict[str, Any]:
         "records_fingerprint": manifest.fingerprint,
         "storage": manifest.config.storage,
         "stored_side": manifest.config.side,
-        "fit": manifest.config.fit,
+        "resize": manifest.config.resize,
     }
 
 

@@ -98,7 +98,7 @@ def _history(run: RunFolder, start: Start) -> list[EpochRecord]:
         raise RunError(
             f"{run.history_path} holds {len(history)} epochs, and the last state in"
             f" {run.path} has {start.epoch} behind it. Put back what is missing, or"
-            " start the run again with --fresh."
+            " start the run again with --overwrite."
         )
     return history[: start.epoch]
 

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import get_args
 
-from pipeline.config import BuildConfig, Split
+from pipeline.config import BuildConfig
 from pipeline.contents import write_planned
 from pipeline.duplicates import (
     count_duplicates,
@@ -196,7 +195,7 @@ def _finish(
                 [note for where, note in notes if where == split],
                 len(plan.class_names),
             )
-            for split in get_args(Split)
+            for split in plan.splits
         },
         quarantined=len(bad),
         source_fingerprint=source_fingerprint,

@@ -14,8 +14,8 @@ from pipeline.errors import ConfigError
 
 Storage = Literal["jpeg", "raw", "yuv420", "original"]
 Reader = Literal["auto", "stream", "mmap"]
-Split = Literal["train", "validation"]
-Fit = Literal["crop", "squash"]
+Split = Literal["train", "validation", "test"]
+Resize = Literal["crop", "squash"]
 LabelSource = Literal["auto", "folder", "name", "csv"]
 Geometry = Literal["whole", "centre", "crop", "resized"]
 
@@ -73,7 +73,7 @@ class BuildConfig(Config):
     storage: Storage = "jpeg"
     # Krizhevsky 2012, section 2: shorter side to 256, central 256x256 patch.
     side: int = 256
-    fit: Fit = "crop"
+    resize: Resize = "crop"
     quality: int = 90
     labels: LabelSource = "auto"
     validation_fraction: float = 0.25
@@ -83,7 +83,7 @@ class BuildConfig(Config):
 
     def __post_init__(self) -> None:
         require_choice("storage", self.storage, Storage)
-        require_choice("fit", self.fit, Fit)
+        require_choice("resize", self.resize, Resize)
         require_choice("labels", self.labels, LabelSource)
         require(8 <= self.side <= 4096, "side", self.side, "8 to 4096 pixels")
         require(

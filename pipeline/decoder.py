@@ -104,5 +104,5 @@ def _decode_stored(image: Encoded, out: np.ndarray, config: BuildConfig) -> None
 def _decode_file(image: Encoded, out: np.ndarray, config: BuildConfig) -> None:
     import numpy as np
 
-    pixels = square(read_image(bytes(image), config.side), config.side, config.fit)
+    pixels = square(read_image(bytes(image), config.side), config.side, config.resize)
     np.copyto(out, np.asarray(pixels))

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, get_args
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
 
-from pipeline.config import BuildConfig, Split
+from pipeline.config import BuildConfig
 from pipeline.decoder import decode_images, fetch_outside
 from pipeline.errors import DataError
 from pipeline.folder import ImageFile, Source, scan
@@ -70,7 +70,9 @@ def open_photos(path: Path, config: BuildConfig | None = None) -> PhotoSet:
     config = config or BuildConfig(storage="original")
     source = scan(path)
     plan = make_plan(source.files, source.class_names, config)
-    files = {split: _files(plan, split) for split in get_args(Split)}
+    files: dict[str, tuple[ImageFile, ...]] = {
+        split: _files(plan, split) for split in plan.splits
+    }
     manifest = _manifest(source, files, config)
     return PhotoSet(path, manifest, source.store, files)
 

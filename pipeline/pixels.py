@@ -12,7 +12,7 @@ import warnings
 
 from PIL import Image
 
-from pipeline.config import Fit
+from pipeline.config import Resize
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF")
 # What phones and cameras come to. Refused by the header, before decoding: reading takes
@@ -152,7 +152,7 @@ def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
     return wide.point(lambda value: value * (1 / 257)).convert("L")
 
 
-def square(image: Image.Image, side: int, fit: Fit) -> Image.Image:
+def square(image: Image.Image, side: int, resize: Resize) -> Image.Image:
     """RGB [side, side], upright: the central square of it (`crop`) or all (`squash`).
 
     Cropping and resizing are one antialiased bicubic resample; the EXIF rotation, which
@@ -160,7 +160,7 @@ def square(image: Image.Image, side: int, fit: Fit) -> Image.Image:
     """
     width, height = image.size
     box = (0.0, 0.0, float(width), float(height))
-    if fit == "crop":
+    if resize == "crop":
         shorter = min(width, height)
         left, top = (width - shorter) / 2, (height - shorter) / 2
         box = (left, top, left + shorter, top + shorter)

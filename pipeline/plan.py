@@ -51,6 +51,12 @@ class BuildPlan:
     layout: Layout | None
 
     @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits in their order: `test` where the source gave one."""
+        tested = any(shard.split == "test" for shard in self.shards)
+        return ("train", "validation", "test") if tested else ("train", "validation")
+
+    @property
     def num_files(self) -> int:
         """How many image files the plan holds."""
         return sum(len(shard.files) for shard in self.shards)

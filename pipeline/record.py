@@ -10,7 +10,7 @@ import io
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.config import BuildConfig, Fit, Storage
+from pipeline.config import BuildConfig, Resize, Storage
 from pipeline.decoder import decode_images
 from pipeline.duplicates import pixel_digest
 from pipeline.example import encode_example, read_varint, signed
@@ -106,7 +106,7 @@ def _read(data: bytes, config: BuildConfig) -> tuple[Image, Image]:
         photo = read_image(data)
         return photo, upright(to_rgb(photo), orientation(photo))
     photo = read_image(data, config.side)
-    return photo, square(photo, config.side, config.fit)
+    return photo, square(photo, config.side, config.resize)
 
 
 def _compress(
@@ -187,11 +187,11 @@ def decode(stored: tf.Tensor, config: BuildConfig) -> tf.Tensor:
     return tf.ensure_shape(decoded, shape)
 
 
-def fit_square(image: tf.Tensor, side: int, fit: Fit) -> tf.Tensor:
+def to_square(image: tf.Tensor, side: int, resize: Resize) -> tf.Tensor:
     """As `pixels.square`, in TensorFlow, on uint8 [height, width, 3]."""
     import tensorflow as tf
 
-    if fit == "crop":
+    if resize == "crop":
         height, width = tf.shape(image)[0], tf.shape(image)[1]
         shorter = tf.minimum(height, width)
         image = tf.image.crop_to_bounding_box(

@@ -22,7 +22,7 @@ def test_the_demos_lines_are_command_lines_and_paths_survive(tmp_path: Path) -> 
     assert (fit["data"], fit["run"]) == (records, run)
     assert (fit["image_size"], fit["epochs"]) == (IMAGE_SIZE, EPOCHS)
     assert fit["image_size"] <= build["side"]
-    assert fit["fresh"]  # a second demo runs as the first
+    assert fit["overwrite"]  # a second demo runs as the first
     assert evaluate["run"] == plot["run"] == run
 
 

@@ -101,7 +101,7 @@ def test_all_promised_commands_are_there() -> None:
         ("predict run", "IMAGE_OR_FOLDER"),
         ("records show records --augment paper --image-size 0", "--image-size"),
         ("fit --resume", "--resume needs --run"),
-        ("fit --run run --resume --fresh", "choose one"),
+        ("fit --run run --resume --overwrite", "choose one"),
         ("records verify --repair", "--repair needs --source"),
         ("bench input-pipeline --fail-below 1", "--fail-below needs --compare"),
         ("evaluate run --split test", "--split"),

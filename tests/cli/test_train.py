@@ -116,7 +116,7 @@ def test_an_existing_run_is_refused(built: Built, trained: Trained) -> None:
     message = failure("fit", built[0], "--run", trained[0])
     assert str(trained[0]) in message
     assert "--resume" in message
-    assert "--fresh" in message
+    assert "--overwrite" in message
 
 
 @pytest.mark.usefixtures("no_training")
@@ -211,7 +211,7 @@ def test_fresh_deletes_nothing_when_the_settings_are_wrong(
     built: Built, trained: Trained
 ) -> None:
     before = sorted(trained[0].rglob("*"))
-    failure("fit", built[0], "--run", trained[0], "--fresh", *SMALL, "--epochs", 0)
+    failure("fit", built[0], "--run", trained[0], "--overwrite", *SMALL, "--epochs", 0)
     assert sorted(trained[0].rglob("*")) == before
 
 
@@ -220,7 +220,7 @@ def test_fresh_starts_again(built: Built, trained: Trained, tmp_path: Path) -> N
     shutil.copytree(trained[0], run)
     for name in ("letter.txt", "holiday.png", "confusion-all.png"):
         (run / name).write_text("dear")
-    words = ("--run", run, "--fresh", "--epochs", 1, *SMALL, "--augment", "article")
+    words = ("--run", run, "--overwrite", "--epochs", 1, *SMALL, "--augment", "article")
     found = alexnet_json("fit", built[0], *words)
     assert (found["epochs"], found["step"]) == (1, 2)
     assert len(epochs_done(run)) == 1

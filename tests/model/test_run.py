@@ -34,7 +34,7 @@ CONFIG = RunConfig(
     records_fingerprint="abc",
     storage="jpeg",
     stored_side=256,
-    fit="crop",
+    resize="crop",
     network=NetworkConfig("bn", width=0.5),
     augment=preset("modern"),
     train=TrainConfig(epochs=3, learning_rate=1 / 3, xla=False),
@@ -174,7 +174,7 @@ KINDS = {
     **{"int | None": (int, type(None)), "bool | None": (bool, type(None))},
     **dict.fromkeys(("tuple[float, float]", "tuple[float, float, float]"), (tuple,)),
     "tuple[str, ...]": (tuple,),
-    **dict.fromkeys(("Storage", "Fit", "Variant", "OptimizerName"), (str,)),
+    **dict.fromkeys(("Storage", "Resize", "Variant", "OptimizerName"), (str,)),
     **dict.fromkeys(("Schedule", "Loss", "StrategyName", "Reader", "Geometry"), (str,)),
     **{kind.__name__: (kind,) for kind in (NetworkConfig, AugmentConfig, TrainConfig)},
 }

@@ -125,7 +125,7 @@ def test_fresh_deletes_what_the_run_made_and_a_rate_too_high_is_told(
     kept.write_text("mine")
     (copied_run.path / "curves.png").write_bytes(b"drawn")
     settings = {**TINY_RUN, "epochs": 1, "learning_rate": 1e30}
-    plan = plan_training(train_records, copied_run, settings, fresh=True)
+    plan = plan_training(train_records, copied_run, settings, overwrite=True)
     # The first step's loss is that of fresh weights.
     rate = re.escape(f"{1e30 * 2 / STEPS:g}")  # the warm-up's second step
     told = rf"the loss is \S+, at a learning rate of {rate}, at step 2; nothing was"
@@ -142,9 +142,9 @@ def test_a_deletion_that_was_cut_short_is_no_new_runs_past(
 ) -> None:
     """Its states must not be gone on from by a run of other settings."""
     copied_run.config_path.unlink()
-    with pytest.raises(RunError, match=r"holds a run already.*--fresh"):
+    with pytest.raises(RunError, match=r"holds a run already.*--overwrite"):
         plan_training(train_records, copied_run, TINY_RUN)
-    plan = plan_training(train_records, copied_run, TINY_RUN, fresh=True)
+    plan = plan_training(train_records, copied_run, TINY_RUN, overwrite=True)
 
     class Stopped(Exception):
         pass
@@ -187,7 +187,7 @@ def test_planning_changes_nothing(copied_run: RunFolder, train_records: Path) ->
         return [(str(path), path.stat().st_mtime_ns) for path in files]
 
     before = state()
-    plan_training(train_records, copied_run, TINY_RUN, fresh=True)
+    plan_training(train_records, copied_run, TINY_RUN, overwrite=True)
     plan_training(None, copied_run, {}, resume=True)
     assert state() == before
 
@@ -195,7 +195,7 @@ def test_planning_changes_nothing(copied_run: RunFolder, train_records: Path) ->
 def test_a_taken_run_folder_names_both_ways_out(
     trained_run: RunFolder, train_records: Path
 ) -> None:
-    with pytest.raises(RunError, match=r"--resume.*--fresh"):
+    with pytest.raises(RunError, match=r"--resume.*--overwrite"):
         plan_training(train_records, trained_run, TINY_RUN)
 
 

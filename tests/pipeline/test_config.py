@@ -43,7 +43,7 @@ def test_an_unknown_setting_is_named_beside_the_known_ones() -> None:
         (BuildConfig, "shards", [None, 1, 99_999], [0, 100_000]),
         (BuildConfig, "shard_size_bytes", [1024], [1023]),
         (BuildConfig, "storage", ["jpeg", "raw", "original"], ["png", None]),
-        (BuildConfig, "fit", ["crop", "squash"], ["stretch"]),
+        (BuildConfig, "resize", ["crop", "squash"], ["stretch"]),
         (BuildConfig, "labels", ["auto", "folder", "name", "csv"], ["json"]),
         (ReadConfig, "batch_size", [1], [0]),
         (ReadConfig, "ram_budget_bytes", [2**26], [2**26 - 1]),

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageOps
 
 import pipeline.decoder
-from pipeline.config import BuildConfig, Fit
+from pipeline.config import BuildConfig, Resize
 from pipeline.decoder import decode_images, empty_batch
 from pipeline.errors import DataError
 from pipeline.pixels import read_image, square
@@ -99,18 +99,18 @@ ORIGINALS = {
 }
 
 
-@pytest.mark.parametrize("fit", ["crop", "squash"])
-def test_originals_are_squared_as_a_build_squares_them(fit: Fit) -> None:
-    config = BuildConfig("original", side=SIDE, fit=fit)
+@pytest.mark.parametrize("resize", ["crop", "squash"])
+def test_originals_are_squared_as_a_build_squares_them(resize: Resize) -> None:
+    config = BuildConfig("original", side=SIDE, resize=resize)
     found = decoded(list(ORIGINALS.values()), config)
     for name, image, data in zip(ORIGINALS, found, ORIGINALS.values(), strict=True):
-        built = square(read_image(data, SIDE), SIDE, fit)
+        built = square(read_image(data, SIDE), SIDE, resize)
         np.testing.assert_array_equal(image, built, err_msg=name)
         upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
         method = Image.Resampling.BICUBIC
         plain = (
             ImageOps.fit(upright, (SIDE, SIDE), method)
-            if fit == "crop"
+            if resize == "crop"
             else upright.resize((SIDE, SIDE), method)
         )
         difference = np.abs(image.astype(int) - np.asarray(plain))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from pipeline.config import Fit
+from pipeline.config import Resize
 from pipeline.pixels import (
     BadImage,
     orientation,
@@ -106,17 +106,17 @@ def test_every_kind_is_read_as_a_viewer_shows_it(kind: str) -> None:
     assert distance(to_rgb(read_image(data)), expected) <= levels
 
 
-@pytest.mark.parametrize("fit", ["crop", "squash"])
+@pytest.mark.parametrize("resize", ["crop", "squash"])
 @pytest.mark.parametrize("turn", range(1, 9))
-def test_exif_rotation(turn: int, fit: Fit) -> None:
+def test_exif_rotation(turn: int, resize: Resize) -> None:
     data = tagged(PHOTO, turn)
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-    if fit == "crop":
+    if resize == "crop":
         expected = ImageOps.fit(upright, (12, 12), Image.Resampling.BICUBIC)
     else:
         expected = upright.resize((12, 12), Image.Resampling.BICUBIC)
     assert orientation(read_image(data)) == turn
-    assert distance(square(read_image(data), 12, fit), expected) <= 1
+    assert distance(square(read_image(data), 12, resize), expected) <= 1
 
 
 @pytest.mark.parametrize("turn", [0, 9, 300])
@@ -126,17 +126,19 @@ def test_an_orientation_that_does_not_exist_is_none(turn: int) -> None:
     assert distance(square(image, 24, "crop"), RGB[:, 8:32]) == 0
 
 
-@pytest.mark.parametrize("fit", ["crop", "squash"])
+@pytest.mark.parametrize("resize", ["crop", "squash"])
 @pytest.mark.parametrize("size", [(100, 60), (60, 100), (61, 100), (80, 80), (21, 33)])
-def test_a_square_samples_where_it_should(size: tuple[int, int], fit: Fit) -> None:
+def test_a_square_samples_where_it_should(
+    size: tuple[int, int], resize: Resize
+) -> None:
     width, height = size
     side = 20
     ramp = np.zeros((height, width, 3), np.uint8)
     ramp[..., 0] = 2 * np.arange(width)
     ramp[..., 1] = 2 * np.arange(height)[:, None]
-    found = np.asarray(square(Image.fromarray(ramp), side, fit), float)
+    found = np.asarray(square(Image.fromarray(ramp), side, resize), float)
     # A ramp keeps its values wherever it is sampled, away from the picture's edges.
-    extents = (min(size), min(size)) if fit == "crop" else size
+    extents = (min(size), min(size)) if resize == "crop" else size
     for channel, (whole, part) in enumerate(zip(size, extents, strict=True)):
         centre = (np.arange(side) + 0.5) * part / side - 0.5
         expected = 2 * (centre + (whole - part) / 2)

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from pipeline.config import BuildConfig, Fit, Storage
+from pipeline.config import BuildConfig, Resize, Storage
 from pipeline.example import encode_example
 from pipeline.layout import plan_layout
 from pipeline.pixels import BadImage, yuv420_planes
@@ -21,8 +21,8 @@ from pipeline.record import (
     decode,
     encode_record,
     find_jpeg,
-    fit_square,
     parse,
+    to_square,
 )
 from tests.conftest import smooth_photo
 
@@ -40,9 +40,9 @@ def photo_bytes(
     return file.getvalue()
 
 
-def pillow_square(data: bytes, fit: Fit) -> np.ndarray:
+def pillow_square(data: bytes, resize: Resize) -> np.ndarray:
     image = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
-    if fit == "crop":
+    if resize == "crop":
         square = ImageOps.fit(image, (SIDE, SIDE), Image.Resampling.BICUBIC)
     else:
         square = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
@@ -117,17 +117,17 @@ def test_a_record_has_the_promised_features(
         assert Image.open(io.BytesIO(pixels)).size == size
 
 
-@pytest.mark.parametrize("fit", ["crop", "squash"])
+@pytest.mark.parametrize("resize", ["crop", "squash"])
 @pytest.mark.parametrize("turn", [1, 3, 6, 8])
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("storage", ["raw", "original"])
 def test_pillows_pixels_come_out(
-    storage: Storage, file_format: str, turn: int, fit: Fit
+    storage: Storage, file_format: str, turn: int, resize: Resize
 ) -> None:
     data = photo_bytes(file_format, turn=turn)
-    found = round_trip(data, BuildConfig(storage, side=SIDE, fit=fit))
+    found = round_trip(data, BuildConfig(storage, side=SIDE, resize=resize))
     # Turned after the resample here and before it there, which may round apart.
-    assert distance(found, pillow_square(data, fit)) <= (turn != 1)
+    assert distance(found, pillow_square(data, resize)) <= (turn != 1)
 
 
 def test_yuv420_comes_out_as_planes() -> None:
@@ -155,13 +155,13 @@ def test_jpeg_is_close_to_the_photo() -> None:
     assert np.abs(found.astype(float) - pillow_square(data, "crop")).mean() < 3
 
 
-@pytest.mark.parametrize("fit", ["crop", "squash"])
-def test_fit_square_is_pillows_resample(fit: Fit) -> None:
+@pytest.mark.parametrize("resize", ["crop", "squash"])
+def test_fit_square_is_pillows_resample(resize: Resize) -> None:
     image = smooth_photo(7, 50, 70)
     file = io.BytesIO()
     image.save(file, "PNG")
-    found = fit_square(tf.constant(np.asarray(image)), SIDE, fit).numpy()
-    expected = pillow_square(file.getvalue(), fit)
+    found = to_square(tf.constant(np.asarray(image)), SIDE, resize).numpy()
+    expected = pillow_square(file.getvalue(), resize)
     assert distance(found, expected) <= 1
     assert abs((found.astype(float) - expected).mean()) < 0.1  # rounded, not cut off
 

@@ -1,4 +1,4 @@
-"""`alexnet records plan`: what each storage would take and give, from a trial of it."""
+"""`alexnet records estimate`: what each storage would take and give, by a trial."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import typer
 from cli.console import meter, print_json, print_table, say
 from cli.options import Json, MixedPrecisionOption, Verbose, examples
 from cli.source import (
-    FitOption,
     LabelsOption,
     OutOption,
     QualityOption,
+    ResizeOption,
     SideOption,
     SourceArgument,
     say_found,
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add `plan` to the commands for records."""
+    """Add `estimate` to the commands for records."""
     app.command(
         epilog=examples(
-            "alexnet records plan train/",
-            "alexnet records plan train/ --side 128 --train-images-per-second 2500",
-            "alexnet records plan photos.zip --train-step --mixed-precision --json",
+            "alexnet records estimate train/",
+            "alexnet records estimate train/ --side 128 --train-images-per-second 2500",
+            "alexnet records estimate photos.zip --train-step --mixed-precision --json",
         )
-    )(plan)
+    )(estimate)
 
 
-def plan(
+def estimate(
     source: SourceArgument,
     out: OutOption = Path("records"),
     side: SideOption = 256,
-    fit: FitOption = "crop",
+    resize: ResizeOption = "crop",
     quality: QualityOption = 90,
     labels: LabelsOption = "auto",
     sample: Annotated[int, typer.Option(help="How many photos are tried.")] = 300,
@@ -70,7 +70,7 @@ def plan(
 
     config = ForecastConfig(
         side=side,
-        fit=fit,
+        resize=resize,
         quality=quality,
         sample=sample,
         seconds=seconds,
@@ -83,10 +83,10 @@ def plan(
     if as_json:
         print_json(report.to_json())
     else:
-        _print_plan(report)
+        _print_estimate(report)
 
 
-def _print_plan(report: RecordsPlanReport) -> None:
+def _print_estimate(report: RecordsPlanReport) -> None:
     title = (
         f"{report.source}: {report.num_images:,} images, {report.sample:,} tried, at"
         f" {report.side} px"
