@@ -34,6 +34,13 @@ UNPACK = "Unpack the archive and give that folder."
 COPY_AGAIN = "Copy or download it again, or unpack what can be and give that folder."
 
 
+def is_archive(path: Path) -> bool:
+    """Tell a zip or tar by its content; a picture may have one at its end."""
+    with path.open("rb") as file:
+        head = file.read(4)
+    return head == b"PK\3\4" or tarfile.is_tarfile(path)
+
+
 def open_archive(path: Path) -> Store:
     """The store of the zip or tar at `path`.
 

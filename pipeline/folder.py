@@ -79,9 +79,8 @@ def scan(path: Path, labels: LabelSource = "auto") -> Source:
         table, labels = path.name, "csv"
     else:
         store = open_store(path)
-    found = _without_own(store.listing())
+    found, images = list_images(store)
     keys = [entry.key for entry in found.files]
-    images = [entry.key for entry in found.files if _looks_like_image(store, entry)]
     tree = ImageTree(images)
     tables = Tables({table: None}) if table else Tables()
     if table is None and labels in ("auto", "csv"):
@@ -113,6 +112,13 @@ def open_store(path: Path) -> Store:
     if path.is_file():  # opening a pipe would wait for ever
         return open_archive(path)
     raise DataError(f"{path} is neither a folder nor a file")
+
+
+def list_images(store: Store) -> tuple[Listing, list[str]]:
+    """Return what a store holds besides the project's own, and its images' keys."""
+    found = _without_own(store.listing())
+    looks = (entry.key for entry in found.files if _looks_like_image(store, entry))
+    return found, list(looks)
 
 
 def _without_own(found: Listing) -> Listing:

@@ -51,10 +51,9 @@ class TableForm:
     delimiter: str = ","
     quote: str = '"'
 
-    @property
-    def lacks(self) -> list[str]:
-        """The columns that a label table needs and this one has not."""
-        return [name for name in NEEDED if name not in map(_spelled, self.columns)]
+    def lacking(self, needed: tuple[str, ...] = NEEDED) -> list[str]:
+        """Return the columns that are needed and not there."""
+        return [name for name in needed if name not in map(_spelled, self.columns)]
 
     @property
     def unused(self) -> list[str]:
@@ -80,7 +79,7 @@ def table_form(data: bytes) -> TableForm:
         elif words:
             start = at + line.index(words) + len(words) - len(words.lstrip("# "))
             form = _header(text[start : at + len(line)], skipped, start, delimiters)
-            if not words.startswith("#") or not form.lacks:
+            if not words.startswith("#") or not form.lacking():
                 return form
         at, skipped = at + len(line), skipped + 1
     return TableForm(skipped, at, ())
@@ -99,7 +98,7 @@ def _header(line: str, skipped: int, start: int, delimiters: str) -> TableForm:
             forms.append(TableForm(skipped, start, columns, delimiter, quote))
     if not forms:
         return TableForm(skipped, start, ())
-    return min(forms, key=lambda form: (len(form.lacks), -len(form.columns)))
+    return min(forms, key=lambda form: (len(form.lacking()), -len(form.columns)))
 
 
 def _options(delimiter: str, quote: str) -> dict[str, Any]:
@@ -110,28 +109,31 @@ def _spelled(column: str) -> str:
     return re.sub(r"[\s_-]", "", column).casefold()
 
 
-def read_table(data: bytes, table: str) -> tuple[list[Row], list[str]]:
+def read_table(
+    data: bytes, table: str, needed: tuple[str, ...] = NEEDED
+) -> tuple[list[Row], list[str]]:
     """Return the rows of a label table, and the names of its unused columns.
+
+    Where no label is `needed`, a row without one has ''.
 
     Raises:
         DataError: it is no label table; the message names the line.
     """
     form = table_form(data)
-    _require_columns(form, table)
-    rows = [
-        _row(where, cells, form) for where, cells in _lines(data, table, form) if cells
-    ]
+    _require_columns(form, table, needed)
+    lines = _lines(data, table, form)
+    rows = [_row(where, cells, form, needed) for where, cells in lines if cells]
     if not rows:
         raise DataError(f"{table} names no files")
     return rows, form.unused
 
 
-def _require_columns(form: TableForm, table: str) -> None:
-    if form.lacks:
+def _require_columns(form: TableForm, table: str, needed: tuple[str, ...]) -> None:
+    if lacks := form.lacking(needed):
         has = f" (it has {name_some(form.columns)})" if any(form.columns) else ""
         raise DataError(
-            f"{table} lacks the column {' and '.join(form.lacks)}{has}; its first line"
-            " must name filename and label"
+            f"{table} lacks the column {' and '.join(lacks)}{has}; its first line"
+            f" must name {' and '.join(needed)}"
         )
     spelled = [_spelled(column) for column in form.columns]
     for name in (*NEEDED, SPLIT):
@@ -141,7 +143,7 @@ def _require_columns(form: TableForm, table: str) -> None:
             )
 
 
-def _row(where: str, cells: list[str], form: TableForm) -> Row:
+def _row(where: str, cells: list[str], form: TableForm, needed: tuple[str, ...]) -> Row:
     """Return what a line says.
 
     Raises:
@@ -157,7 +159,8 @@ def _row(where: str, cells: list[str], form: TableForm) -> Row:
                 f"{where}: split is {values[SPLIT]!r}; it needs train, validation or"
                 " test"
             )
-    if not filename or (not label and split != "test"):
+    unlabelled = split == "test" or "label" not in needed
+    if not filename or not (label or unlabelled):
         raise DataError(f"{where}: filename or label is empty")
     if "\n" in label or "\r" in label:
         raise DataError(f"{where}: label {label!r} has two lines: is a quote open?")

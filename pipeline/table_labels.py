@@ -30,9 +30,9 @@ class Tables:
         """Return what would make a label table of one that is none; '' without any."""
         told = [
             f"{key} beside them is no label table: it has the columns"
-            f" {name_some(form.columns)} and lacks {' and '.join(form.lacks)}. Name the"
-            " column of the file names `filename` and that of the classes `label` in"
-            " its first line."
+            f" {name_some(form.columns)} and lacks {' and '.join(form.lacking())}."
+            " Name the column of the file names `filename` and that of the classes"
+            " `label` in its first line."
             for key, form in self.others.items()
             if len(form.columns) > 1
         ]
@@ -53,8 +53,8 @@ def find_tables(
     for folder in dict.fromkeys(("", top, *inner)):
         here = [key for key in keys if is_table(key) and key == folder + basename(key)]
         forms = {key: form for key in here if (form := _form(store, key))}
-        labels = [key for key, form in forms.items() if not form.lacks]
-        found.others |= {key: form for key, form in forms.items() if form.lacks}
+        labels = [key for key, form in forms.items() if not form.lacking()]
+        found.others |= {key: form for key, form in forms.items() if form.lacking()}
         found.labels |= _of_splits(labels, folder if folder in inner else None, path)
         if found.labels and folder not in inner:
             break
@@ -106,11 +106,8 @@ def read_labels(
     files = [key for key in keys if not is_table(key)]
     for table, split in tables.items():
         rows, unused = read_table(store.read(table), table)
-        folder = table[: -len(basename(table))]
-        here = (key for key in files if key.startswith(folder))
-        names = FileNames(here, folder, root)
-        matched = zip(rows, _matched(rows, names, table), strict=True)
-        _add_rows(labels, matched, split)
+        matched = match_rows(rows, files, table, root)
+        _add_rows(labels, zip(rows, matched, strict=True), split)
         if unused:
             warnings.append(
                 f"{table}: filename, label and split are read, not the columns"
@@ -119,12 +116,20 @@ def read_labels(
     return labels, warnings
 
 
-def _matched(rows: Sequence[Row], names: FileNames, table: str) -> list[str]:
-    """Return the key of every row's file.
+def match_rows(
+    rows: Sequence[Row], files: Iterable[str], table: str, root: Path | None
+) -> list[str]:
+    """Return the key of every row's file, or the key that it would have.
+
+    Args:
+        files: the keys of a source, of which those beside and below the table count.
+        root: the source's own place, where it is a folder.
 
     Raises:
         DataError: a name leaves the source, or none fits a file.
     """
+    folder = table[: -len(basename(table))]
+    names = FileNames((key for key in files if key.startswith(folder)), folder, root)
     spelled = []
     for row in rows:
         key = names.key_of(row.filename)
