@@ -7,18 +7,28 @@ gets 8-bit pixels as a viewer shows them, or the reason why nobody can know them
 from __future__ import annotations
 
 import io
-from typing import Any
+from itertools import product
+from typing import Any, cast
 
-from PIL import Image, ImageChops, ImageFile
+from PIL import Image, ImageChops, ImageFile, TiffImagePlugin
+from PIL.TiffImagePlugin import II, MM
 
 from pipeline.errors import BadImage
 from pipeline.formats import CAMERA_RAW, is_camera_raw, looks_like
 
+# Pillow's own reader takes planes for what they are not, and YCbCr for RGB.
+TiffImagePlugin.READ_LIBTIFF = True
+# What it knows of one byte order, or of black as zero, holds for the other, too.
+for order, black, bits in product((II, MM), (0, 1), (12, 16)):
+    rawmode = "I;12" if bits == 12 else "I;16"
+    key = (order, black, (1,), 1, (bits,), ())
+    TiffImagePlugin.OPEN_INFO.setdefault(key, ("I;16", rawmode))
+# libtiff gives this machine's byte order, which Pillow knows of unsigned 16 bits alone.
+NATIVE = {"I;16BS": "I;16NS", "I;32BS": "I;32NS", "F;32BF": "F;32NF"}
 # TIFF tags: TIFF 6.0, section 8; SubIFDs of supplement 1; DNG 1.4, chapter 4.
 NEW_SUBFILE_TYPE, BITS_PER_SAMPLE, PHOTOMETRIC = 254, 258, 262
-PLANAR, COLOR_MAP, SUB_IFDS, EXTRA_SAMPLES, DNG_VERSION = 284, 320, 330, 338, 50706
-WHITE_IS_ZERO, RGB, YCBCR = 0, 2, 6
-REDUCED, SEPARATE = 1, 2
+COLOR_MAP, SUB_IFDS, EXTRA_SAMPLES, DNG_VERSION = 320, 330, 338, 50706
+WHITE_IS_ZERO, REDUCED = 0, 1
 # Where a PNG's header has the bits of a sample: PNG (third edition), 11.2.1.
 PNG_DEPTH = 24
 
@@ -35,16 +45,9 @@ def require_known(image: ImageFile.ImageFile, data: bytes, key: str) -> None:
     preview = tags.get(NEW_SUBFILE_TYPE, 0) & REDUCED and SUB_IFDS in tags
     if preview or DNG_VERSION in tags or data[8:10] == b"CR" or is_camera_raw(key):
         raise BadImage(looks_like(CAMERA_RAW))
-    if image.tile[0].codec_name != "raw":
-        return
-    if tags.get(PHOTOMETRIC) == YCBCR and image.mode == "RGB":
-        raise BadImage("a TIFF of YCbCr that is not compressed: save it as RGB")
-    if tags.get(PLANAR) == SEPARATE and max(tags[BITS_PER_SAMPLE]) == 16:
-        # Pillow forgets that a plane's samples have two bytes.
-        order = ";16B" if data.startswith(b"MM") else ";16L"
-        tiles: list[Any] = image.tile
-        for place, tile in enumerate(tiles):
-            tiles[place] = tile._replace(args=(tile.args[0] + order, *tile.args[1:]))
+    tile = image.tile[0]  # of the whole picture, as libtiff gives it
+    rawmode, *rest = cast("tuple[Any, ...]", tile.args)
+    image.tile = [tile._replace(args=(NATIVE.get(rawmode, rawmode), *rest))]
 
 
 def as_shown(image: Image.Image, data: bytes) -> Image.Image:
