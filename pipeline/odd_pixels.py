@@ -33,7 +33,7 @@ WHITE_IS_ZERO, REDUCED = 0, 1
 PNG_DEPTH = 24
 
 
-def require_known(image: ImageFile.ImageFile, data: bytes, key: str) -> None:
+def prepare(image: ImageFile.ImageFile, data: bytes, key: str) -> None:
     """Mend what Pillow is about to decode wrong, before it does.
 
     Raises:

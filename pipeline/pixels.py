@@ -15,7 +15,7 @@ from PIL import AvifImagePlugin, Image, ImageFile
 from pipeline.config import Resize
 from pipeline.errors import BadImage
 from pipeline.formats import PLUGINS, describe
-from pipeline.odd_pixels import as_shown, require_known
+from pipeline.odd_pixels import as_shown, prepare
 
 # What phones and cameras come to. Refused by the header, before decoding: reading takes
 # 4 to 16 bytes a pixel, and Pillow refuses twice its own limit.
@@ -76,7 +76,7 @@ def read_image(data: bytes, side: int | None = None, key: str = "") -> Image.Ima
     _require_affordable(image, data)
     size = image.size
     try:
-        require_known(image, data, key)
+        prepare(image, data, key)
         if side is not None:
             image.draft(None, (2 * side, 2 * side))
         image.load()
