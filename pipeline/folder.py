@@ -12,27 +12,23 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from posixpath import dirname, splitext
+from posixpath import dirname
 from typing import NamedTuple
 
 from pipeline.archive import open_archive
 from pipeline.config import LabelSource, Split
 from pipeline.errors import DataError
 from pipeline.files import name_some
+from pipeline.given_splits import find_labels
+from pipeline.image_files import list_images
 from pipeline.image_tree import ImageTree
-from pipeline.labels import EXPECTED, Labels, find_labels
-from pipeline.own_outputs import own_folders
+from pipeline.labels import EXPECTED, Labels
 from pipeline.quarantine import Quarantined
 from pipeline.split_names import split_named
-from pipeline.store import Entry, FolderStore, Listing, Store
+from pipeline.store import FolderStore, Listing, Store
 from pipeline.table import is_table
 from pipeline.table_labels import Tables, find_tables, read_labels
 
-IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .gif .bmp .dib .webp .tif .tiff".split()
-)
-# The first bytes of JPEG, PNG, GIF, BMP, TIFF (both orders); WebP is RIFF....WEBP.
-IMAGE_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
@@ -112,34 +108,6 @@ def open_store(path: Path) -> Store:
     if path.is_file():  # opening a pipe would wait for ever
         return open_archive(path)
     raise DataError(f"{path} is neither a folder nor a file")
-
-
-def list_images(store: Store) -> tuple[Listing, list[str]]:
-    """Return what a store holds besides the project's own, and its images' keys."""
-    found = _without_own(store.listing())
-    looks = (entry.key for entry in found.files if _looks_like_image(store, entry))
-    return found, list(looks)
-
-
-def _without_own(found: Listing) -> Listing:
-    """Return a listing without the record sets and runs that lie in the source."""
-    own = own_folders(entry.key for entry in found.files)
-    if not own:
-        return found
-    inside = tuple(own)
-    files = [entry for entry in found.files if not entry.key.startswith(inside)]
-    told = [f"{folder} ({what})" for folder, what in own.items()]
-    return Listing(files, sorted([*found.left_out, *told]))
-
-
-def _looks_like_image(store: Store, entry: Entry) -> bool:
-    if splitext(entry.key)[1].lower() in IMAGE_SUFFIXES:
-        return True
-    try:
-        head = store.read(entry.key, 12)
-    except OSError:
-        return False
-    return head.startswith(IMAGE_MAGIC) or head[8:12] == b"WEBP"
 
 
 def _require_images(

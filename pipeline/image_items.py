@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pipeline.archive import is_archive, open_archive
 from pipeline.errors import DataError
-from pipeline.folder import list_images
+from pipeline.image_files import list_images
 from pipeline.store import FolderStore, Store
 from pipeline.table import NEEDED, is_table, read_table
 from pipeline.table_labels import match_rows
