@@ -182,7 +182,8 @@ def _source(
     beside = [key for key in images if key not in known]
     unlabelled = {*told.unlabelled, *filter(_of_test_set, beside)}
     beside = [key for key in beside if key not in unlabelled]
-    others = [key for key in sizes if key not in known | unlabelled]
+    known |= unlabelled
+    others = [key for key in sizes if key not in known]
     folders = Counter(f"{dirname(key)}/" for key in sorted(unlabelled))
     return Source(
         store,
