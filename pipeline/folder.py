@@ -15,6 +15,7 @@ from typing import NamedTuple
 from pipeline.archive import open_archive
 from pipeline.config import LabelSource
 from pipeline.errors import DataError
+from pipeline.files import require_local
 from pipeline.store import Entry, FolderStore, Listing, Store
 from pipeline.table import find_table, read_labels
 
@@ -86,6 +87,7 @@ def open_store(path: Path) -> Store:
     Raises:
         DataError: there is nothing there, or nothing that can be read.
     """
+    require_local(path)
     if path.is_dir():
         return FolderStore(path)
     if not path.exists():

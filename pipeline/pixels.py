@@ -114,6 +114,8 @@ def _open(data: bytes) -> Image.Image:
 
 def _undecodable(error: Exception) -> BadImage:
     """The reason; Pillow's plugins raise whatever a broken file causes."""
+    if isinstance(error, MemoryError):  # which says nothing about the file
+        raise error
     return BadImage(f"cannot be decoded: {str(error) or type(error).__name__}")
 
 

@@ -26,12 +26,16 @@ class Quarantined(NamedTuple):
 def read_quarantine(out: Path) -> tuple[Quarantined, ...]:
     """The image files that the build of `out` set aside, sorted by key.
 
+    None where the list is gone: the set is whole without it.
+
     Raises:
         DataError: the list is damaged.
     """
     try:
         lines = (out / QUARANTINE).read_text(encoding="utf-8").splitlines()
         return tuple(_from_line(line) for line in lines)
+    except FileNotFoundError:
+        return ()
     except (RecursionError, TypeError, ValueError) as error:
         raise DataError(
             f"{out / QUARANTINE} is damaged: {error}. Put it back, or empty it: it only"

@@ -52,8 +52,24 @@ class Store(Protocol):
         """A file's bytes, or its first `num_bytes`.
 
         Raises:
-            OSError: the file cannot be read, or is larger than a photo can be.
+            OSError: the file cannot be read. Without an error number, because of what
+                it is: missing in its archive, damaged there, no plain file, or larger
+                than a photo can be.
         """
+
+    def exists(self) -> bool:
+        """Tell whether the place is still there, and holds something."""
+
+    def place(self, key: str) -> str:
+        """A file's path, for people: in an archive, the archive's goes before it.
+
+        It is valid UTF-8: TensorFlow dies of an error whose text is not.
+        """
+
+
+def printable(path: str) -> str:
+    """A path in valid UTF-8, bytes that are not escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def require_photo_size(size_bytes: int) -> None:
@@ -111,6 +127,16 @@ class FolderStore:
             for name, is_link in sorted(inner):
                 add = folders.append if is_link else folders.appendleft
                 add(f"{prefix}{name}/")
+
+    def exists(self) -> bool:
+        try:
+            with os.scandir(self.root) as found:
+                return any(found)
+        except OSError:
+            return False
+
+    def place(self, key: str) -> str:
+        return printable(f"{self.root}/{key}")
 
     def read(self, key: str, num_bytes: int = -1) -> bytes:
         # O_NONBLOCK: opening a FIFO would wait for ever.

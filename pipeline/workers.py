@@ -14,8 +14,10 @@ from itertools import islice
 
 from pipeline.config import BuildConfig
 from pipeline.crew import Chunk, Worker, crew, hear_from, keep_freed_memory
+from pipeline.errors import ReadError
 from pipeline.folder import ImageFile
 from pipeline.layout import Layout
+from pipeline.photo_file import read_photo
 from pipeline.pixels import BadImage
 from pipeline.record import Encoded, encode_record
 from pipeline.slots import Slots
@@ -59,19 +61,20 @@ class EncodeJob:
     layout: Layout | None
 
     def encode(self, file: ImageFile) -> Encoded | str:
-        """The file's record, or the reason why it has none."""
+        """The file's record, or the reason why it has none.
+
+        Raises:
+            ReadError: it cannot be read, for a reason that lies outside of it.
+        """
+        name, options = self.class_names[file.label], (self.config, self.layout)
         try:
-            data = self.store.read(file.key)
-            class_name = self.class_names[file.label]
-            return encode_record(
-                data, file.key, file.label, class_name, self.config, self.layout
+            return read_photo(
+                self.store,
+                file,
+                lambda data: encode_record(data, file.key, file.label, name, *options),
             )
         except BadImage as error:
             return str(error)
-        except OSError as error:
-            return f"cannot be read: {error.strerror or error}"
-        except MemoryError:
-            return "takes more memory than there is"
 
 
 def _encode_in_order(
@@ -81,7 +84,11 @@ def _encode_in_order(
     files: Iterable[ImageFile],
     size: int,
 ) -> Iterator[Encoded | str]:
-    """Results in the order of `files`, `size` of them a slot, at most `count` slots."""
+    """Results in the order of `files`, `size` of them a slot, at most `count` slots.
+
+    Raises:
+        ReadError: a file cannot be read; the results before it were all given.
+    """
     files, free = iter(files), list(range(count))
     pending: deque[Chunk] = deque()
     while True:
@@ -93,5 +100,8 @@ def _encode_in_order(
         chunk = pending.popleft()
         while not chunk.done:
             hear_from(workers)
-        yield from slots.take(chunk.slot, chunk.told)
+        for result in slots.take(chunk.slot, chunk.told):
+            if isinstance(result, ReadError):
+                raise result
+            yield result
         free.append(chunk.slot)
