@@ -22,18 +22,18 @@ Result = TypeVar("Result")
 
 # Between tries: what passes on a network or in memory passes within that, or does not.
 WAIT_SECONDS = (0.1, 0.5)
-# A name that leads to no file. A table's may be of any kind.
-NO_SUCH_FILE = {
-    *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG),
-    *(errno.ENXIO, errno.EINVAL, errno.EILSEQ),
+GONE = {errno.ENOENT, errno.ENOTDIR}
+# What opening a name that never was a file's may end in; a table's can be of any kind.
+NO_NAME = GONE | {
+    *(errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EINVAL, errno.EILSEQ),
 }
 FORBIDDEN = {errno.EACCES, errno.EPERM}
 NEXT_STEPS = {
     **dict.fromkeys(FORBIDDEN, "Allow this user to read it (chmod), or take it away"),
     **dict.fromkeys(
-        NO_SUCH_FILE,
-        "The whole source is gone: bring it back (is a disk no longer mounted, or not on"
-        " this machine?)",
+        GONE,
+        "The whole source is gone: bring it back (is a disk no longer mounted, or not"
+        " on this machine?)",
     ),
     errno.EMFILE: "Allow more open files (ulimit -n)",
     errno.ENFILE: "Close what holds so many files open",
@@ -75,8 +75,9 @@ def _is_at_fault(store: Store, file: ImageFile, error: OSError) -> bool:
     """
     if error.errno is None:
         return True
-    never_there = not file.size_bytes
-    return error.errno in NO_SUCH_FILE and (never_there or store.exists())
+    if not file.size_bytes:
+        return error.errno in NO_NAME
+    return error.errno in GONE and store.exists()
 
 
 def read_error(place: str, failure: OSError) -> ReadError:
