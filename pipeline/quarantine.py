@@ -99,6 +99,7 @@ class Tally:
             raise DataError(
                 f"{len(self.bad)} of the first {self.done} images cannot be used"
                 f" ({some}); --max-bad {self.max_bad:g} of {self.total} allows"
-                f" {allowed}. Mend or remove them, or allow more; finished shards are"
-                " kept."
+                f" {allowed}. Restore them or allow more, and run again: finished shards"
+                " are kept. Files that are edited or removed make another source, which"
+                " needs --overwrite."
             )

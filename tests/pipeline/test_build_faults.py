@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import multiprocessing
 import os
 import random
 import signal
@@ -26,6 +27,7 @@ import pytest
 import pipeline.build
 from pipeline.build import build
 from pipeline.config import BuildConfig, Storage
+from pipeline.crew import Worker
 from pipeline.errors import DataError
 from pipeline.folder import Source, scan
 from tests.conftest import smooth_photo
@@ -316,6 +318,45 @@ def test_a_second_build_into_the_folder_says_so_and_stops(
     (message,) = set(messages)
     assert message.startswith(f"another process is building in {out}")
     assert "Wait for it to end, or choose another --out" in message
+
+
+@pytest.mark.parametrize("interrupted", ["unlink", "rmdir"])
+def test_a_lock_is_let_go_of_when_the_end_is_interrupted(
+    many: Many, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupted: str
+) -> None:
+    """Ctrl-C while a build tidies up, in a process that goes on."""
+    out = tmp_path / "out"
+    whole = getattr(Path, interrupted)
+
+    def interrupt(path: Path, **options: bool) -> None:
+        if path.name in (".build", "lock"):
+            raise KeyboardInterrupt
+        whole(path, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as stopped:
+        patch.setattr(Path, interrupted, interrupt)
+        build(many.source, out, config("jpeg"), workers=1)
+    assert stopped.tb  # what it refers to is alive, as in a notebook
+    build(many.source, out, config("jpeg"), workers=1)
+    assert content(out) == many.whole["jpeg"]
+
+
+def test_processes_end_when_the_end_is_interrupted(
+    many: Many, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end, ended = Worker.end, 0
+
+    def interrupt(worker: Worker) -> None:
+        nonlocal ended
+        end(worker)
+        ended += 1
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Worker, "end", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        build(many.source, tmp_path / "out", config("jpeg"), workers=3)
+    assert ended == 3
+    assert multiprocessing.active_children() == []
 
 
 def test_a_file_system_without_locks_is_built_on(
