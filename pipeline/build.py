@@ -45,7 +45,6 @@ from pipeline.output import (
 )
 from pipeline.plan import BuildPlan, ShardPlan, make_plan
 from pipeline.quarantine import Progress, Tally, read_quarantine, save_quarantine
-from pipeline.record import Encoded
 from pipeline.report import BuildReport
 from pipeline.unfinished import (
     ShardNote,
@@ -55,7 +54,7 @@ from pipeline.unfinished import (
     open_state,
     read_note,
 )
-from pipeline.workers import CHUNK, EncodeJob, encoder
+from pipeline.workers import EncodeJob, encoder, usable_keys
 
 
 def build(
@@ -188,10 +187,7 @@ def _usable_now(
         # Not here: it could bring this process down.
         if file.key in bad and not bad[file.key].reason.startswith(CRASHED)
     ]
-    workers = max(1, min(workers, len(files) // CHUNK))
-    with encoder(job, workers, record_bytes) as encode:
-        results = zip(files, encode(files), strict=True)
-        return {file.key for file, made in results if isinstance(made, Encoded)}
+    return usable_keys(job, files, workers, record_bytes)
 
 
 def _finished_set(out: Path, config: BuildConfig, source: str) -> Manifest | None:

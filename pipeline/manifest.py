@@ -178,8 +178,9 @@ def load_manifest(folder: Path) -> Manifest:
 
 
 def _from_json(values: dict[str, Any]) -> Manifest:
-    if values["format"] != FORMAT:
-        raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
+    if values.get("format") != FORMAT:
+        held = values.get("format")
+        raise ValueError(f"its format is {held}, this version reads {FORMAT}")
     require_kinds(Manifest, values)
     layout, sizes = values["layout"], values["source_sizes"]
     manifest = Manifest(

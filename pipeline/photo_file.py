@@ -43,7 +43,7 @@ LOOK_AFTER = "Look after the disk or the network that it is on"
 
 
 def read_photo(store: Store, file: ImageFile, use: Callable[[bytes], Result]) -> Result:
-    """What `use` makes of a photo's bytes.
+    """Read a photo, and return what `use` makes of its bytes.
 
     Raises:
         BadImage: the file is at fault, or `use` says so of what it holds.

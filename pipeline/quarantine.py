@@ -99,7 +99,7 @@ class Tally:
             raise DataError(
                 f"{len(self.bad)} of the first {self.done} images cannot be used"
                 f" ({some}); --max-bad {self.max_bad:g} of {self.total} allows"
-                f" {allowed}. Restore them or allow more, and run again: finished shards"
-                " are kept. Files that are edited or removed make another source, which"
-                " needs --overwrite."
+                f" {allowed}. Restore them or allow more, then run this again: finished"
+                " shards are kept. Files that are edited or deleted make another source"
+                " and need --overwrite."
             )

@@ -51,6 +51,17 @@ def encoder(job: EncodeJob, workers: int, record_bytes: int) -> Iterator[Encode]
         yield lambda files: _encode_in_order(members, slots, count, files, size)
 
 
+def usable_keys(
+    job: EncodeJob, files: list[ImageFile], workers: int, record_bytes: int
+) -> set[str]:
+    """The keys of those files that a record can be made of."""
+    # Processes cost more than they bring when each has but a chunk to do.
+    workers = max(1, min(workers, len(files) // CHUNK))
+    with encoder(job, workers, record_bytes) as encode:
+        results = zip(files, encode(files), strict=True)
+        return {file.key for file, made in results if isinstance(made, Encoded)}
+
+
 @dataclass(frozen=True)
 class EncodeJob:
     """What a worker needs to encode a file."""

@@ -242,13 +242,14 @@ def test_a_build_with_workers_killed_at_any_time_goes_on(
         check_goes_on(many, out, storage)
 
 
+@pytest.mark.parametrize("operations", [2, 3, 12, 21, 30])
 def test_a_kill_while_an_old_set_is_deleted_is_mended_by_the_next_build(
-    many: Many, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    many: Many, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operations: int
 ) -> None:
     out = tmp_path / "out"
-    build(many.source, out, BuildConfig(side=20, shards=NUM_SHARDS), workers=1)
+    build(many.source, out, BuildConfig(side=20, shards=NUM_SHARDS + 2), workers=1)
     unlink = Path.unlink
-    left = 9  # a manifest, six lists, two shards
+    left = operations
 
     def killed(path: Path, missing_ok: bool = False) -> None:
         nonlocal left
@@ -262,7 +263,9 @@ def test_a_kill_while_an_old_set_is_deleted_is_mended_by_the_next_build(
         with pytest.raises(KeyboardInterrupt):
             build(many.source, out, config("jpeg"), workers=1, overwrite=True)
     assert not (out / "dataset.json").exists()
-    assert list(out.glob("*.tfrecord"))
+    assert list(out.rglob("train-*"))
+    with pytest.raises(DataError, match=r"other settings \(.*Say --overwrite"):
+        build(many.source, out, config("jpeg"), workers=1)
     build(many.source, out, config("jpeg"), workers=1, overwrite=True)
     assert content(out) == many.whole["jpeg"]
 

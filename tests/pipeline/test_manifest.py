@@ -179,7 +179,7 @@ def test_a_folder_that_is_no_record_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"format": 99}, "format 99, this version reads"),
+        ({"format": 99}, "its format is 99, this version reads"),
         ({"config": {"side": 0}}, "side is 0"),
         ({"config": {"sise": 8}}, "unknown BuildConfig settings: sise"),
         ({"config": 3}, "BuildConfig is 3, not an object"),
