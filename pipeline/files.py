@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -101,3 +101,10 @@ def format_bytes(num_bytes: float) -> str:
             )
         num_bytes /= 1024
     return f"{num_bytes:.1f} TiB"
+
+
+def name_some(names: Sequence[str], most: int = 5) -> str:
+    """Return names for people, of many the first: 'cat, dog, ... (10,000 in all)'."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[:most])}, ... ({len(names):,} in all)"

@@ -13,9 +13,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from pipeline.errors import ReadError
+from pipeline.errors import BadImage, ReadError
 from pipeline.folder import ImageFile
-from pipeline.pixels import BadImage
 from pipeline.store import Store
 
 Result = TypeVar("Result")

@@ -15,12 +15,11 @@ import tensorflow as tf
 
 from pipeline.config import BuildConfig
 from pipeline.decoder import decode_images, fetch_outside
-from pipeline.errors import DataError, ReadError
+from pipeline.errors import BadImage, DataError, ReadError
 from pipeline.folder import ImageFile, Source, scan
 from pipeline.manifest import MANIFEST, Manifest, SplitCard
 from pipeline.output import is_set
 from pipeline.photo_file import read_photo
-from pipeline.pixels import BadImage
 from pipeline.plan import BuildPlan, make_plan
 from pipeline.reader import RecordSet, open_records
 from pipeline.store import Store

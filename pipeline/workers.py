@@ -14,11 +14,10 @@ from itertools import islice
 
 from pipeline.config import BuildConfig
 from pipeline.crew import Chunk, Worker, crew, hear_from, keep_freed_memory
-from pipeline.errors import ReadError
+from pipeline.errors import BadImage, ReadError
 from pipeline.folder import ImageFile
 from pipeline.layout import Layout
 from pipeline.photo_file import read_photo
-from pipeline.pixels import BadImage
 from pipeline.record import Encoded, encode_record
 from pipeline.slots import Slots
 from pipeline.store import Store

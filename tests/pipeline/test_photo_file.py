@@ -17,10 +17,9 @@ import pytest
 
 import pipeline.photo_file
 from pipeline.archive import TarStore
-from pipeline.errors import ReadError
+from pipeline.errors import BadImage, ReadError
 from pipeline.folder import ImageFile, open_store
 from pipeline.photo_file import read_photo
-from pipeline.pixels import BadImage
 from pipeline.store import FolderStore, Store
 from tests.pipeline.failing import OUT_OF_MEMORY, FailingStore
 

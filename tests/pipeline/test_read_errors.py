@@ -18,10 +18,10 @@ from pipeline.audit import verify
 from pipeline.build import build
 from pipeline.config import BuildConfig, ReadConfig, Storage
 from pipeline.dataset import eval_dataset
-from pipeline.errors import ReadError, data_error_in
+from pipeline.errors import BadImage, ReadError, data_error_in
 from pipeline.folder import ImageFile, Source, scan
 from pipeline.photos import open_photos
-from pipeline.pixels import BadImage, read_image
+from pipeline.pixels import read_image
 from pipeline.plan import ShardPlan, make_plan
 from pipeline.record import Encoded
 from pipeline.repair import find_origin, repair
