@@ -175,7 +175,7 @@ def _verdict(file: ImageFile, code: int | None) -> NoRecord:
     memory = ", out of memory?" if -code == signal.SIGKILL else ""
     return ReadError(
         f"{file.key}: {DEATHS_OF_ONE_PHOTO} processes were killed while they decoded it"
-        f" ({_ending(code)}{memory}). The picture itself may be good, so it was not set"
+        f" ({_ending(code)}{memory}). The file itself may be good, so it was not set"
         " aside. Give fewer --workers, free memory, or take the file away."
     )
 

@@ -21,7 +21,7 @@ class DataError(AlexnetError):
 
 
 class ReadError(DataError):
-    """A photo cannot be read, for a reason that lies outside of it and may pass."""
+    """A file cannot be read, for a reason that lies outside of it and may pass."""
 
 
 class RunError(AlexnetError):

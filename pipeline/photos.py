@@ -19,9 +19,9 @@ from pipeline.errors import BadImage, DataError, ReadError
 from pipeline.folder import ImageFile, Source, scan
 from pipeline.manifest import MANIFEST, Manifest, SplitCard
 from pipeline.output import is_set
-from pipeline.photo_file import read_photo
 from pipeline.plan import BuildPlan, make_plan
 from pipeline.reader import RecordSet, open_records
+from pipeline.source_file import read_file
 from pipeline.store import Store
 from pipeline.unfinished import source_fingerprint
 
@@ -123,7 +123,7 @@ class PhotoRows:
 
         def read(place: int) -> bytes:
             try:
-                return read_photo(self._store, files[place], bytes)
+                return read_file(self._store, files[place], bytes)
             except BadImage as error:
                 raise DataError(f"{name(place)} {error}") from error
 

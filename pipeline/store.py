@@ -6,6 +6,7 @@ of a folder; zips and tars are in `archive`.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections import deque
@@ -18,6 +19,8 @@ from typing import NamedTuple, Protocol
 # is what a file of any size, or a bomb in an archive, can cost.
 MAX_FILE_BYTES = 2**29
 NO_FILE = "no plain file"
+# What opening a name ends in that no file has.
+LEADS_NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 SYSTEM_FOLDER = "a folder of the system's"
 # Bins, snapshots and thumbnails of Windows, Macs, Synology and QNAP; names of hidden
 # ones begin with a dot. What a class may be called, such as `trash`, is none of them.
@@ -174,8 +177,14 @@ def _place(folder: Path) -> tuple[int, int | str]:
 
 
 def _status(item: os.DirEntry[str]) -> os.stat_result | None:
-    """Of what an item is or links to; None when its link leads nowhere."""
+    """Of what an item is or links to; None when its link leads nowhere.
+
+    Raises:
+        OSError: it is not known, because a disk fails or rights lack.
+    """
     try:
         return item.stat()
-    except OSError:
+    except OSError as error:
+        if error.errno not in LEADS_NOWHERE:
+            raise
         return None

@@ -17,9 +17,9 @@ from pipeline.crew import Chunk, Worker, crew, hear_from, keep_freed_memory
 from pipeline.errors import BadImage, ReadError
 from pipeline.folder import ImageFile
 from pipeline.layout import Layout
-from pipeline.photo_file import read_photo
 from pipeline.record import Encoded, encode_record
 from pipeline.slots import Slots
+from pipeline.source_file import read_file
 from pipeline.store import Store
 
 # Images a worker takes at a time: enough to hide the 0.3 ms of a hand-over, few enough
@@ -78,7 +78,7 @@ class EncodeJob:
         """
         name, options = self.class_names[file.label], (self.config, self.layout)
         try:
-            return read_photo(
+            return read_file(
                 self.store,
                 file,
                 lambda data: encode_record(data, file.key, file.label, name, *options),

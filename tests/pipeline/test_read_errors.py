@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-import pipeline.photo_file
 import pipeline.repair
+import pipeline.source_file
 from pipeline.audit import verify
 from pipeline.build import build
 from pipeline.config import BuildConfig, ReadConfig, Storage
@@ -44,7 +44,7 @@ def whole(record_sets: dict[Storage, Path]) -> dict[str, bytes]:
 @pytest.fixture(autouse=True)
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process; workers wait."""
-    monkeypatch.setattr(pipeline.photo_file, "WAIT_SECONDS", (0, 0))
+    monkeypatch.setattr(pipeline.source_file, "WAIT_SECONDS", (0, 0))
 
 
 def shards_of(source: Source) -> tuple[ShardPlan, ...]:

@@ -11,16 +11,17 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
 import pytest
 
-import pipeline.photo_file
+import pipeline.folder
+import pipeline.source_file
 from pipeline.archive import TarStore
 from pipeline.errors import BadImage, ReadError
-from pipeline.folder import ImageFile, open_store
-from pipeline.photo_file import read_photo
-from pipeline.store import FolderStore, Store
+from pipeline.folder import ImageFile, open_store, scan
+from pipeline.source_file import read_file
+from pipeline.store import FolderStore, Store, _status
 from tests.pipeline.failing import OUT_OF_MEMORY, FailingStore
 
 KEY = "cat/1.jpg"
@@ -39,7 +40,7 @@ NO_NAME = [errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EN
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that were waited between tries, and are not."""
     waited: list[float] = []
-    monkeypatch.setattr(pipeline.photo_file.time, "sleep", waited.append)
+    monkeypatch.setattr(pipeline.source_file.time, "sleep", waited.append)
     return waited
 
 
@@ -61,13 +62,13 @@ def failing(folder: Path, number: int) -> FailingStore:
 
 def reason(store: Store, file: ImageFile) -> str:
     with pytest.raises(BadImage) as error:
-        read_photo(store, file, bytes)
+        read_file(store, file, bytes)
     return str(error.value)
 
 
 def told(store: Store, file: ImageFile) -> str:
     with pytest.raises(ReadError) as error:
-        read_photo(store, file, bytes)
+        read_file(store, file, bytes)
     return str(error.value)
 
 
@@ -97,8 +98,8 @@ def test_what_has_passed_costs_nothing(
         if waited == tries:
             store.failing.unlink()
 
-    monkeypatch.setattr(pipeline.photo_file.time, "sleep", wait)
-    assert read_photo(store, LISTED, bytes) == b"photo"
+    monkeypatch.setattr(pipeline.source_file.time, "sleep", wait)
+    assert read_file(store, LISTED, bytes) == b"photo"
     assert waited == tries
 
 
@@ -198,7 +199,7 @@ def test_memory_that_a_picture_takes_is_waited_for(
             raise MemoryError
         return data
 
-    assert read_photo(open_store(folder), LISTED, use) == b"photo"
+    assert read_file(open_store(folder), LISTED, use) == b"photo"
     waits.clear()
 
     def never(data: bytes) -> bytes:
@@ -206,7 +207,65 @@ def test_memory_that_a_picture_takes_is_waited_for(
         raise MemoryError
 
     with pytest.raises(ReadError, match=r"Cannot allocate .* Give fewer --workers"):
-        read_photo(open_store(folder), LISTED, never)
+        read_file(open_store(folder), LISTED, never)
+
+
+# --- what a scan reads
+
+
+TABLE = b"filename,label\ncat/1.jpg,tom\ncat/2.jpg,kitty\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "classes"),
+    [
+        ("dog/named", b"\xff\xd8\xff", ("cat", "dog")),
+        ("labels.csv", TABLE, ("kitty", "tom")),
+    ],
+)
+@pytest.mark.parametrize("number", [errno.EIO, OUT_OF_MEMORY])
+def test_a_scan_that_cannot_read_says_so(
+    folder: Path,
+    waits: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    data: bytes,
+    classes: tuple[str, ...],
+    number: int,
+) -> None:
+    """Left out, it would be missing for good, or the classes be others."""
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(data)
+    store = FailingStore(folder, folder.parent / "failing", {name: number})
+    monkeypatch.setattr(pipeline.folder, "open_store", lambda path: store)
+    store.failing.touch()
+    with pytest.raises(ReadError, match=f"{folder / name} cannot be read: "):
+        scan(folder)
+    store.failing.unlink()
+    assert scan(folder).class_names == classes
+
+
+def test_what_nothing_calls_a_photo_may_be_forbidden(
+    folder: Path, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "cat" / "secret").write_bytes(b"key")
+    store = FailingStore(folder, folder / KEY, {"cat/secret": errno.EACCES})
+    monkeypatch.setattr(pipeline.folder, "open_store", lambda path: store)
+    found = scan(folder)
+    assert len(found.files) == 2
+    assert found.ignored == ("cat/secret",)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.ESTALE])
+def test_a_folder_whose_kind_is_not_known_is_not_passed_by(
+    folder: Path, number: int
+) -> None:
+    class Item:
+        def stat(self) -> os.stat_result:
+            raise OSError(number, os.strerror(number))
+
+    with pytest.raises(OSError, match=os.strerror(number)):
+        _status(cast(Any, Item()))
 
 
 # --- archives
@@ -255,7 +314,7 @@ def test_a_disk_that_fails_under_an_archive_speaks_against_no_photo(
         said = told(archive, IN_ARCHIVE)
     assert f"photos.archive/{KEY} cannot be read: Input/output error. " in said
     assert calls == 3
-    assert read_photo(archive, IN_ARCHIVE, bytes) == bytes(range(256)) * 40
+    assert read_file(archive, IN_ARCHIVE, bytes) == bytes(range(256)) * 40
 
 
 def test_an_archive_that_went_stale_is_opened_again(
@@ -275,7 +334,7 @@ def test_an_archive_that_went_stale_is_opened_again(
         return whole(archive, name)
 
     monkeypatch.setattr(zipfile.ZipFile, "open", stale)
-    assert len(read_photo(store, IN_ARCHIVE, bytes)) == 10_240
+    assert len(read_file(store, IN_ARCHIVE, bytes)) == 10_240
     assert len(opened) == 2
 
 
@@ -290,7 +349,7 @@ def test_a_damaged_member_is_a_bad_picture(
     store = open_store(path)
     store.listing()
     assert reason(store, IN_ARCHIVE).startswith("cannot be read: ")
-    assert len(read_photo(store, ImageFile("dog/1.jpg", 0, 1), bytes)) == 10_240
+    assert len(read_file(store, ImageFile("dog/1.jpg", 0, 1), bytes)) == 10_240
     assert waits == []
 
 

@@ -1,8 +1,8 @@
-"""A photo's file: read again while that fails, and judged if it goes on failing.
+"""A file of a source: read again while that fails, and judged if it goes on failing.
 
 What is wrong with the file itself makes it a bad image, which a build sets aside. What
-is wrong on the way to it (disk, network, memory, rights) says nothing about the
-picture, and ends what reads it.
+is wrong on the way to it (disk, network, memory, rights) says nothing about what it
+holds, and ends what reads it.
 """
 
 from __future__ import annotations
@@ -11,21 +11,18 @@ import errno
 import os
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from pipeline.errors import BadImage, ReadError
-from pipeline.folder import ImageFile
-from pipeline.store import Store
+from pipeline.store import LEADS_NOWHERE, Store
 
 Result = TypeVar("Result")
 
 # Between tries: what passes on a network or in memory passes within that, or does not.
 WAIT_SECONDS = (0.1, 0.5)
 GONE = {errno.ENOENT, errno.ENOTDIR}
-# What opening a name that never was a file's may end in; a table's can be of any kind.
-NO_NAME = GONE | {
-    *(errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EINVAL, errno.EILSEQ),
-}
+# A table may name what no file can be called, and sockets.
+NO_NAME = LEADS_NOWHERE | {errno.EINVAL, errno.EILSEQ, errno.ENXIO}
 FORBIDDEN = {errno.EACCES, errno.EPERM}
 NEXT_STEPS = {
     **dict.fromkeys(FORBIDDEN, "Allow this user to read it (chmod), or take it away"),
@@ -41,8 +38,25 @@ NEXT_STEPS = {
 LOOK_AFTER = "Look after the disk or the network that it is on"
 
 
-def read_photo(store: Store, file: ImageFile, use: Callable[[bytes], Result]) -> Result:
-    """Read a photo, and return what `use` makes of its bytes.
+class Listed(Protocol):
+    """A file as a listing has it; one that only a table names has no size."""
+
+    @property
+    def key(self) -> str:
+        """Its posix path relative to the store."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Its size when it was listed."""
+
+
+def read_file(
+    store: Store,
+    file: Listed,
+    use: Callable[[bytes], Result],
+    num_bytes: int = -1,
+) -> Result:
+    """Read a file, or its first `num_bytes`, and return what `use` makes of that.
 
     Raises:
         BadImage: the file is at fault, or `use` says so of what it holds.
@@ -51,7 +65,7 @@ def read_photo(store: Store, file: ImageFile, use: Callable[[bytes], Result]) ->
     """
     for wait_seconds in (*WAIT_SECONDS, None):
         try:
-            return use(store.read(file.key))
+            return use(store.read(file.key, num_bytes))
         except MemoryError as error:
             failure = OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
             failure.__cause__ = error
@@ -66,7 +80,7 @@ def read_photo(store: Store, file: ImageFile, use: Callable[[bytes], Result]) ->
     raise read_error(store.place(file.key), failure) from failure
 
 
-def _is_at_fault(store: Store, file: ImageFile, error: OSError) -> bool:
+def _is_at_fault(store: Store, file: Listed, error: OSError) -> bool:
     """Tell whether an error is about the file, and not about the way to it.
 
     Errors without a number are not the system's: they say what the file is. A file that
@@ -80,9 +94,9 @@ def _is_at_fault(store: Store, file: ImageFile, error: OSError) -> bool:
 
 
 def read_error(place: str, failure: OSError) -> ReadError:
-    """The error that names a photo which could not be read, and what to do."""
+    """The error that names a file which could not be read, and what to do."""
     number = failure.errno or 0
     return ReadError(
-        f"{place} cannot be read: {failure.strerror}. The picture itself may be good,"
-        f" so it was not set aside. {NEXT_STEPS.get(number, LOOK_AFTER)}."
+        f"{place} cannot be read: {failure.strerror}. The file itself may be good, so"
+        f" it was not set aside. {NEXT_STEPS.get(number, LOOK_AFTER)}."
     )
