@@ -62,12 +62,12 @@ def require_article() -> None:
 def article(records: RecordSet) -> Deliveries:
     """The article's generator on the first train photos, as files."""
     with TemporaryDirectory(prefix="alexnet-article-") as folder:
-        files = write_photos(photo_files(records, MAX_PHOTOS), Path(folder))
+        files = write_photos(source_files(records, MAX_PHOTOS), Path(folder))
         for images, _ in article_generator(Path(folder), files):
             yield len(images)
 
 
-def photo_files(records: RecordSet, count: int) -> Iterator[tuple[bytes, int]]:
+def source_files(records: RecordSet, count: int) -> Iterator[tuple[bytes, int]]:
     """Image files and labels of the first train records; stored pixels become JPEGs."""
     config = records.manifest.config
     for stored, label in stored_photos(records, count):

@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO
 
-from benchmarks.article import photo_files, write_photos
+from benchmarks.article import source_files, write_photos
 from benchmarks.measure import Deliveries, Timing
 from pipeline.config import require
 from pipeline.errors import ConfigError
@@ -103,7 +103,7 @@ class PhotoFiles:
         """Where they are; written at the first call."""
         folder = Path(tempfile.mkdtemp(prefix="alexnet-peer-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        write_photos(photo_files(self._records, MAX_PHOTOS), folder)
+        write_photos(source_files(self._records, MAX_PHOTOS), folder)
         return folder
 
 

@@ -118,4 +118,6 @@ def duplicates_text(manifest: Manifest, data: Path) -> str:
 
 def _set_aside_text(found: RecordsInfo) -> str:
     reasons = [f"{count:,} {why}" for why, count in found.quarantine_reasons.items()]
+    if found.manifest.quarantined and not reasons:
+        reasons = ["their list, quarantine.jsonl, is missing or damaged"]
     return f"{found.manifest.quarantined:,}" + "".join(f"; {one}" for one in reasons)

@@ -14,9 +14,11 @@ from typer.exceptions import TyperException
 from cli import bench, demo, doctor, records, runs, train
 from cli.options import examples
 from pipeline.errors import AlexnetError
+from pipeline.files import require_local
 
 # Wrong usage is 2, by typer.
 KNOWN_ERROR, INTERRUPTED = 1, 130
+BEAM_OPTIONS = "--beam-options"
 # What options and commands were called before: understood, and not shown.
 FORMER_NAMES = {"fit": "resize", "fresh": "overwrite", "plan": "estimate"}
 
@@ -63,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     debug = bool(os.environ.get("ALEXNET_DEBUG"))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
     try:
+        _require_local(sys.argv[1:] if arguments is None else arguments)
         return app(args=arguments, standalone_mode=False, prog_name="alexnet") or 0
     except TyperException as error:
         error.show()  # type: ignore[attr-defined]  # the parser's errors have it
@@ -75,6 +78,21 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort) as error:
         print(f"\n{str(error) or 'interrupted'}", file=sys.stderr)
         return getattr(error, "exit_code", INTERRUPTED)
+
+
+def _require_local(words: list[str]) -> None:
+    """Check that no path is a URL, of which a Path would keep one slash.
+
+    Raises:
+        DataError: one is.
+    """
+    before = ""
+    for word in words:
+        name, equals, value = word.partition("=")
+        is_pair = word.startswith("-") and equals
+        if BEAM_OPTIONS not in (before, name):  # another program's, in one word
+            require_local(value if is_pair else word)
+        before = word
 
 
 def _told(error: Exception) -> str:

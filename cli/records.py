@@ -92,7 +92,7 @@ def build(
         ),
     ] = "",
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Delete what is in --out first.")
+        bool, typer.Option("--overwrite", help="Delete the record set in --out first.")
     ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -188,13 +188,8 @@ def _print_report(report: BuildReport, verbose: bool, unlabelled: str | None) ->
             f"{report.encoded:,} images in {report.seconds:.1f} s:"
             f" {report.images_per_second:,.0f} images/s"
         )
-    if report.quarantined:
-        say(f"{len(report.quarantined)} set aside, see {report.data}/quarantine.jsonl:")
-        shown = len(report.quarantined) if verbose else 5
-        for bad in report.quarantined[:shown]:
-            say(f"  {bad.key!r}: {bad.reason}")
-        if len(report.quarantined) > shown:
-            say(f"  ... and {len(report.quarantined) - shown} more")
+    if report.manifest.quarantined:
+        _say_set_aside(report, verbose)
     if report.manifest.duplicates:
         say(f"duplicates: {info.duplicates_text(report.manifest, report.data)}")
     say(f"next: alexnet fit {shlex.quote(str(report.data))} --mixed-precision")
@@ -203,6 +198,19 @@ def _print_report(report: BuildReport, verbose: bool, unlabelled: str | None) ->
             f"then, for the images without labels: alexnet predict RUN {unlabelled}"
             " --csv submission.csv"
         )
+
+
+def _say_set_aside(report: BuildReport, verbose: bool) -> None:
+    path = report.data / "quarantine.jsonl"
+    if not report.quarantined:
+        say(f"{report.manifest.quarantined} set aside; their list, {path}, is missing")
+        return
+    say(f"{len(report.quarantined)} set aside, see {path}:")
+    shown = len(report.quarantined) if verbose else 5
+    for bad in report.quarantined[:shown]:
+        say(f"  {bad.key!r}: {bad.reason}")
+    if len(report.quarantined) > shown:
+        say(f"  ... and {len(report.quarantined) - shown} more")
 
 
 @app.command(

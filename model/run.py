@@ -22,7 +22,7 @@ from model.config import NetworkConfig, TrainConfig
 from model.history import EpochRecord, read_history, write_history
 from pipeline.config import AugmentConfig, BuildConfig, Resize, Storage, require
 from pipeline.errors import AlexnetError, RunError
-from pipeline.files import write_json
+from pipeline.files import require_local, write_json
 from pipeline.kinds import require_kinds
 from pipeline.manifest import Manifest
 
@@ -97,6 +97,9 @@ class RunFolder:
     """The places of a run folder."""
 
     path: Path
+
+    def __post_init__(self) -> None:
+        require_local(self.path)
 
     @property
     def config_path(self) -> Path:

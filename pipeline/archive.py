@@ -10,6 +10,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from errno import EINVAL, EIO
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from pipeline.store import (
     Entry,
     Listing,
     Store,
+    printable,
     require_photo_size,
 )
 
@@ -100,16 +102,28 @@ class ZipStore:
     def read(self, key: str, num_bytes: int = -1) -> bytes:
         if key not in self._names:
             raise OSError(f"{self.path.name} has no such file")
-        self._zip = self._zip or _open_zip(self.path)
-        info = self._zip.getinfo(self._names[key])
+        archive = self._zip = self._zip or _open_zip(self.path)
+        info = archive.getinfo(self._names[key])
         if num_bytes < 0:
             require_photo_size(info.file_size)
             num_bytes = info.file_size  # it may inflate to more
         try:
-            with self._zip.open(info) as file:
+            with archive.open(info) as file:
                 return file.read(num_bytes)
+        except MemoryError:
+            raise
         except Exception as error:  # zipfile raises whatever a damaged member causes
+            if isinstance(error, OSError) and error.errno not in (None, EINVAL):
+                self._zip = None  # a file that has gone stale is opened again
+                raise
+            # EINVAL: a place before the archive's first byte.
             raise OSError(str(error) or "the archive ends within it") from error
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def place(self, key: str) -> str:
+        return printable(f"{self.path}/{key}")
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_zip": None}
@@ -174,7 +188,16 @@ class TarStore:
             num_bytes = size
         with self.path.open("rb") as file:
             file.seek(offset)
-            return file.read(min(size, num_bytes))
+            data = file.read(min(size, num_bytes))
+        if len(data) < min(size, num_bytes):
+            raise OSError(EIO, "the archive was longer when it was listed")
+        return data
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def place(self, key: str) -> str:
+        return printable(f"{self.path}/{key}")
 
 
 def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:

@@ -6,6 +6,7 @@ file system; Beam itself carries only which files belong to which shard.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
@@ -19,15 +20,17 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.contents import write_planned
 from pipeline.crew import keep_freed_memory
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import ConfigError, DataError, ReadError
 from pipeline.plan import ShardPlan
 from pipeline.quarantine import Tally
-from pipeline.unfinished import STATE, adopt_shard, read_note
+from pipeline.unfinished import ATTEMPT, STATE, adopt_shard, read_note
 from pipeline.workers import EncodeJob
 
 # Beam's own runner, in this process, to try it: on one machine a build without Beam is
 # faster. Options that follow these win.
 LOCAL_OPTIONS = ("--runner=FnApiRunner", "--direct_running_mode=multi_threading")
+# What a runner hands on of a ReadError.
+UNREAD = re.compile(r"ReadError: (.*?)\.?(?: \[while running .*)?$")
 # Between two looks at what the workers have finished.
 LOOK_SECONDS = 1.0
 
@@ -49,7 +52,7 @@ class ShardJob:
         results = ((file, self.encode_job.encode(file)) for file in shard.files)
         num_classes = len(self.encode_job.class_names)
         all_may_be_bad = Tally(len(shard.files), 1.0, lambda done, total: None)
-        with TemporaryDirectory(dir=self.out / STATE) as name:
+        with TemporaryDirectory(prefix=ATTEMPT, dir=self.out / STATE) as name:
             attempt = Path(name)
             (attempt / STATE).mkdir()
             write_planned(attempt, shard, results, num_classes, all_may_be_bad)
@@ -73,6 +76,7 @@ def write_shards(
     Raises:
         ConfigError: there are no such options.
         DataError: Beam failed, or more files are bad than may be.
+        ReadError: a photo cannot be read, for a reason that lies outside of it.
     """
     workers_option = f"--direct_num_workers={workers}"
     all_options = _parse([*LOCAL_OPTIONS, workers_option, *options])
@@ -87,9 +91,12 @@ def write_shards(
                     | beam.Map(write)  # None
                 )
         except Exception as error:  # a runner raises what it likes
+            reason = _last_line(str(error))
+            if unread := UNREAD.search(reason):
+                raise ReadError(f"{unread[1]}.") from error
             raise DataError(
-                f"Apache Beam failed: {_last_line(str(error))}. Finished shards are"
-                " kept; run the same command again to go on."
+                f"Apache Beam failed: {reason}. Finished shards are kept; run the same"
+                " command again to go on."
             ) from error
     tally.require_few_bad()
 

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
 from pipeline.config import BuildConfig
 from pipeline.contents import write_planned
+from pipeline.crew import CRASHED
 from pipeline.duplicates import (
     count_duplicates,
     find_duplicates,
     planned_photos,
     save_duplicates,
 )
-from pipeline.errors import ConfigError, DataError
-from pipeline.files import require_room
+from pipeline.errors import ConfigError, DataError, ReadError
+from pipeline.files import require_local, require_room
 from pipeline.folder import Source
 from pipeline.interop import save_interop
 from pipeline.machine import num_cpus
@@ -32,6 +34,14 @@ from pipeline.manifest import (
     SourceSizes,
     SplitCard,
     load_manifest,
+)
+from pipeline.output import (
+    ANEW,
+    replace_set,
+    require_ours,
+    require_same,
+    require_usable,
+    sole_build,
 )
 from pipeline.plan import BuildPlan, ShardPlan, make_plan
 from pipeline.quarantine import (
@@ -46,15 +56,11 @@ from pipeline.unfinished import (
     ShardNote,
     build_settings,
     close_state,
+    drop_note,
     open_state,
     read_note,
-    remove_set,
-    require_ours,
-    require_same,
-    require_usable,
-    sole_build,
 )
-from pipeline.workers import EncodeJob, encoder
+from pipeline.workers import EncodeJob, encoder, usable_keys
 
 
 def build(
@@ -85,27 +91,30 @@ def build(
         DataError: other settings or another source made what is there, another
             process builds there, there is not enough room, or more files are bad than
             `max_bad` allows.
+        ReadError: a photo cannot be read, for a reason that lies outside of it.
     """
+    require_local(out)
     start = time.monotonic()
     workers = workers or num_cpus()
     if beam is not None:
         require_beam()
     plan = make_plan(source.files, source.class_names, config)
-    settings = build_settings(source, config)
+    shards = [shard.name for shard in plan.shards]
+    settings = build_settings(source, config, shards)
     require_usable(out)
-    with sole_build(out):
+    with sole_build(out), _told_how_to_go_on(out):
         if overwrite:
-            remove_set(out)
+            replace_set(out, settings)
         manifest = _finished_set(out, config, settings["source_fingerprint"])
         was_finished, encoded = manifest is not None, 0
         if manifest is None:
             require_ours(out, settings)
             tally = Tally(plan.num_files + len(source.set_aside), max_bad, progress)
             tally.add_shard(len(source.set_aside), source.set_aside)
-            todo = _unfinished_shards(out, plan, tally)
+            job = EncodeJob(source.store, source.class_names, config, plan.layout)
+            todo = _unfinished_shards(out, plan, job, tally, workers)
             before = tally.encoded
             open_state(out, settings)
-            job = EncodeJob(source.store, source.class_names, config, plan.layout)
             if beam is None:
                 _write_shards(out, job, todo, tally, workers, plan.record_bytes)
             else:
@@ -133,23 +142,60 @@ def require_beam() -> None:
         )
 
 
-def _unfinished_shards(out: Path, plan: BuildPlan, tally: Tally) -> list[ShardPlan]:
+@contextmanager
+def _told_how_to_go_on(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except ReadError as error:
+        raise ReadError(
+            f"{error} Then run the same command again to go on: finished shards are"
+            f" kept in {out}."
+        ) from error
+
+
+def _unfinished_shards(
+    out: Path, plan: BuildPlan, job: EncodeJob, tally: Tally, workers: int
+) -> list[ShardPlan]:
     """The shards that are still to be made; the others are counted in `tally`.
+
+    What those have set aside is tried again, so that mended photos are not lost; a
+    shard that has such a photo is made again.
 
     Raises:
         DataError: more files are bad than may be, or there is not enough room.
     """
-    todo = []
-    for shard in plan.shards:
-        note = read_note(out, shard)
-        if note is None:
-            todo.append(shard)
-        else:
+    found = [(shard, read_note(out, shard)) for shard in plan.shards]
+    noted = [(shard, note) for shard, note in found if note is not None]
+    todo = [shard for shard, note in found if note is None]
+    usable = _usable_now(job, noted, workers, plan.record_bytes)
+    for shard, note in noted:
+        if usable.isdisjoint(bad.key for bad in note.quarantined):
             tally.add_shard(len(shard.files), note.quarantined)
+        else:
+            drop_note(out, shard)
+            todo.append(shard)
     tally.require_few_bad()
     share_left = 1 - tally.done / tally.total
     require_room(out, round(plan.estimated_bytes * share_left))
     return todo
+
+
+def _usable_now(
+    job: EncodeJob,
+    noted: list[tuple[ShardPlan, ShardNote]],
+    workers: int,
+    record_bytes: int,
+) -> set[str]:
+    """The keys of photos that finished shards set aside, and that can be used now."""
+    bad = {item.key: item for _, note in noted for item in note.quarantined}
+    files = [
+        file
+        for shard, _ in noted
+        for file in shard.files
+        # Not here: it could bring this process down.
+        if file.key in bad and not bad[file.key].reason.startswith(CRASHED)
+    ]
+    return usable_keys(job, files, workers, record_bytes)
 
 
 def _finished_set(out: Path, config: BuildConfig, source: str) -> Manifest | None:
@@ -160,8 +206,7 @@ def _finished_set(out: Path, config: BuildConfig, source: str) -> Manifest | Non
     require_same(out, manifest.config.to_json(), config.to_json())
     if manifest.source_fingerprint != source:
         raise DataError(
-            f"{out} was built from other files: the source has changed since. Say"
-            " --overwrite to build anew, or choose another --out."
+            f"{out} was built from other files: the source has changed since. {ANEW}"
         )
     return manifest
 

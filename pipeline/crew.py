@@ -1,7 +1,8 @@
 """Processes that encode photos and may die of one: what they held is tried again.
 
 Each has a pipe of its own, because a lock that is shared stays locked when its holder
-is killed. A photo that ends two of them, alone, is set aside.
+is killed. A photo that crashes two of them, alone, is set aside. One with which two are
+killed from outside, as for want of memory, ends the build: nothing speaks against it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -20,15 +21,21 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, ReadError
 from pipeline.folder import ImageFile
 from pipeline.record import Encoded
-from pipeline.slots import Slots, Told
+from pipeline.slots import NoRecord, Slots, Told
 
 EncodeOne = Callable[[ImageFile], "Encoded | str"]
 
 # What kills a process by chance, such as want of memory, seldom comes back at once.
 DEATHS_OF_ONE_PHOTO = 2
+# With what the system ends a process that does wrong; all others are sent to it.
+CRASH_SIGNALS = {
+    *(signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL),
+    *(signal.SIGSYS, signal.SIGTRAP),
+}
+CRASHED = "its decoder crashed"
 # Processes in a row that end before they are ready: no photo is to blame for that.
 MAX_FALSE_STARTS = 3
 # How long a process whose pipe has ended may take to end as well.
@@ -44,15 +51,16 @@ class Chunk:
 
     files: list[ImageFile]
     slot: int
-    told: list[Told | Encoded | str] = field(default_factory=list)
+    told: list[Told | Encoded | NoRecord] = field(default_factory=list)
     # A process died of it: its files are tried one by one, without the slot.
     alone: bool = False
     deaths: int = 0
 
     @property
     def done(self) -> bool:
-        """Whether all of its files are told of."""
-        return len(self.told) == len(self.files)
+        """Tell whether all of its files are told of, or one ends the build."""
+        ended = bool(self.told) and isinstance(self.told[-1], ReadError)
+        return ended or len(self.told) == len(self.files)
 
     def task(self) -> tuple[list[ImageFile], int | None]:
         """What a process is to encode next, and the slot it may use."""
@@ -154,31 +162,38 @@ class Worker:
             return
         chunk.deaths += 1
         if chunk.deaths == DEATHS_OF_ONE_PHOTO:
-            chunk.told.append(f"its decoder crashed ({_ending(code)})")
+            chunk.told.append(_verdict(chunk.files[len(chunk.told)], code))
             chunk.deaths = 0
         if chunk.done:
             self.chunks.popleft()
 
 
+def _verdict(file: ImageFile, code: int | None) -> NoRecord:
+    """Say what a photo is that two processes died with."""
+    if code is None or code >= 0 or -code in CRASH_SIGNALS:
+        return f"{CRASHED} ({_ending(code)})"
+    memory = ", out of memory?" if -code == signal.SIGKILL else ""
+    return ReadError(
+        f"{file.key}: {DEATHS_OF_ONE_PHOTO} processes were killed while they decoded it"
+        f" ({_ending(code)}{memory}). The file itself may be good, so it was not set"
+        " aside. Give fewer --workers, free memory, or take the file away."
+    )
+
+
 def _ending(code: int | None) -> str:
     """How a process ended, by its exit code."""
-    if code is None or code >= 0:
-        return f"exit status {code}"
-    memory = ", out of memory?" if -code == signal.SIGKILL else ""
-    return f"signal {-code}{memory}"
+    return f"exit status {code}" if code is None or code >= 0 else f"signal {-code}"
 
 
 @contextmanager
 def crew(encode: EncodeOne, slots: Slots, size: int) -> Iterator[list[Worker]]:
     """`size` processes, which end with the block."""
     workers: list[Worker] = []
-    try:
+    with ExitStack() as ends:  # each of them, also when one is interrupted
         for _ in range(size):
             workers.append(Worker(encode, slots))
+            ends.callback(workers[-1].end)
         yield workers
-    finally:
-        for worker in workers:
-            worker.end()
 
 
 def hear_from(workers: list[Worker]) -> None:
@@ -222,13 +237,22 @@ def _work(pipe: Connection, encode: EncodeOne, slots: Slots) -> None:
     pipe.send(None)
     while True:
         files, slot = tasks.get()
-        results = map(encode, files)
+        results = _results(encode, files)
         try:
             told = list(results) if slot is None else slots.put(slot, results)
         except Exception as error:
             pipe.send(ExceptionWithTraceback(error, error.__traceback__))
             continue
         pipe.send(told)
+
+
+def _results(encode: EncodeOne, files: list[ImageFile]) -> Iterator[Encoded | NoRecord]:
+    """Encode files until one cannot be read, which is told in its turn."""
+    try:
+        for file in files:
+            yield encode(file)
+    except ReadError as error:
+        yield error
 
 
 def _receive(pipe: Connection, tasks: SimpleQueue[Any]) -> None:

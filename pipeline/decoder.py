@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from pipeline.config import BuildConfig
-from pipeline.errors import DataError
+from pipeline.errors import DataError, ReadError
 from pipeline.machine import num_cpus
 from pipeline.pixels import BadImage, read_image, square
 
@@ -46,6 +46,7 @@ def decode_images(
 
     Raises:
         DataError: one cannot be decoded.
+        ReadError: there is not enough memory for one.
     """
     batch = empty_batch((count, config.side, config.side, 3))
     decode = _decode_stored if config.storage == "jpeg" else _decode_file
@@ -56,6 +57,11 @@ def decode_images(
                 decode(read(place), batch[place], config)
             except (BadImage, ValueError) as error:
                 raise DataError(f"{name(place)} cannot be used: {error}") from None
+            except MemoryError as error:
+                raise ReadError(
+                    f"{name(place)} takes more memory than there is. Free some, give a"
+                    " smaller --ram-budget, or take the image away."
+                ) from error
 
     for _ in _threads().map(fill, range(0, count, GROUP)):
         pass

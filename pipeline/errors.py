@@ -20,6 +20,10 @@ class DataError(AlexnetError):
     """A source, a record set or an image file is not what it should be."""
 
 
+class ReadError(DataError):
+    """A file cannot be read, for a reason that lies outside of it and may pass."""
+
+
 class RunError(AlexnetError):
     """A run folder or a training run is not what it should be."""
 
@@ -31,6 +35,8 @@ class BadImage(Exception):
 def data_error_in(error: Exception) -> DataError | None:
     """What a function inside tf.data raised, of which TensorFlow keeps the text."""
     found = re.search(
-        r"DataError: (.*?)\nTraceback \(most recent", str(error), flags=re.DOTALL
+        r"(?:Data|Read)Error: (.*?)\nTraceback \(most recent",
+        str(error),
+        flags=re.DOTALL,
     )
     return DataError(found.group(1)) if found else None

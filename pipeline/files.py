@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
+
+# As a path that was made of one has it, too: of `//` it keeps one.
+URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
+
+
+def require_local(path: Path | str) -> None:
+    """Check that a path is one on this machine: of a URL it would make a folder `gs:`.
+
+    Raises:
+        DataError: it is a URL.
+    """
+    if URL.match(str(path)):
+        raise DataError(
+            f"{URL.sub(lambda url: f'{url[1]}://', str(path), count=1)} is a URL. Give"
+            " a file or folder on this machine: download it first, upload what was made"
+            " afterwards, or mount the bucket."
+        )
 
 
 @contextmanager
@@ -21,7 +39,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     The temporary name is always the same, so that a killed run leaves at most one such
     file behind and the next run writes over it.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = partial_path(path)
     try:
         yield partial
         with partial.open("rb") as file:
@@ -32,6 +50,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def partial_path(path: Path) -> Path:
+    """Where a file is written before it is whole."""
+    return path.with_name(f".{path.name}.partial")
 
 
 def write_text(path: Path, text: str) -> None:

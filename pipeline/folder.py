@@ -18,7 +18,7 @@ from typing import NamedTuple
 from pipeline.archive import open_archive
 from pipeline.config import LabelSource, Split
 from pipeline.errors import DataError
-from pipeline.files import name_some
+from pipeline.files import name_some, require_local
 from pipeline.given_splits import find_labels
 from pipeline.image_files import list_images
 from pipeline.image_tree import ImageTree
@@ -96,6 +96,7 @@ def open_store(path: Path) -> Store:
     Raises:
         DataError: there is nothing there, or nothing that can be read.
     """
+    require_local(path)
     if path.is_dir():
         return FolderStore(path)
     if not path.exists():

@@ -5,8 +5,10 @@ The record sets and runs that the project itself has put there are none of them.
 
 from __future__ import annotations
 
+from pipeline.errors import BadImage, ReadError
 from pipeline.formats import HEAD_BYTES, has_image_magic, has_image_suffix
 from pipeline.own_outputs import own_folders
+from pipeline.source_file import read_file
 from pipeline.store import Entry, Listing, Store
 
 
@@ -32,6 +34,11 @@ def _looks_like_image(store: Store, entry: Entry) -> bool:
     if has_image_suffix(entry.key):
         return True
     try:
-        return has_image_magic(store.read(entry.key, HEAD_BYTES))
-    except OSError:
+        return read_file(store, entry, has_image_magic, HEAD_BYTES)
+    except BadImage:
         return False
+    except ReadError as error:
+        # What nothing calls a photo may be kept from this user, and is not missed.
+        if isinstance(error.__cause__, PermissionError):
+            return False
+        raise

@@ -47,7 +47,12 @@ def save_interop(folder: Path, manifest: Manifest) -> None:
 
 def index_path(folder: Path, shard: Shard) -> Path:
     """Where DALI's index of a shard lies."""
-    return folder / INDEX_FOLDER / Path(shard.name).with_suffix(".idx").name
+    return folder / index_name(shard.name)
+
+
+def index_name(shard_name: str) -> str:
+    """A shard's index, as a path relative to the record set."""
+    return f"{INDEX_FOLDER}/{Path(shard_name).with_suffix('.idx').name}"
 
 
 def shard_index(folder: Path, shard: Shard) -> str:

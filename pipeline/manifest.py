@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 from pipeline.config import BuildConfig, Split
 from pipeline.errors import AlexnetError, DataError
-from pipeline.files import atomic_path, fingerprint, write_json
+from pipeline.files import atomic_path, fingerprint, require_local, write_json
 from pipeline.kinds import require_kinds
 from pipeline.layout import PAGE_BYTES, Layout, plan_layout
 
@@ -27,6 +27,7 @@ FORMAT = 1
 ALWAYS_SPLITS = {"train", "validation"}
 # A name and nothing else: who hands on a record set says nothing about other files.
 NUMBERED = r"-[0-9]{5,}-of-[0-9]{5,}\.tfrecord"
+SHARD_NAME = f"({'|'.join(get_args(Split))}){NUMBERED}"
 # What reading JSON raises of a file that holds something else.
 NO_CARD = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 
@@ -152,6 +153,7 @@ def load_manifest(folder: Path) -> Manifest:
     Raises:
         DataError: there is no such folder, or it is no finished record set.
     """
+    require_local(folder)
     path = folder / MANIFEST
     if folder.is_file():
         raise DataError(f"{folder} is a file; expected the folder of a record set")
@@ -169,15 +171,16 @@ def load_manifest(folder: Path) -> Manifest:
         return _from_json(json.loads(path.read_text(encoding="utf-8")))
     except (*NO_CARD, AlexnetError) as error:
         raise DataError(
-            f"{path} is damaged or of another version: {error}. It cannot be repaired:"
-            f" make the set again with `alexnet records build SOURCE --out {folder}"
-            " --overwrite`."
+            f"{path} is damaged or of another version: {error}. It cannot be repaired,"
+            " or is another program's: make the set in another folder (`alexnet records"
+            " build SOURCE --out NEW`), or remove this one by hand first."
         ) from error
 
 
 def _from_json(values: dict[str, Any]) -> Manifest:
-    if values["format"] != FORMAT:
-        raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
+    if values.get("format") != FORMAT:
+        held = values.get("format")
+        raise ValueError(f"its format is {held}, this version reads {FORMAT}")
     require_kinds(Manifest, values)
     layout, sizes = values["layout"], values["source_sizes"]
     manifest = Manifest(

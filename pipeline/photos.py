@@ -6,7 +6,6 @@ only the first stages of the pipeline differ.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -16,13 +15,15 @@ import tensorflow as tf
 
 from pipeline.config import BuildConfig
 from pipeline.decoder import decode_images, fetch_outside
-from pipeline.errors import DataError
+from pipeline.errors import BadImage, DataError, ReadError
 from pipeline.folder import ImageFile, Source, scan
-from pipeline.manifest import Manifest, SplitCard
+from pipeline.manifest import MANIFEST, Manifest, SplitCard
+from pipeline.output import is_set
 from pipeline.plan import BuildPlan, make_plan
 from pipeline.reader import RecordSet, open_records
-from pipeline.store import FolderStore, Store
-from pipeline.unfinished import build_settings, is_set
+from pipeline.source_file import read_file
+from pipeline.store import Store
+from pipeline.unfinished import source_fingerprint
 
 WAY_OUT = (
     "Mend it, or make records of the images with `alexnet records build`, which sets"
@@ -55,6 +56,8 @@ def open_data(path: Path) -> RecordSet:
     try:
         return open_photos(path)
     except DataError as error:
+        if (path / MANIFEST).is_file():
+            return open_records(path)  # which says what is wrong with it
         raise DataError(
             f"{path} is no record set (`alexnet records build` makes one), nor can"
             f" images in it be used: {error}"
@@ -95,7 +98,7 @@ def _manifest(
         class_names=source.class_names,
         splits={split: card(split) for split in files},
         quarantined=0,
-        source_fingerprint=build_settings(source, config)["source_fingerprint"],
+        source_fingerprint=source_fingerprint(source),
     )
 
 
@@ -106,8 +109,6 @@ class PhotoRows:
 
     def __init__(self, photos: PhotoSet, split: str) -> None:
         photos.manifest.split(split)
-        is_table = photos.folder.is_file() and isinstance(photos.store, FolderStore)
-        self._folder = photos.folder.parent if is_table else photos.folder
         self._store = photos.store
         self._files = photos.files[split]
         self._config = photos.manifest.config
@@ -122,17 +123,16 @@ class PhotoRows:
 
         def read(place: int) -> bytes:
             try:
-                return self._store.read(files[place].key)
-            except OSError as error:
-                reason = error.strerror or error
-                raise DataError(f"{name(place)} cannot be read: {reason}") from error
+                return read_file(self._store, files[place], bytes)
+            except BadImage as error:
+                raise DataError(f"{name(place)} {error}") from error
 
         def name(place: int) -> str:
-            # TensorFlow dies of an error whose text is not UTF-8.
-            path = os.fsencode(self._folder / files[place].key)
-            return path.decode("utf-8", "backslashreplace")
+            return self._store.place(files[place].key)
 
         try:
             return decode_images(len(rows), read, name, self._config), labels
+        except ReadError:
+            raise
         except DataError as error:
             raise DataError(f"{error}. {WAY_OUT}") from error

@@ -26,12 +26,16 @@ class Quarantined(NamedTuple):
 def read_quarantine(out: Path) -> tuple[Quarantined, ...]:
     """The image files that the build of `out` set aside, sorted by key.
 
+    None where the list is gone: the set is whole without it.
+
     Raises:
         DataError: the list is damaged.
     """
     try:
         lines = (out / QUARANTINE).read_text(encoding="utf-8").splitlines()
         return tuple(_from_line(line) for line in lines)
+    except FileNotFoundError:
+        return ()
     except (RecursionError, TypeError, ValueError) as error:
         raise DataError(
             f"{out / QUARANTINE} is damaged: {error}. Put it back, or empty it: it only"
@@ -95,6 +99,7 @@ class Tally:
             raise DataError(
                 f"{len(self.bad)} of the first {self.done} images cannot be used"
                 f" ({some}); --max-bad {self.max_bad:g} of {self.total} allows"
-                f" {allowed}. Mend or remove them, or allow more; finished shards are"
-                " kept."
+                f" {allowed}. Restore them or allow more, then run this again: finished"
+                " shards are kept. Files that are edited or deleted make another source"
+                " and need --overwrite."
             )

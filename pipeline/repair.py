@@ -16,7 +16,7 @@ import PIL
 
 from pipeline.audit import VerifyReport
 from pipeline.contents import Contents, kept_records
-from pipeline.errors import DataError
+from pipeline.errors import DataError, ReadError
 from pipeline.example import write_shard
 from pipeline.files import atomic_path, require_room
 from pipeline.folder import ImageFile, Source, scan
@@ -26,7 +26,7 @@ from pipeline.manifest import MANIFEST, Manifest, Shard, load_manifest
 from pipeline.plan import make_plan
 from pipeline.quarantine import Progress, Tally, read_quarantine
 from pipeline.record import Encoded
-from pipeline.unfinished import build_settings
+from pipeline.unfinished import source_fingerprint
 from pipeline.workers import CHUNK, EncodeJob, encoder
 
 
@@ -50,8 +50,7 @@ def find_origin(folder: Path, path: Path) -> Origin:
     """
     manifest = load_manifest(folder)
     source = scan(path, manifest.config.labels)
-    settings = build_settings(source, manifest.config)
-    if settings["source_fingerprint"] != manifest.source_fingerprint:
+    if source_fingerprint(source) != manifest.source_fingerprint:
         raise DataError(
             f"{folder} was not built from what {path} holds now: files have come, gone"
             f" or changed. Give the photos as they were, or {_build_anew(folder)}"
@@ -109,6 +108,7 @@ def repair(
     Raises:
         DataError: the manifest is damaged, there is not enough room, or the photos no
             longer give the bytes that were written.
+        ReadError: a photo cannot be read, for a reason that lies outside of it.
     """
     manifest = origin.manifest
     broken = sorted({one.shard for one in report.bad})
@@ -133,11 +133,17 @@ def _rebuild(origin: Origin, shards: list[Shard], progress: Progress) -> None:
     job = EncodeJob(source.store, source.class_names, manifest.config, manifest.layout)
     # Processes cost more than they bring when each has but a chunk to do.
     workers = max(1, min(num_cpus(), len(files) // CHUNK))
-    with encoder(job, workers, origin.record_bytes) as encode:
-        results = zip(files, encode(files), strict=True)
-        for shard in shards:
-            mine = islice(results, len(origin.files[shard.name]))
-            _rebuild_shard(origin, shard, mine, tally)
+    try:
+        with encoder(job, workers, origin.record_bytes) as encode:
+            results = zip(files, encode(files), strict=True)
+            for shard in shards:
+                mine = islice(results, len(origin.files[shard.name]))
+                _rebuild_shard(origin, shard, mine, tally)
+    except ReadError as error:
+        raise ReadError(
+            f"{error} Then run the same command again to go on: no shard was left half"
+            " made."
+        ) from error
 
 
 def _rebuild_shard(

@@ -16,6 +16,7 @@ class BuildReport:
 
     data: Path
     manifest: Manifest
+    # Fewer than the manifest counts, where their list is gone.
     quarantined: tuple[Quarantined, ...]
     seconds: float
     encoded: int
@@ -41,7 +42,7 @@ class BuildReport:
                 }
                 for name, card in self.manifest.splits.items()
             },
-            "quarantined": len(self.quarantined),
+            "quarantined": self.manifest.quarantined,
             "duplicates": self.manifest.duplicates,
             "leaked": self.manifest.leaked,
             "conflicting": self.manifest.conflicting,

@@ -11,9 +11,13 @@ from collections.abc import Iterable, Iterator
 from io import FileIO
 from mmap import mmap
 from multiprocessing.reduction import DupFd
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+from pipeline.errors import ReadError
 from pipeline.record import Encoded
+
+# Why an image file has no record: its fault, or what keeps it from being read.
+NoRecord: TypeAlias = "str | ReadError"
 
 
 class Told(NamedTuple):
@@ -52,16 +56,18 @@ class Slots:
         number = DupFd(self.file.fileno()) if self.file else None
         return _given, (number, self.slot_bytes)
 
-    def put(self, slot: int, results: Iterable[Encoded | str]) -> list[Told | str]:
+    def put(
+        self, slot: int, results: Iterable[Encoded | NoRecord]
+    ) -> list[Told | NoRecord]:
         """Lay records into a slot, one after another; returns what is to be told.
 
-        A record that finds no room is told itself, a reason why there is none as well.
+        A record that finds no room is told itself, and so is why there is none.
         """
         room = memoryview(self.memory).cast("B")[: (slot + 1) * self.slot_bytes]
-        told: list[Told | str] = []
+        told: list[Told | NoRecord] = []
         start = slot * self.slot_bytes
         for result in results:
-            if isinstance(result, str):
+            if not isinstance(result, Encoded):
                 told.append(result)
                 continue
             size = len(result.record)
@@ -74,13 +80,13 @@ class Slots:
         return told
 
     def take(
-        self, slot: int, told: Iterable[Told | Encoded | str]
-    ) -> Iterator[Encoded | str]:
+        self, slot: int, told: Iterable[Told | Encoded | NoRecord]
+    ) -> Iterator[Encoded | NoRecord]:
         """What was given to `put`; the slot may be used again once all are taken."""
         room = memoryview(self.memory).cast("B")
         start = slot * self.slot_bytes
         for one in told:
-            if isinstance(one, str):
+            if not isinstance(one, Told):
                 yield one
             elif isinstance(one.record, bytes):
                 yield Encoded(one.record, *one[1:])

@@ -6,6 +6,7 @@ of a folder; zips and tars are in `archive`.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections import deque
@@ -18,6 +19,8 @@ from typing import NamedTuple, Protocol
 # is what a file of any size, or a bomb in an archive, can cost.
 MAX_FILE_BYTES = 2**29
 NO_FILE = "no plain file"
+# What opening a name ends in that no file has.
+LEADS_NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 SYSTEM_FOLDER = "a folder of the system's"
 # Bins, snapshots and thumbnails of Windows, Macs, Synology and QNAP; names of hidden
 # ones begin with a dot. What a class may be called, such as `trash`, is none of them.
@@ -63,8 +66,24 @@ class Store(Protocol):
         """A file's bytes, or its first `num_bytes`.
 
         Raises:
-            OSError: the file cannot be read, or is larger than a photo can be.
+            OSError: the file cannot be read. Without an error number, because of what
+                it is: missing in its archive, damaged there, no plain file, or larger
+                than a photo can be.
         """
+
+    def exists(self) -> bool:
+        """Tell whether the place is still there, and holds something."""
+
+    def place(self, key: str) -> str:
+        """A file's path, for people: in an archive, the archive's goes before it.
+
+        It is valid UTF-8: TensorFlow dies of an error whose text is not.
+        """
+
+
+def printable(path: str) -> str:
+    """A path in valid UTF-8, bytes that are not escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def require_photo_size(size_bytes: int) -> None:
@@ -127,6 +146,16 @@ class FolderStore:
                 add = folders.append if is_link else folders.appendleft
                 add(f"{prefix}{name}/")
 
+    def exists(self) -> bool:
+        try:
+            with os.scandir(self.root) as found:
+                return any(found)
+        except OSError:
+            return False
+
+    def place(self, key: str) -> str:
+        return printable(f"{self.root}/{key}")
+
     def read(self, key: str, num_bytes: int = -1) -> bytes:
         # O_NONBLOCK: opening a FIFO would wait for ever.
         number = os.open(f"{self.root}/{key}", os.O_RDONLY | os.O_NONBLOCK)
@@ -148,8 +177,14 @@ def _place(folder: Path) -> tuple[int, int | str]:
 
 
 def _status(item: os.DirEntry[str]) -> os.stat_result | None:
-    """Of what an item is or links to; None when its link leads nowhere."""
+    """Of what an item is or links to; None when its link leads nowhere.
+
+    Raises:
+        OSError: it is not known, because a disk fails or rights lack.
+    """
     try:
         return item.stat()
-    except OSError:
+    except OSError as error:
+        if error.errno not in LEADS_NOWHERE:
+            raise
         return None

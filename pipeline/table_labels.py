@@ -8,12 +8,13 @@ from pathlib import Path
 from posixpath import basename, splitext
 
 from pipeline.config import Split
-from pipeline.errors import DataError
+from pipeline.errors import BadImage, DataError
 from pipeline.files import name_some
 from pipeline.image_tree import ImageTree, folder_name
 from pipeline.labels import Labels, unwrapped
+from pipeline.source_file import read_file
 from pipeline.split_names import split_named
-from pipeline.store import FolderStore, Store
+from pipeline.store import Entry, FolderStore, Store
 from pipeline.table import Row, TableForm, is_table, read_table, table_form
 from pipeline.table_names import FileNames
 
@@ -62,10 +63,14 @@ def find_tables(
 
 
 def _form(store: Store, key: str) -> TableForm | None:
-    """Return the form of a table; None where it cannot be read."""
+    """Return the form of a table; None where it is no file that can be read.
+
+    Raises:
+        ReadError: its file may well hold the labels, and cannot be read.
+    """
     try:
-        return table_form(store.read(key))
-    except OSError:
+        return read_file(store, Entry(key, 0), table_form)
+    except BadImage:
         return None
 
 

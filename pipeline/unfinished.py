@@ -1,34 +1,33 @@
 """A build that has not ended: its settings and its finished shards' notes, in `.build`.
 
-What a build finds when it is run again, and what says whose folder this is.
+What a build finds when it is run again, and what says which files it has made.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
+import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import BuildConfig
-from pipeline.duplicates import DUPLICATES
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 from pipeline.files import fingerprint, write_json
 from pipeline.folder import Source
-from pipeline.interop import INDEX_FOLDER, TFDS_FILES
-from pipeline.manifest import LABELS, MANIFEST, Shard
+from pipeline.manifest import SHARD_NAME, Manifest, Shard
 from pipeline.plan import ShardPlan
-from pipeline.quarantine import QUARANTINE, Quarantined
+from pipeline.quarantine import Quarantined
 
 STATE = ".build"
 SETTINGS = "settings.json"
 LOCK = "lock"
+# How the folders begin in which Beam's workers write.
+ATTEMPT = "attempt-"
+# What of STATE goes with its build; others' programs may use the name as well.
+NOTES = re.compile(rf"\.?(settings|{SHARD_NAME})\.json(\.partial)?|{ATTEMPT}.*")
 
 
 @dataclass(frozen=True)
@@ -76,167 +75,71 @@ def _note_path(out: Path, shard_name: str) -> Path:
     return out / STATE / f"{shard_name}.json"
 
 
+def drop_note(out: Path, shard: ShardPlan) -> None:
+    """Have a finished shard made again."""
+    _note_path(out, shard.name).unlink()
+
+
 def adopt_shard(out: Path, attempt: Path, shard: ShardPlan) -> None:
     """Move a finished shard, then its note, here from `attempt` on the same disk."""
     for path in (attempt / shard.name, _note_path(attempt, shard.name)):
         path.replace(out / path.relative_to(attempt))
 
 
-def build_settings(source: Source, config: BuildConfig) -> dict[str, Any]:
+def source_fingerprint(source: Source) -> str:
+    """A hash of the files and classes of a source; equal for equal sources."""
+    return fingerprint([source.class_names, source.files])
+
+
+def build_settings(
+    source: Source, config: BuildConfig, shards: list[str]
+) -> dict[str, Any]:
     """What must be the same for a build to go on: settings and files."""
     return {
         "config": config.to_json(),
-        "source_fingerprint": fingerprint([source.class_names, source.files]),
+        "source_fingerprint": source_fingerprint(source),
         "num_files": len(source.files),
+        "shards": shards,
     }
 
 
-def remove_set(out: Path) -> None:
-    """Delete what a build made, and nothing else."""
-    if not is_set(out):
-        return
-    (out / STATE).mkdir(exist_ok=True)  # until all else is gone, the folder is ours
-    (out / MANIFEST).unlink(missing_ok=True)  # first: a folder that has it is whole
-    for name in (LABELS, QUARANTINE, DUPLICATES, *TFDS_FILES):
-        (out / name).unlink(missing_ok=True)
-    for pattern in (
-        *("train-*.tfrecord", "validation-*.tfrecord", ".*.partial"),
-        *(f"{INDEX_FOLDER}/{name}.idx" for name in ("train-*", "validation-*")),
-        f"{INDEX_FOLDER}/.*.partial",
-    ):
-        for path in out.glob(pattern):
-            path.unlink()
-    with suppress(OSError):  # there is none, or someone else's files are in it
-        (out / INDEX_FOLDER).rmdir()
-    close_state(out)
+def settings_of(manifest: Manifest) -> dict[str, Any]:
+    """The settings of the build that made a finished set."""
+    examples = sum(card.num_examples for card in manifest.splits.values())
+    return {
+        "config": manifest.config.to_json(),
+        "source_fingerprint": manifest.source_fingerprint,
+        "num_files": examples + manifest.quarantined,
+        "shards": [shard.name for shard in manifest.shards],
+    }
 
 
-def require_same(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    """Check that two sets of settings agree.
+def read_settings(out: Path) -> dict[str, Any] | None:
+    """The settings of the unfinished build in `out`; None where there is none.
 
     Raises:
-        DataError: they do not; the message lists what differs.
-    """
-    changed = [f"{k} {old.get(k)} -> {new[k]}" for k in new if old.get(k) != new[k]]
-    if changed:
-        raise DataError(
-            f"{out} was built with other settings ({', '.join(changed)}). Say"
-            " --overwrite to build anew, or choose another --out."
-        )
-
-
-def require_usable(out: Path) -> None:
-    """Check that `out` is new, empty, or a record set, finished or not.
-
-    Raises:
-        DataError: it is something else, which a build must not touch.
-    """
-    if out.exists() and not out.is_dir():
-        raise DataError(f"{out} is a file, not a folder. Choose another --out.")
-    if not is_set(out):
-        _require_empty(out)
-
-
-def is_set(out: Path) -> bool:
-    """Whether a folder holds a record set, finished or not."""
-    return (out / MANIFEST).is_file() or (out / STATE).is_dir()
-
-
-def _require_empty(out: Path) -> None:
-    strangers = sorted(path.name for path in out.glob("[!.]*"))
-    if strangers:
-        raise DataError(
-            f"{out} is not empty and holds no record set (it has {strangers[0]})."
-            " Choose another --out."
-        )
-
-
-@contextmanager
-def sole_build(out: Path) -> Iterator[None]:
-    """Keep other builds from `out`; a folder made for that goes when it stays empty.
-
-    Raises:
-        DataError: another process builds there.
-    """
-    state = out / STATE
-    made = [path for path in (out, *out.parents) if not path.exists()]
-    lock = _lock(out)
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            (state / LOCK).unlink()
-        for folder in (state, *made):
-            with suppress(OSError):  # it is not empty
-                folder.rmdir()
-        if lock:
-            lock.close()
-
-
-def _lock(out: Path) -> FileIO | None:
-    """The locked file, which the system unlocks when this process ends.
-
-    None where there are no locks, as on some network file systems, or where nothing can
-    be written: the build's own first file will say so better.
-    """
-    path = out / STATE / LOCK
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = FileIO(path, "a")
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            return file
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    except OSError:
-        return None
-    raise DataError(
-        f"another process is building in {out} at this moment. Wait for it to end, or"
-        " choose another --out."
-    )
-
-
-def require_ours(out: Path, settings: dict[str, Any]) -> None:
-    """Check that `out` is empty, or an unfinished build of the same set.
-
-    Raises:
-        DataError: it is another set, or holds what no build made.
+        DataError: they are damaged, or another program's.
     """
     path = out / STATE / SETTINGS
     if not path.is_file():
-        _require_empty(out)
-        return
-    old = _read_settings(path)
-    require_same(out, old["config"], settings["config"])
-    if old["source_fingerprint"] != settings["source_fingerprint"]:
-        raise DataError(
-            f"{out} holds an unfinished build of {old['num_files']} files; the"
-            f" source now has {settings['num_files']}, or others. Say --overwrite"
-            " to build anew, or choose another --out."
-        )
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    """The settings of an unfinished build.
-
-    Raises:
-        DataError: they are damaged.
-    """
-    with suppress(ValueError):
-        values = json.loads(path.read_text(encoding="utf-8"))
-        known = isinstance(values, dict) and isinstance(values.get("config"), dict)
-        if known and {"source_fingerprint", "num_files"} <= set(values):
+        return None
+    with suppress(AttributeError, ConfigError, KeyError, TypeError, ValueError):
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        BuildConfig.from_json(values["config"])
+        named = all(re.fullmatch(SHARD_NAME, name) for name in values["shards"])
+        if named and {"source_fingerprint", "num_files"} <= set(values):
             return values
     raise DataError(
-        f"{path} is damaged: what the unfinished build was to be is lost. Say"
-        " --overwrite to build anew, or choose another --out."
+        f"{path} is damaged or of another version, or is another program's: which"
+        f" files an unfinished build made is not known. Choose another --out, or remove"
+        f" {out} by hand first."
     )
 
 
 def open_state(out: Path, settings: dict[str, Any]) -> None:
     """Make the folder of the build's notes, or find it again."""
     if not (out / STATE / SETTINGS).is_file():
-        close_state(out)  # notes of another build, killed while it deleted them
+        drop_notes(out)  # of a build that was killed while it deleted them
     (out / STATE).mkdir(parents=True, exist_ok=True)
     write_json(out / STATE / SETTINGS, settings)
 
@@ -245,8 +148,16 @@ def close_state(out: Path) -> None:
     """Delete the settings, without which notes are void, then the notes."""
     with suppress(OSError):
         (out / STATE / SETTINGS).unlink(missing_ok=True)
+    drop_notes(out)
+
+
+def drop_notes(out: Path) -> None:
+    """Delete the notes of finished shards, and what killed workers left behind."""
+    with suppress(OSError):
         for path in (out / STATE).iterdir():
-            if path.is_dir():  # of a killed worker
+            if not NOTES.fullmatch(path.name) or path.name == SETTINGS:
+                continue
+            if path.is_dir():
                 shutil.rmtree(path)
-            elif path.name != LOCK:
+            else:
                 path.unlink()

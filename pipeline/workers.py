@@ -14,11 +14,12 @@ from itertools import islice
 
 from pipeline.config import BuildConfig
 from pipeline.crew import Chunk, Worker, crew, hear_from, keep_freed_memory
+from pipeline.errors import BadImage, ReadError
 from pipeline.folder import ImageFile
 from pipeline.layout import Layout
-from pipeline.pixels import BadImage
 from pipeline.record import Encoded, encode_record
 from pipeline.slots import Slots
+from pipeline.source_file import read_file
 from pipeline.store import Store
 
 # Images a worker takes at a time: enough to hide the 0.3 ms of a hand-over, few enough
@@ -49,6 +50,17 @@ def encoder(job: EncodeJob, workers: int, record_bytes: int) -> Iterator[Encode]
         yield lambda files: _encode_in_order(members, slots, count, files, size)
 
 
+def usable_keys(
+    job: EncodeJob, files: list[ImageFile], workers: int, record_bytes: int
+) -> set[str]:
+    """The keys of those files that a record can be made of."""
+    # Processes cost more than they bring when each has but a chunk to do.
+    workers = max(1, min(workers, len(files) // CHUNK))
+    with encoder(job, workers, record_bytes) as encode:
+        results = zip(files, encode(files), strict=True)
+        return {file.key for file, made in results if isinstance(made, Encoded)}
+
+
 @dataclass(frozen=True)
 class EncodeJob:
     """What a worker needs to encode a file."""
@@ -59,19 +71,20 @@ class EncodeJob:
     layout: Layout | None
 
     def encode(self, file: ImageFile) -> Encoded | str:
-        """The file's record, or the reason why it has none."""
+        """The file's record, or the reason why it has none.
+
+        Raises:
+            ReadError: it cannot be read, for a reason that lies outside of it.
+        """
+        name, options = self.class_names[file.label], (self.config, self.layout)
         try:
-            data = self.store.read(file.key)
-            class_name = self.class_names[file.label]
-            return encode_record(
-                data, file.key, file.label, class_name, self.config, self.layout
+            return read_file(
+                self.store,
+                file,
+                lambda data: encode_record(data, file.key, file.label, name, *options),
             )
         except BadImage as error:
             return str(error)
-        except OSError as error:
-            return f"cannot be read: {error.strerror or error}"
-        except MemoryError:
-            return "takes more memory than there is"
 
 
 def _encode_in_order(
@@ -81,7 +94,11 @@ def _encode_in_order(
     files: Iterable[ImageFile],
     size: int,
 ) -> Iterator[Encoded | str]:
-    """Results in the order of `files`, `size` of them a slot, at most `count` slots."""
+    """Results in the order of `files`, `size` of them a slot, at most `count` slots.
+
+    Raises:
+        ReadError: a file cannot be read; the results before it were all given.
+    """
     files, free = iter(files), list(range(count))
     pending: deque[Chunk] = deque()
     while True:
@@ -93,5 +110,8 @@ def _encode_in_order(
         chunk = pending.popleft()
         while not chunk.done:
             hear_from(workers)
-        yield from slots.take(chunk.slot, chunk.told)
+        for result in slots.take(chunk.slot, chunk.told):
+            if isinstance(result, ReadError):
+                raise result
+            yield result
         free.append(chunk.slot)

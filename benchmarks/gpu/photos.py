@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.article import photo_files, write_photos
+from benchmarks.article import source_files, write_photos
 from benchmarks.gpu.report import run
 from pipeline.reader import open_records
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     records = open_records(options.data)
     options.folder.mkdir(parents=True, exist_ok=True)
-    written = write_photos(photo_files(records, options.count), options.folder)
+    written = write_photos(source_files(records, options.count), options.folder)
     print(f"{len(written)} photos in {options.folder}", file=sys.stderr)
     return 0
 

@@ -15,8 +15,8 @@ from PIL import Image
 from benchmarks.article import (
     article,
     article_generator,
-    photo_files,
     plan_article,
+    source_files,
     write_photos,
 )
 from benchmarks.limits import stored_photos
@@ -85,7 +85,7 @@ def test_pixels_become_jpegs_of_the_same_picture(
     record_sets: dict[Storage, Path], storage: Storage
 ) -> None:
     """Against the pixels that the storage `raw` keeps of the same photos."""
-    files = photo_files(open_records(record_sets[storage]), 5)
+    files = source_files(open_records(record_sets[storage]), 5)
     pixels = stored_photos(open_records(record_sets["raw"]), 5)
     for (file, label), (expected, expected_label) in zip(files, pixels, strict=True):
         found = np.asarray(Image.open(io.BytesIO(file)), np.float32)

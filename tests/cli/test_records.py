@@ -14,6 +14,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import pytest
@@ -310,6 +311,53 @@ def test_a_bad_image_is_set_aside_and_named(photos: Path, tmp_path: Path) -> Non
     assert found["quarantined"] == 1
     counts = [split["num_examples"] for split in found["splits"].values()]
     assert sum(counts) == NUM_PHOTOS - 1
+
+
+def test_a_lost_list_of_what_was_set_aside_is_told(
+    photos: Path, tmp_path: Path
+) -> None:
+    folder, out = spoilt(photos, tmp_path / "photos", 1), tmp_path / "records"
+    words = (*BUILD, folder, "--out", out, *QUICK)
+    before = alexnet_json(*words)
+    (out / "quarantine.jsonl").unlink()
+    ended = alexnet(*words)
+    assert ended.code == 0
+    lost = f"1 set aside; their list, {out}/quarantine.jsonl, is missing"
+    assert lost in ended.err.splitlines()
+    again = alexnet_json(*words)
+    assert again["quarantined"] == before["quarantined"] == 1
+    ended = alexnet("records", "info", out)
+    assert ended.code == 0
+    (line,) = (line for line in ended.out.splitlines() if "set aside" in line)
+    assert line.endswith("1; their list, quarantine.jsonl, is missing or damaged")
+    assert alexnet_json("records", "info", out)["quarantined"] == 1
+
+
+def test_a_photo_that_may_not_be_read_is_named_with_what_to_do(
+    photos: Path,
+) -> None:
+    user = os.geteuid()
+    with TemporaryDirectory() as place:  # pytest's own lets nobody else in
+        folder = copied(photos, Path(place) / "photos")
+        forbidden = folder / "dog" / "01.jpg"
+        out = Path(place) / "out"
+        words = (*BUILD, folder, "--out", out, *QUICK, "--workers", 1)
+        forbidden.chmod(0)
+        folder.chmod(0o755)
+        Path(place).chmod(0o777)
+        if not user:
+            os.seteuid(65_534)
+        try:
+            message = failure(*words)
+            assert not (out / "dataset.json").exists()
+        finally:
+            if not user:
+                os.seteuid(user)
+        assert message.startswith(f"{forbidden} cannot be read: Permission denied. ")
+        assert "Allow this user to read it (chmod)" in message
+        assert "run the same command again to go on" in message
+        forbidden.chmod(0o644)
+        assert alexnet_json(*words)["quarantined"] == 0
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,9 @@ def test_only_what_is_missing_is_written(
         build(scan(photos), tmp_path, CONFIG, workers=1, progress=stop)
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.tfrecord")}
     assert len(kept) == 1
-    (tmp_path / ".build" / "killed").mkdir()
-    (tmp_path / ".build" / "killed" / "half").write_bytes(b"half")
+    killed = tmp_path / ".build" / "attempt-killed"
+    killed.mkdir()
+    (killed / "half").write_bytes(b"half")
     report = build(scan(photos), tmp_path, CONFIG, beam=())
     assert report.encoded == NUM_PHOTOS - 6
     assert {path: path.stat().st_mtime_ns for path in kept} == kept

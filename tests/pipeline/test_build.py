@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,9 +16,13 @@ import tensorflow as tf
 from pipeline.build import build
 from pipeline.config import BuildConfig
 from pipeline.errors import DataError
-from pipeline.folder import scan
+from pipeline.folder import Source, scan
 from pipeline.manifest import load_manifest
+from pipeline.output import replace_set
+from pipeline.plan import make_plan
 from pipeline.quarantine import Progress, Quarantined
+from pipeline.report import BuildReport
+from pipeline.unfinished import build_settings, open_state
 from tests.conftest import NUM_PHOTOS, SIDE, smooth_photo
 
 CONFIG = BuildConfig(side=SIDE, shards=3)
@@ -150,17 +155,18 @@ def test_a_shard_whose_note_is_damaged_is_made_again(
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"config": 3}', "\udcff"])
 def test_an_unfinished_build_whose_settings_are_damaged_is_told(
-    photos: Path, tmp_path: Path, whole: dict[str, bytes], text: str
+    photos: Path, tmp_path: Path, text: str
 ) -> None:
     source, stop = scan(photos), stop_after(13, KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         build(source, tmp_path, CONFIG, workers=1, progress=stop)
     settings = tmp_path / ".build" / "settings.json"
     settings.write_text(text, errors="surrogateescape")
-    with pytest.raises(DataError, match=rf"{settings} is damaged: .* --overwrite"):
-        build(source, tmp_path, CONFIG, workers=1)
-    build(source, tmp_path, CONFIG, workers=1, overwrite=True)
-    assert content(tmp_path) == whole
+    before = content(tmp_path)
+    for overwrite in (False, True):  # which of the files are ours is not known
+        with pytest.raises(DataError, match=rf"{settings} is damaged .* another --out"):
+            build(source, tmp_path, CONFIG, workers=1, overwrite=overwrite)
+    assert content(tmp_path) == before
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"key": 1}', "null", "\udcff"])
@@ -263,15 +269,121 @@ def test_other_settings_need_overwrite(
     assert content(out) == content(tmp_path / "fresh")
 
 
-def test_overwrite_leaves_no_old_shard_and_no_foreign_file_is_touched(
-    photos: Path, tmp_path: Path
+STRANGERS = {
+    "readme.md": b"mine",
+    "train-mine.tfrecord": b"mine",
+    "train-00000-of-00077.tfrecord": b"mine",
+    "validation-00000-of-00077.tfrecord": b"mine",
+    ".secret.partial": b"mine",
+    ".build/debug/mine.json": b"mine",  # as Swift has it
+}
+
+
+def put_strangers(folder: Path) -> None:
+    for name, data in STRANGERS.items():
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (folder / name).write_bytes(data)
+
+
+@pytest.mark.parametrize("images", [None, 13])
+def test_overwrite_leaves_no_old_shard_and_no_stranger_is_touched(
+    photos: Path, tmp_path: Path, whole: dict[str, bytes], images: int | None
 ) -> None:
+    source, many = scan(photos), BuildConfig(side=SIDE, shards=9)
+    with suppress(KeyboardInterrupt):
+        stop = stop_after(images or -1, KeyboardInterrupt)
+        build(source, tmp_path, many, workers=1, progress=stop)
+    assert (tmp_path / "dataset.json").exists() == (images is None)
+    # Written, but not noted yet when the build was killed.
+    (tmp_path / "train-00007-of-00009.tfrecord").write_bytes(b"")
+    (tmp_path / ".train-00008-of-00009.tfrecord.partial").write_bytes(b"")
+    put_strangers(tmp_path)
+    build(source, tmp_path, CONFIG, workers=1, overwrite=True)
+    assert content(tmp_path) == {**whole, **STRANGERS}
+
+
+def test_overwrite_writes_over_no_stranger(photos: Path, tmp_path: Path) -> None:
     source = scan(photos)
     build(source, tmp_path, BuildConfig(side=SIDE, shards=9), workers=1)
-    (tmp_path / "readme.md").write_text("mine")
-    with pytest.raises(DataError, match=r"not empty .*readme.md"):
+    (tmp_path / SHARDS[1]).write_text("mine")
+    before = content(tmp_path)
+    with pytest.raises(DataError, match=rf"{SHARDS[1]} is none .* Move it away"):
         build(source, tmp_path, CONFIG, workers=1, overwrite=True)
-    assert content(tmp_path) == {"readme.md": b"mine"}
+    assert content(tmp_path) == before
+
+
+# Of COCO, of Hugging Face, of a set of ours that is damaged, of nobody.
+FOREIGN_CARDS = ['{"images": [], "licenses": []}', '[{"split": "train"}]', "{", "null"]
+
+
+@pytest.mark.parametrize("card", FOREIGN_CARDS)
+def test_a_folder_with_a_foreign_card_is_refused_and_untouched(
+    photos: Path, tmp_path: Path, card: str
+) -> None:
+    put_strangers(tmp_path)
+    for name in (*CARDS, *SHARDS, *FOR_OTHERS):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "dataset.json").write_text(card)
+    before = content(tmp_path)
+    for overwrite in (False, True):
+        with pytest.raises(DataError, match=r"dataset.json .*another folder") as error:
+            build(scan(photos), tmp_path, CONFIG, workers=1, overwrite=overwrite)
+        assert "--overwrite" not in str(error.value)
+    assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", [".build/mine", ".build/settings.json", ".mine"])
+def test_hidden_files_of_others_stay(
+    photos: Path, tmp_path: Path, whole: dict[str, bytes], name: str
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    if name == ".build/settings.json":
+        with pytest.raises(DataError, match=r"another program's.*another --out"):
+            build(scan(photos), tmp_path, CONFIG, workers=1)
+        assert content(tmp_path) == {name: b"mine"}
+    else:
+        build(scan(photos), tmp_path, CONFIG, workers=1)
+        assert content(tmp_path) == {**whole, name: b"mine"}
+
+
+def test_shards_of_a_test_split_are_ours(tmp_path: Path) -> None:
+    shard = "test-00000-of-00001.tfrecord"
+    settings = build_settings(scan_of(tmp_path / "photos"), CONFIG, [shard])
+    out = tmp_path / "out"
+    open_state(out, settings)
+    for name in (shard, f".build/{shard}.json", "test-mine.tfrecord"):
+        (out / name).touch()
+    replace_set(out, {**settings, "shards": []})
+    assert sorted(content(out)) == [".build/settings.json", "test-mine.tfrecord"]
+
+
+def scan_of(folder: Path) -> Source:
+    """A source of one photo."""
+    folder.mkdir()
+    smooth_photo(0, 30, 30).save(folder / "cat.0.png")
+    return scan(folder)
+
+
+@pytest.mark.parametrize("name", ["../mine", "mine", "/etc/passwd", "train-1.tfrecord"])
+def test_settings_cannot_name_what_no_build_makes(tmp_path: Path, name: str) -> None:
+    settings = build_settings(scan_of(tmp_path / "photos"), CONFIG, [name])
+    out = tmp_path / "out"
+    open_state(out, settings)
+    with pytest.raises(DataError, match="is damaged"):
+        replace_set(out, settings)
+
+
+def test_a_lost_list_of_what_was_set_aside_costs_nothing(
+    flawed: Path, tmp_path: Path
+) -> None:
+    source, out = scan(flawed), tmp_path / "records"
+    first = build(source, out, CONFIG, workers=1, max_bad=1)
+    (out / "quarantine.jsonl").unlink()
+    again = build(source, out, CONFIG, workers=1, max_bad=1)
+    assert (again.was_finished, again.quarantined) == (True, ())
+    assert again.to_json()["quarantined"] == first.to_json()["quarantined"] == 3
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -379,6 +491,52 @@ def test_how_many_may_be_bad(
     # What was finished is kept, so that allowing more is enough.
     report = build(source, out, CONFIG, workers=1, max_bad=1)
     assert len(report.quarantined) == num_bad
+
+
+def rot(folder: Path, *keys: str) -> dict[str, bytes]:
+    """Make photos unreadable, their sizes as before; returns them as they were."""
+    before = {key: (folder / key).read_bytes() for key in keys}
+    for key, data in before.items():
+        (folder / key).write_bytes(bytes(len(data)))
+    return before
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("beam", [None, ()], ids=["local", "beam"])
+def test_photos_that_were_mended_after_too_many_were_bad_are_read_again(
+    photos: Path,
+    tmp_path: Path,
+    whole: dict[str, bytes],
+    workers: int,
+    beam: tuple[str, ...] | None,
+) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "records"
+    shutil.copytree(photos, folder)
+    plan = make_plan(scan(folder).files, ("cat", "dog"), CONFIG)
+    # Two in the first shard, one in the third: all noted, or one too many.
+    keys = [plan.shards[shard].files[n].key for shard, n in ((0, 0), (0, 5), (2, 3))]
+    before = rot(folder, *keys)
+    source = scan(folder)
+
+    def run() -> BuildReport:
+        return build(source, out, CONFIG, workers=workers, max_bad=0.1, beam=beam)
+
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"3 of the first .*finished shards"):
+            run()
+    # One is mended: that is enough, and its shard alone is made again.
+    (folder / keys[1]).write_bytes(before[keys[1]])
+    kept = {path: path.stat().st_mtime_ns for path in out.glob("*.tfrecord")}
+    report = run()
+    assert [bad.key for bad in report.quarantined] == sorted((keys[0], keys[2]))
+    assert {
+        path.name for path, time in kept.items() if path.stat().st_mtime_ns != time
+    } == {SHARDS[0]}
+    for key, data in before.items():
+        (folder / key).write_bytes(data)
+    assert run().was_finished  # it was allowed, and has not changed since
+    build(source, out, CONFIG, workers=1, overwrite=True)
+    assert content(out) == whole
 
 
 def test_bad_photos_of_finished_shards_count_again(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import multiprocessing
 import os
 import random
 import signal
@@ -26,6 +27,7 @@ import pytest
 import pipeline.build
 from pipeline.build import build
 from pipeline.config import BuildConfig, Storage
+from pipeline.crew import Worker
 from pipeline.errors import DataError
 from pipeline.folder import Source, scan
 from tests.conftest import smooth_photo
@@ -240,13 +242,14 @@ def test_a_build_with_workers_killed_at_any_time_goes_on(
         check_goes_on(many, out, storage)
 
 
+@pytest.mark.parametrize("operations", [2, 3, 12, 21, 30])
 def test_a_kill_while_an_old_set_is_deleted_is_mended_by_the_next_build(
-    many: Many, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    many: Many, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operations: int
 ) -> None:
     out = tmp_path / "out"
-    build(many.source, out, BuildConfig(side=20, shards=NUM_SHARDS), workers=1)
+    build(many.source, out, BuildConfig(side=20, shards=NUM_SHARDS + 2), workers=1)
     unlink = Path.unlink
-    left = 9  # a manifest, six lists, two shards
+    left = operations
 
     def killed(path: Path, missing_ok: bool = False) -> None:
         nonlocal left
@@ -260,7 +263,9 @@ def test_a_kill_while_an_old_set_is_deleted_is_mended_by_the_next_build(
         with pytest.raises(KeyboardInterrupt):
             build(many.source, out, config("jpeg"), workers=1, overwrite=True)
     assert not (out / "dataset.json").exists()
-    assert list(out.glob("*.tfrecord"))
+    assert list(out.rglob("train-*"))
+    with pytest.raises(DataError, match=r"other settings \(.*Say --overwrite"):
+        build(many.source, out, config("jpeg"), workers=1)
     build(many.source, out, config("jpeg"), workers=1, overwrite=True)
     assert content(out) == many.whole["jpeg"]
 
@@ -316,6 +321,45 @@ def test_a_second_build_into_the_folder_says_so_and_stops(
     (message,) = set(messages)
     assert message.startswith(f"another process is building in {out}")
     assert "Wait for it to end, or choose another --out" in message
+
+
+@pytest.mark.parametrize("interrupted", ["unlink", "rmdir"])
+def test_a_lock_is_let_go_of_when_the_end_is_interrupted(
+    many: Many, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupted: str
+) -> None:
+    """Ctrl-C while a build tidies up, in a process that goes on."""
+    out = tmp_path / "out"
+    whole = getattr(Path, interrupted)
+
+    def interrupt(path: Path, **options: bool) -> None:
+        if path.name in (".build", "lock"):
+            raise KeyboardInterrupt
+        whole(path, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as stopped:
+        patch.setattr(Path, interrupted, interrupt)
+        build(many.source, out, config("jpeg"), workers=1)
+    assert stopped.tb  # what it refers to is alive, as in a notebook
+    build(many.source, out, config("jpeg"), workers=1)
+    assert content(out) == many.whole["jpeg"]
+
+
+def test_processes_end_when_the_end_is_interrupted(
+    many: Many, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end, ended = Worker.end, 0
+
+    def interrupt(worker: Worker) -> None:
+        nonlocal ended
+        end(worker)
+        ended += 1
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Worker, "end", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        build(many.source, tmp_path / "out", config("jpeg"), workers=3)
+    assert ended == 3
+    assert multiprocessing.active_children() == []
 
 
 def test_a_file_system_without_locks_is_built_on(

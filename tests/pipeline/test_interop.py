@@ -266,9 +266,14 @@ def test_overwrite_takes_them_away(photos: Path, tmp_path: Path) -> None:
 def test_overwrite_leaves_what_is_not_ours(photos: Path, tmp_path: Path) -> None:
     build(scan(photos), tmp_path, CONFIG, workers=1)
     (tmp_path / "idx" / "mine.idx").write_text("mine")
-    with pytest.raises(DataError, match=r"not empty .*it has idx"):
-        build(scan(photos), tmp_path, CONFIG, workers=1, overwrite=True)
-    assert content(tmp_path) == {"idx/mine.idx": b"mine"}
+    build(scan(photos), tmp_path, BuildConfig("raw", SIDE), workers=1, overwrite=True)
+    assert {k: v for k, v in content(tmp_path).items() if k.startswith("idx")} == {
+        "idx/mine.idx": b"mine"
+    }
+    for name in TFDS_FILES:  # which no `raw` set has
+        (tmp_path / name).write_text("mine")
+    build(scan(photos), tmp_path, BuildConfig("raw", 20), workers=1, overwrite=True)
+    assert {content(tmp_path)[name] for name in TFDS_FILES} == {b"mine"}
 
 
 # --- the round trip

@@ -179,7 +179,7 @@ def test_a_folder_that_is_no_record_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"format": 99}, "format 99, this version reads"),
+        ({"format": 99}, "its format is 99, this version reads"),
         ({"config": {"side": 0}}, "side is 0"),
         ({"config": {"sise": 8}}, "unknown BuildConfig settings: sise"),
         ({"config": 3}, "BuildConfig is 3, not an object"),
@@ -206,9 +206,10 @@ def test_a_damaged_card_is_told(
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(DataError) as error:
         load_manifest(tmp_path)
-    said, _, way_out = str(error.value).partition(". It cannot be repaired")
+    said, _, next_step = str(error.value).partition(". It cannot be repaired")
     assert re.fullmatch(f"{path} is damaged or of another version: .*{reason}.*", said)
-    assert f"records build SOURCE --out {tmp_path} --overwrite" in way_out
+    assert "make the set in another folder (`alexnet records build" in next_step
+    assert "--overwrite" not in next_step  # which would refuse
 
 
 def test_a_card_from_before_there_were_layouts_is_told(tmp_path: Path) -> None:

@@ -262,6 +262,25 @@ def test_an_unfinished_build_is_no_source(photos: Path, tmp_path: Path) -> None:
         open_data(tmp_path)
 
 
+@pytest.mark.parametrize("card", ['{"images": []}', "[]", "not ours"])
+def test_a_foreign_card_makes_no_record_set_of_images(
+    photos: Path, tmp_path: Path, card: str
+) -> None:
+    folder = Path(shutil.copytree(photos, tmp_path / "photos"))
+    (folder / "dataset.json").write_text(card)
+    (folder / ".build").mkdir()
+    assert isinstance(open_data(folder), PhotoSet)
+
+
+def test_a_damaged_card_of_a_record_set_is_told(
+    record_sets: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(record_sets["jpeg"], tmp_path / "set"))
+    (folder / "dataset.json").write_text("{")
+    with pytest.raises(DataError, match=r"dataset\.json is damaged or of another"):
+        open_data(folder)
+
+
 def test_what_is_neither_names_both(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no such folder: .*gone.*records build"):
         open_data(tmp_path / "gone")

@@ -192,7 +192,7 @@ def test_a_damaged_manifest_is_not_mended(jpeg: Path, photos: Path) -> None:
     with pytest.raises(DataError, match=r"cannot be repaired.*--overwrite"):
         mend(jpeg, photos)
     (jpeg / MANIFEST).write_text("{")
-    with pytest.raises(DataError, match=r"cannot be repaired.*--overwrite"):
+    with pytest.raises(DataError, match=r"cannot be repaired.*in another folder"):
         find_origin(jpeg, photos)
 
 
