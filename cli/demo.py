@@ -56,7 +56,7 @@ def demo_lines(
         f"records show {records} --out {sheet}",
         f"fit {records} --run {run} --overwrite --variant bn --width 0.25"
         f" --image-size {IMAGE_SIZE}"
-        f" --dropout 0.25 --batch-size 32 --epochs {EPOCHS} --decay-epochs {EPOCHS}",
+        f" --dropout 0.25 --batch-size 32 --epochs {EPOCHS}",
         f"evaluate {run}",
         f"plot {run}",
     ]

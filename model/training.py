@@ -19,7 +19,7 @@ from model.hardware import Hardware, set_up_hardware
 from model.history import EpochRecord
 from model.job import Job
 from model.optimizer import make_optimizer
-from model.plan import TrainPlan, make_run_config
+from model.plan import TrainPlan, make_run_config, require_same_settings
 from model.report import FitReport
 from model.run import RunFolder
 from model.workers import require_all
@@ -37,12 +37,19 @@ def train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
     """Train as planned, from the run's last checkpoint where it is resumed.
 
     Raises:
-        RunError: the loss blew up, a checkpoint does not fit, or the disk is full.
+        RunError: another process trains there, the loss blew up, a checkpoint does not
+            fit, or the disk is full.
         DataError: a shard is damaged.
     """
+    if not hardware.is_chief:
+        return _train(plan, hardware, progress)
+    with plan.run.sole_training():
+        _take_over(plan)
+        return _train(plan, hardware, progress)
+
+
+def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
     config, run = plan.config.train, plan.run
-    if hardware.is_chief and not plan.resume and run.is_taken():
-        _remove_run(run)
     keras.utils.set_random_seed(config.seed)
     with hardware.strategy.scope():
         classifier = make_classifier(
@@ -60,8 +67,8 @@ def train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
     history = _history(run, start) if plan.resume else []
     if hardware.is_chief:
         checkpoints.sweep()
-    if start.epoch < config.epochs:
-        job = Job(plan, hardware, classifier, checkpoints, history, start)
+    job = Job(plan, hardware, classifier, checkpoints, history, start)
+    if not job.is_over():
         try:
             job.run(progress)
         except (tf.errors.OpError, DataError) as error:
@@ -69,7 +76,24 @@ def train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
             _blame_data(plan, error)
             _blame_room(run, error)
             raise
-    return FitReport(run.path, tuple(history))
+    counts = plan.records.manifest.splits["validation"].class_counts
+    spent = config.patience if len(history) < config.epochs else None
+    return FitReport(run.path, tuple(history), counts, spent)
+
+
+def _take_over(plan: TrainPlan) -> None:
+    """Look at the folder again, now that it is ours, and empty it for --overwrite.
+
+    Raises:
+        RunError: another process has begun the run meanwhile, or gone on with it.
+    """
+    run = plan.run
+    if plan.former:
+        require_same_settings(run, run.load_config(), plan.config)
+    elif not plan.overwrite:
+        run.require_free()
+    elif run.is_taken():
+        _remove_run(run)
 
 
 def _remove_run(run: RunFolder) -> None:
