@@ -162,17 +162,20 @@ def test_planes_are_augmented_as_their_pixels(
     assert 10 * np.log10(255**2 / error) > 50
 
 
-def test_eval_compiles_under_xla(batch: np.ndarray) -> None:
+@pytest.mark.parametrize("side", [SIDE, 11])
+def test_eval_compiles_under_xla(batch: np.ndarray, side: int) -> None:
     for name in ("article", "none"):
         compiled = tf.function(eval_view, jit_compile=True)
-        eager = eval_view(batch, PRESETS[name], SIDE)
-        ours = compiled(batch, PRESETS[name], SIDE)
+        eager = eval_view(batch, PRESETS[name], side)
+        ours = compiled(batch, PRESETS[name], side)
         np.testing.assert_allclose(ours, eager, atol=1e-4)
 
 
 def test_none_trains_on_what_it_evaluates(images: np.ndarray) -> None:
     view = train_view(images, PRESETS["none"], SIDE, fold(1), 0, ROWS)
     np.testing.assert_array_equal(view, eval_view(images, PRESETS["none"], SIDE))
+    small = train_view(images, PRESETS["none"], 11, fold(1), 0, ROWS)
+    np.testing.assert_allclose(small, eval_view(images, PRESETS["none"], 11), atol=1e-4)
 
 
 def test_paper_is_a_crop_or_its_reflection_in_another_light(
