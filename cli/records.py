@@ -27,6 +27,7 @@ from cli.source import (
     SideOption,
     SourceArgument,
     say_found,
+    unlabelled_path,
 )
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def build(
     if as_json:
         print_json(report.to_json())
     else:
-        _print_report(report, verbose)
+        _print_report(report, verbose, unlabelled_path(source, found))
 
 
 def _beam(runner: str, options: str) -> list[str] | None:
@@ -169,7 +170,7 @@ def _beam(runner: str, options: str) -> list[str] | None:
     return None
 
 
-def _print_report(report: BuildReport, verbose: bool) -> None:
+def _print_report(report: BuildReport, verbose: bool, unlabelled: str | None) -> None:
     from pipeline.files import format_bytes
 
     rows = [
@@ -197,6 +198,11 @@ def _print_report(report: BuildReport, verbose: bool) -> None:
     if report.manifest.duplicates:
         say(f"duplicates: {info.duplicates_text(report.manifest, report.data)}")
     say(f"next: alexnet fit {shlex.quote(str(report.data))} --mixed-precision")
+    if unlabelled:
+        say(
+            f"then, for the images without labels: alexnet predict RUN {unlabelled}"
+            " --csv submission.csv"
+        )
 
 
 @app.command(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -12,12 +14,15 @@ from cli.console import say
 if TYPE_CHECKING:
     from pipeline.folder import Source
 
+# Class names in the line that says what was found.
+SHOWN_CLASSES = 8
+
 SourceArgument = Annotated[
     Path,
     typer.Argument(
         metavar="SOURCE",
-        help="Class folders, names like cat.1.jpg, a CSV (filename,label), or a zip or"
-        " tar of one of these.",
+        help="Class folders, names like cat.1.jpg, a CSV (filename,label[,split]),"
+        " folders of splits with one of these inside, or a zip or tar of it.",
     ),
 ]
 OutOption = Annotated[Path, typer.Option(help="Where the records go.")]
@@ -35,22 +40,44 @@ LabelsOption = Annotated[
 
 def say_found(source: Path, found: Source, verbose: bool) -> None:
     """Say how many images of which classes there are, and what was left out."""
+    from pipeline.files import name_some
+
     by = {"folder": "class folders", "name": "file names", "csv": "a CSV"}
-    names = ", ".join(found.class_names[:8]) + (
-        ", ..." if len(found.class_names) > 8 else ""
-    )
+    names = name_some(found.class_names, SHOWN_CLASSES)
     say(
         f"{source}: {len(found.files):,} images of {len(found.class_names)} classes"
         f" ({names}), labelled by {by[found.labels]}; {len(found.ignored)} other files"
         " ignored"
     )
+    given = Counter(file.split for file in found.files if file.split)
+    if given:
+        counts = ", ".join(f"{split} {count:,}" for split, count in given.items())
+        drawn = "" if given["validation"] else "; validation is drawn from train"
+        say(f"  splits as given: {counts}{drawn}")
     for key in found.ignored if verbose else ():
         say(f"  ignored: {key}")
-    counts = [0] * len(found.class_names)
-    for file in found.files:
-        counts[file.label] += 1
-    for name, count in zip(found.class_names, counts, strict=True):
-        if count == 1:
-            say(
-                f"  warning: class {name!r} has one image: no split but one can hold it"
-            )
+    for folder, count in found.unlabelled:
+        say(f"  left out, because they carry no labels: {count:,} images in {folder}")
+    if found.set_aside:
+        first = found.set_aside[0]
+        say(
+            f"  set aside, because their label cannot be told: {len(found.set_aside):,}"
+            f" images, such as {first.key!r}: {first.reason}"
+        )
+    for warning in found.warnings:
+        say(f"  warning: {warning}")
+    held = Counter(file.label for file in found.files)
+    singles = [found.class_names[label] for label, count in held.items() if count == 1]
+    if singles:
+        say(
+            f"  warning: classes with one image, which is trained on: {len(singles):,}"
+            f" of {len(found.class_names):,} ({name_some(sorted(singles))})"
+        )
+
+
+def unlabelled_path(source: Path, found: Source) -> str | None:
+    """Return what to give `predict` for the images without labels, for a shell."""
+    if not found.unlabelled:
+        return None
+    folder, _ = found.unlabelled[0]
+    return quote(str(source / folder))

@@ -17,7 +17,7 @@ from model.run import RunFolder
 from pipeline.archive import is_hidden
 from pipeline.errors import DataError
 from pipeline.files import atomic_path
-from pipeline.folder import IMAGE_SUFFIXES
+from pipeline.formats import has_image_suffix
 from pipeline.pixels import BadImage, read_image, square
 
 BATCH = 64
@@ -167,4 +167,4 @@ def _fitting(pattern: Path) -> list[Path]:
 
 def _is_image(name: Path) -> bool:
     """By its ending; hidden ones, such as a Mac's ._1.jpg, are none."""
-    return name.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(name.as_posix())
+    return has_image_suffix(name.name) and not is_hidden(name.as_posix())

@@ -14,7 +14,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from pipeline.errors import DataError
-from pipeline.store import NO_FILE, Entry, Listing, Store, require_photo_size
+from pipeline.store import (
+    NO_FILE,
+    SYSTEM_FOLDER,
+    SYSTEM_FOLDERS,
+    Entry,
+    Listing,
+    Store,
+    require_photo_size,
+)
 
 # How gzip, bzip2, xz and Zstandard files begin.
 COMPRESSED_MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
@@ -24,6 +32,13 @@ ENCRYPTED, UTF8_NAME = 0x1, 0x800
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 UNPACK = "Unpack the archive and give that folder."
 COPY_AGAIN = "Copy or download it again, or unpack what can be and give that folder."
+
+
+def is_archive(path: Path) -> bool:
+    """Tell a zip or tar by its content; a picture may have one at its end."""
+    with path.open("rb") as file:
+        head = file.read(4)
+    return head == b"PK\3\4" or tarfile.is_tarfile(path)
 
 
 def open_archive(path: Path) -> Store:
@@ -191,12 +206,15 @@ def list_members(members: Iterable[Member]) -> tuple[Listing, dict[str, Any]]:
     Of members of one name the last one counts, as when an archive is unpacked.
     """
     kept: dict[str, Member] = {}
-    left_out = []
+    left_out, system_folders = [], set()
     for member in members:
         parts = [part for part in member.name.split("/") if part not in ("", ".")]
         key = "/".join(parts)
         leads_out = member.name.startswith("/") or ".." in parts
         if not leads_out and is_hidden(key):
+            continue
+        if not leads_out and (system := system_folder(key)):
+            system_folders.add(system)
             continue
         if fault := "leads out of the archive" if leads_out else member.fault:
             left_out.append(f"{member.name} ({fault})")
@@ -204,6 +222,7 @@ def list_members(members: Iterable[Member]) -> tuple[Listing, dict[str, Any]]:
         if key in kept:
             left_out.append(f"{member.name} (there again: the last one counts)")
         kept[key] = member
+    left_out += [f"{folder} ({SYSTEM_FOLDER})" for folder in system_folders]
     start = len(common_folder(kept))
     files = sorted(Entry(key[start:], one.size_bytes) for key, one in kept.items())
     places = {key[start:]: one.place for key, one in kept.items()}
@@ -224,7 +243,7 @@ def common_folder(names: Iterable[str]) -> str:
     (top,) = tops
     inside = [name.partition("/")[2] for name in names]
     flat = all("/" not in name for name in inside)
-    table = any(name.endswith(".csv") for name in inside)
+    table = any(name.lower().endswith((".csv", ".tsv")) for name in inside)
     named = all(len(PurePosixPath(name).suffixes) >= 2 for name in inside)
     if flat and not table and not named:
         return ""
@@ -234,3 +253,12 @@ def common_folder(names: Iterable[str]) -> str:
 def is_hidden(name: str) -> bool:
     """Whether a path has a part like .DS_Store or __MACOSX."""
     return any(part[:1] == "." or part == "__MACOSX" for part in name.split("/"))
+
+
+def system_folder(name: str) -> str | None:
+    """Return the first folder on a path that is the system's; None without one."""
+    parts = name.split("/")[:-1]
+    for depth, part in enumerate(parts, 1):
+        if part in SYSTEM_FOLDERS:
+            return "/".join(parts[:depth]) + "/"
+    return None

@@ -34,7 +34,13 @@ from pipeline.manifest import (
     load_manifest,
 )
 from pipeline.plan import BuildPlan, ShardPlan, make_plan
-from pipeline.quarantine import Progress, Tally, read_quarantine, save_quarantine
+from pipeline.quarantine import (
+    Progress,
+    Quarantined,
+    Tally,
+    read_quarantine,
+    save_quarantine,
+)
 from pipeline.report import BuildReport
 from pipeline.unfinished import (
     ShardNote,
@@ -94,7 +100,8 @@ def build(
         was_finished, encoded = manifest is not None, 0
         if manifest is None:
             require_ours(out, settings)
-            tally = Tally(plan.num_files, max_bad, progress)
+            tally = Tally(plan.num_files + len(source.set_aside), max_bad, progress)
+            tally.add_shard(len(source.set_aside), source.set_aside)
             todo = _unfinished_shards(out, plan, tally)
             before = tally.encoded
             open_state(out, settings)
@@ -105,7 +112,8 @@ def build(
                 from pipeline.beam import write_shards
 
                 write_shards(out, job, todo, tally, workers, beam)
-            manifest = _finish(out, plan, config, settings["source_fingerprint"])
+            fingerprint = settings["source_fingerprint"]
+            manifest = _finish(out, plan, config, fingerprint, source.set_aside)
             encoded = tally.encoded - before
         close_state(out)
     seconds = time.monotonic() - start
@@ -176,11 +184,16 @@ def _write_shards(
 
 
 def _finish(
-    out: Path, plan: BuildPlan, config: BuildConfig, source_fingerprint: str
+    out: Path,
+    plan: BuildPlan,
+    config: BuildConfig,
+    source_fingerprint: str,
+    set_aside: Sequence[Quarantined],
 ) -> Manifest:
     """Write the lists of bad photos and of duplicates, and the manifest last."""
     notes = [(shard.split, _require_note(out, shard)) for shard in plan.shards]
-    bad = tuple(sorted(item for _, note in notes for item in note.quarantined))
+    undecodable = (item for _, note in notes for item in note.quarantined)
+    bad = tuple(sorted([*undecodable, *set_aside]))
     save_quarantine(out, bad)
     digests = b"".join(note.digests for _, note in notes)
     photos = planned_photos(plan, {item.key for item in bad})

@@ -24,6 +24,10 @@ class RunError(AlexnetError):
     """A run folder or a training run is not what it should be."""
 
 
+class BadImage(Exception):
+    """An image file that cannot be used; the message is the reason."""
+
+
 def data_error_in(error: Exception) -> DataError | None:
     """What a function inside tf.data raised, of which TensorFlow keeps the text."""
     found = re.search(

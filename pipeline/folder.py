@@ -1,87 +1,97 @@
-"""The source of a build: which image files there are and which class each has.
+"""The source of a build: which image files there are, each with its class and split.
 
 The first step on the path of an image. Labels come from class folders, from names like
-`cat.9194.jpg`, or from a CSV; a source that mixes them is refused.
+`cat.9194.jpg`, or from a table; given splits are kept, what is no photo is left out.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from posixpath import basename, splitext
+from posixpath import dirname
 from typing import NamedTuple
 
 from pipeline.archive import open_archive
-from pipeline.config import LabelSource
+from pipeline.config import LabelSource, Split
 from pipeline.errors import DataError
-from pipeline.store import Entry, FolderStore, Listing, Store
-from pipeline.table import find_table, read_labels
+from pipeline.files import name_some
+from pipeline.given_splits import find_labels
+from pipeline.image_files import list_images
+from pipeline.image_tree import ImageTree
+from pipeline.labels import EXPECTED, Labels
+from pipeline.quarantine import Quarantined
+from pipeline.split_names import split_named
+from pipeline.store import FolderStore, Listing, Store
+from pipeline.table import is_table
+from pipeline.table_labels import Tables, find_tables, read_labels
 
-IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .gif .bmp .dib .webp .tif .tiff".split()
-)
-# The first bytes of JPEG, PNG, GIF, BMP, TIFF (both orders); WebP is RIFF....WEBP.
-IMAGE_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-SPLIT_NAMES = frozenset("train training val valid validation test testing".split())
-# cat.9194.jpg: a label, a dot, something, and the ending.
-LABELLED_NAME = re.compile(r"([^./]+)\.[^/]+\.[^./]+")
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
 class ImageFile(NamedTuple):
-    """A file that looks like an image: key in its source, label, size in bytes."""
+    """A file that looks like an image: key in its source, label, size in bytes.
+
+    The split is there where the source gives one.
+    """
 
     key: str
     label: int
     size_bytes: int
+    split: Split | None = None
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a scan found; what is ignored is named, with the reason where it is odd."""
+    """The images that a scan found, and what it left out, by name."""
 
     store: Store
     labels: LabelSource
     class_names: tuple[str, ...]
     files: tuple[ImageFile, ...]
+    # Each by its name, with the reason where it is odd.
     ignored: tuple[str, ...]
+    # Images whose label cannot be told.
+    set_aside: tuple[Quarantined, ...] = ()
+    # Folders of images without labels, as of a test set, and how many these are.
+    unlabelled: tuple[tuple[str, int], ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def scan(path: Path, labels: LabelSource = "auto") -> Source:
-    """The image files below `path`, sorted by key, with their labels.
+    """Return the image files below `path`, sorted by key, with their labels.
 
     Raises:
         DataError: there is no such source, it has no images, or it is not clear which
             class they have.
     """
     table: str | None = None
-    if path.suffix.lower() == ".csv" and path.is_file():
+    if is_table(path.name) and path.is_file():
         store: Store = FolderStore(path.parent)
         table, labels = path.name, "csv"
     else:
         store = open_store(path)
-    found = store.listing()
+    found, images = list_images(store)
+    keys = [entry.key for entry in found.files]
+    tree = ImageTree(images)
+    tables = Tables({table: None}) if table else Tables()
     if table is None and labels in ("auto", "csv"):
-        table = find_table(store, found.files, path, needed=labels == "csv")
-    if table is not None:
-        return _labelled_by_csv(store, found, table)
-    images = [entry for entry in found.files if _looks_like_image(store, entry)]
-    kept = {entry.key for entry in images}
-    others = (entry.key for entry in found.files if entry.key not in kept)
-    ignored = (*others, *found.left_out)
-    if not images:
-        raise DataError(
-            f"no images in {path}: found {len(ignored)} other files. Expected class"
-            " folders (cat/1.jpg), names like cat.1.jpg, or a CSV with filename,label."
-        )
-    if labels == "auto":
-        labels = _guess_labels(path, images)
-    names = _folder_labels(images) if labels == "folder" else _name_labels(images)
-    return _source(store, labels, images, names, ignored)
+        tables = find_tables(store, keys, tree, path)
+    if tables.labels:
+        told, warnings = read_labels(store, tables.labels, keys)
+    else:
+        _require_images(images, keys, found, path, labels)
+        told, warnings = _told_by_places(tree, labels, tables, path), []
+    kept = [entry for entry in found.files if entry.key not in tables.labels]
+    return _source(store, Listing(kept, found.left_out), images, told, warnings)
 
 
 def open_store(path: Path) -> Store:
-    """The store at `path`, by what it is.
+    """Return the store at `path`, by what it is.
 
     Raises:
         DataError: there is nothing there, or nothing that can be read.
@@ -100,88 +110,124 @@ def open_store(path: Path) -> Store:
     raise DataError(f"{path} is neither a folder nor a file")
 
 
+def _require_images(
+    images: Sequence[str],
+    keys: Sequence[str],
+    found: Listing,
+    path: Path,
+    labels: LabelSource,
+) -> None:
+    """Check that there are images, and a table where one is asked for.
+
+    Raises:
+        DataError: there are none; the message names what else there is.
+    """
+    if images and labels == "csv":
+        raise DataError(
+            f"--labels csv, but {path} has no CSV file with the columns filename,label."
+            " Put one beside the images, or leave --labels out."
+        )
+    if images:
+        return
+    archives = [key for key in keys if key.lower().endswith(ARCHIVE_SUFFIXES)]
+    if archives:
+        raise DataError(
+            f"no images in {path}, but archives: {name_some(archives)}. Unpack them,"
+            f" and give the folder or the one archive with the training images, such as"
+            f" {min(archives, key=lambda key: 'train' not in key)}."
+        )
+    others = len(keys) + len(found.left_out)
+    raise DataError(f"no images in {path}: found {others} other files. {EXPECTED}")
+
+
+def _told_by_places(
+    tree: ImageTree, asked: LabelSource, tables: Tables, path: Path
+) -> Labels:
+    """Return the labels that folders or names tell.
+
+    Raises:
+        DataError: they tell none; a table that might is named.
+    """
+    hint = tables.hint()
+    try:
+        labels = find_labels(tree, asked, str(path))
+    except DataError as error:
+        raise DataError(f"{error} {hint}".strip()) from None
+    if hint and len(labels.classes) == 1:
+        (name,) = labels.classes
+        raise DataError(f"{path}: all images would be of one class, {name!r}. {hint}")
+    return labels
+
+
 def _source(
     store: Store,
-    labels: LabelSource,
-    images: list[Entry],
-    names: list[str],
-    ignored: tuple[str, ...],
+    found: Listing,
+    images: Sequence[str],
+    told: Labels,
+    warnings: list[str],
 ) -> Source:
-    class_names = sorted(set(names), key=_natural if _all_numbers(names) else str)
+    sizes = dict(found.files)
+    class_names = sorted_classes(told.classes)
     index = {name: label for label, name in enumerate(class_names)}
+    # A file that a table names and that is missing has size 0; reading it will say so.
     files = tuple(
-        ImageFile(entry.key, index[name], entry.size_bytes)
-        for entry, name in zip(images, names, strict=True)
+        ImageFile(key, index[name], sizes.get(key, 0), told.splits.get(key))
+        for key, name in sorted(told.names.items())
     )
-    return Source(store, labels, tuple(class_names), files, ignored)
+    set_aside = tuple(
+        Quarantined(key, reason, sizes[key])
+        for key, reason in sorted(told.strays.items())
+    )
+    known = {*told.names, *told.strays, *told.unlabelled}
+    beside = [key for key in images if key not in known]
+    unlabelled = {*told.unlabelled, *filter(_of_test_set, beside)}
+    beside = [key for key in beside if key not in unlabelled]
+    others = [key for key in sizes if key not in known | unlabelled]
+    folders = Counter(f"{dirname(key)}/" for key in sorted(unlabelled))
+    return Source(
+        store,
+        told.kind,
+        class_names,
+        files,
+        (*others, *found.left_out),
+        set_aside,
+        tuple(folders.items()),
+        (*warnings, *_warnings(files, class_names, beside)),
+    )
 
 
-def _all_numbers(names: list[str]) -> bool:
-    return all(name.isdecimal() for name in names)
+def _of_test_set(key: str) -> bool:
+    return any(split_named(part) == "test" for part in key.split("/")[:-1])
 
 
-def _natural(name: str) -> str:
-    return name.zfill(20)
+def sorted_classes(names: Iterable[str]) -> tuple[str, ...]:
+    """Return class names in their one order: numbers by value, ties by the text."""
+    names = sorted(names)
+    if all(NUMBER.fullmatch(name) for name in names):
+        names.sort(key=float)
+    return tuple(names)
 
 
-def _looks_like_image(store: Store, entry: Entry) -> bool:
-    if splitext(entry.key)[1].lower() in IMAGE_SUFFIXES:
-        return True
-    try:
-        head = store.read(entry.key, 12)
-    except OSError:
-        return False
-    return head.startswith(IMAGE_MAGIC) or head[8:12] == b"WEBP"
-
-
-def _guess_labels(path: Path, images: list[Entry]) -> LabelSource:
-    nested = [entry.key for entry in images if "/" in entry.key]
-    flat = [entry.key for entry in images if "/" not in entry.key]
-    if nested and flat:
-        raise DataError(
-            f"{path} mixes images in class folders ({len(nested)}, such as {nested[0]})"
-            f" with images beside them ({len(flat)}, such as {flat[0]}). Move them"
-            " apart, or say --labels folder, name or csv."
+def _warnings(
+    files: Sequence[ImageFile], class_names: Sequence[str], beside: Sequence[str]
+) -> list[str]:
+    """Return what a user should look at before training on these."""
+    warnings = []
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in class_names:
+        same = unicodedata.normalize("NFC", name).casefold()
+        alike[" ".join(same.split())].append(name)
+    pairs = [" and ".join(map(repr, names)) for names in alike.values() if names[1:]]
+    if pairs:
+        warnings.append(
+            "classes whose names differ only in case, spaces or Unicode form are kept"
+            f" apart: {name_some(pairs)}"
         )
-    if flat:
-        return "name"
-    tops = {key.partition("/")[0] for key in nested}
-    if {top.lower() for top in tops} <= SPLIT_NAMES:
-        first = sorted(tops)[0]
-        raise DataError(
-            f"{path} holds {', '.join(sorted(tops))}, which are names of splits, not of"
-            f" classes. Build one of them ({path / first}), or say --labels folder if"
-            " they are classes."
-        )
-    return "folder"
-
-
-def _folder_labels(images: list[Entry]) -> list[str]:
-    flat = [entry.key for entry in images if "/" not in entry.key]
-    if flat:
-        raise DataError(
-            f"--labels folder, but {len(flat)} images lie in no class folder, such as"
-            f" {flat[0]}. Move them into one, or leave --labels out."
-        )
-    return [entry.key.partition("/")[0] for entry in images]
-
-
-def _name_labels(images: list[Entry]) -> list[str]:
-    matches = [LABELLED_NAME.fullmatch(basename(e.key)) for e in images]
-    without = [e.key for e, match in zip(images, matches, strict=True) if not match]
-    if without:
-        raise DataError(
-            f"{len(without)} of {len(images)} names carry no label, such as"
-            f" {without[0]!r}. Expected class folders (cat/1.jpg), names like"
-            " cat.1.jpg, or a CSV with filename,label."
-        )
-    return [match.group(1) for match in matches if match]
-
-
-def _labelled_by_csv(store: Store, found: Listing, table: str) -> Source:
-    sizes, labels = dict(found.files), read_labels(store.read(table), table)
-    # A file that is named and missing has size 0; reading it will set it aside by name.
-    images = [Entry(key, sizes.get(key, 0)) for key in sorted(labels)]
-    others = (key for key in sizes if key not in labels and key != table)
-    names = [labels[entry.key] for entry in images]
-    return _source(store, "csv", images, names, (*others, *found.left_out))
+    trained = {file.label for file in files if file.split in (None, "train")}
+    others = sorted({file.label for file in files} - trained)
+    if others:
+        names = name_some([class_names[label] for label in others])
+        warnings.append(f"classes without an image to train on: {names}")
+    if beside:
+        warnings.append(f"{len(beside):,} images are not in the table and are left out")
+    return warnings

@@ -10,41 +10,29 @@ from __future__ import annotations
 import io
 import warnings
 
-from PIL import Image
+from PIL import AvifImagePlugin, Image, ImageFile
 
 from pipeline.config import Resize
+from pipeline.errors import BadImage
+from pipeline.formats import PLUGINS, describe
+from pipeline.odd_pixels import as_shown, prepare
 
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF")
 # What phones and cameras come to. Refused by the header, before decoding: reading takes
 # 4 to 16 bytes a pixel, and Pillow refuses twice its own limit.
 MAX_PIXELS = 200_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
+# Decoders that take this many times the memory or the time that others do.
+COSTS = {"jpeg2k": 2, "ppm": 6, "ppm_plain": 6}
+# Every worker process has a CPU of its own, and decodes on that alone.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 # What is wrong with a photo is its reason. A filter for the time of a call would be
 # another thread's, too.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 # A few bytes make a scan of all pixels; TurboJPEG's limit for files one does not trust
 # (TJFLAG_LIMITSCANS). Progressive photos have about ten.
 MAX_SCANS, START_OF_SCAN = 500, b"\xff\xda"
-# What an unreadable file may be, by bytes at a place near its start.
-LOOKS_LIKE = (
-    (0, b"\xff\xd8\xff", "a JPEG with a damaged or rare header"),
-    (0, b"\x89PNG", "a PNG with a damaged header"),
-    (0, b"GIF8", "a GIF with a damaged header"),
-    (0, b"BM", "a BMP with a damaged or rare header"),
-    (8, b"WEBP", "a WebP with a damaged header"),
-    (0, b"II*\0", "a TIFF with a damaged or rare header"),
-    (0, b"MM\0*", "a TIFF with a damaged or rare header"),
-    (4, b"ftyphei", "HEIC: convert it to JPEG"),
-    (4, b"ftypmif1", "HEIC: convert it to JPEG"),
-    (4, b"ftypavif", "AVIF: convert it to JPEG"),
-    (4, b"ftyp", "a video"),
-    (0, b"%PDF", "a PDF"),
-    (0, b"PK\3\4", "a zip archive"),
-    (0, b"<", "a web page, or a drawing in SVG"),
-)
-
-# Where `read_image` keeps a photo's own width and height.
-SOURCE_SIZE = "source_size"
+# Where `read_image` keeps a photo's own width and height, and its EXIF orientation.
+SOURCE_SIZE, ORIENTATION = "source_size", "orientation"
 ORIENTATION_TAG = 0x0112
 # What brings a picture upright, by its EXIF orientation.
 TURNS = {
@@ -71,45 +59,62 @@ RGB_OF_YCBCR = (
 )
 
 
-class BadImage(Exception):
-    """An image file that cannot be used; the message is the reason."""
+def read_image(data: bytes, side: int | None = None, key: str = "") -> Image.Image:
+    """The image as a viewer shows it, of 8 bits, loaded, but neither turned nor cut.
 
+    Frames after the first are left out. With `side`, a JPEG much larger than that is
+    decoded at a fraction of its size, at least twice `side`, which libjpeg does while
+    decoding.
 
-def read_image(data: bytes, side: int | None = None) -> Image.Image:
-    """The image as stored, pixels loaded; frames after the first are left out.
-
-    With `side`, a JPEG much larger than that is decoded at a fraction of its size, at
-    least twice `side`, which libjpeg does while decoding.
+    Args:
+        key: the file's name, which may tell what its content does not.
 
     Raises:
         BadImage: it is empty, cut, too large, or of no known format.
     """
-    image = _open(data)
-    scans = data.count(START_OF_SCAN) if image.info.get("progressive") else 1
-    if scans > MAX_SCANS:
-        raise BadImage(f"{scans} progressive scans: at most {MAX_SCANS} are read")
+    image = _open(data, key)
+    _require_affordable(image, data)
     size = image.size
     try:
+        prepare(image, data, key)
         if side is not None:
             image.draft(None, (2 * side, 2 * side))
         image.load()
+        shown = as_shown(image, data)
+    except (BadImage, MemoryError):
+        raise
     except Exception as error:
         raise _undecodable(error) from None
-    image.info[SOURCE_SIZE] = size
-    return image
+    shown.info |= {SOURCE_SIZE: size, ORIENTATION: _exif_orientation(image)}
+    return shown
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes, key: str) -> ImageFile.ImageFile:
     if not data:
         raise BadImage("empty file")
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        return Image.open(io.BytesIO(data), formats=PLUGINS)
     except Image.UnidentifiedImageError:
-        raise BadImage(_looks_like(data)) from None
+        raise BadImage(describe(data, key)) from None
     except Image.DecompressionBombError as error:
         raise BadImage(f"too large: {str(error).partition(',')[0]}") from None
+    except MemoryError:
+        raise
     except Exception as error:
         raise _undecodable(error) from None
+
+
+def _require_affordable(image: ImageFile.ImageFile, data: bytes) -> None:
+    scans = data.count(START_OF_SCAN) if image.info.get("progressive") else 1
+    if scans > MAX_SCANS:
+        raise BadImage(f"{scans} progressive scans: at most {MAX_SCANS} are read")
+    codec = image.tile[0].codec_name if image.tile else ""
+    pixels, most = image.width * image.height, MAX_PIXELS // COSTS.get(codec, 1)
+    if pixels > most:
+        raise BadImage(
+            f"too large: {pixels} pixels of this kind of {image.format}: at most {most}"
+            " are read"
+        )
 
 
 def _undecodable(error: Exception) -> BadImage:
@@ -117,21 +122,12 @@ def _undecodable(error: Exception) -> BadImage:
     return BadImage(f"cannot be decoded: {str(error) or type(error).__name__}")
 
 
-def _looks_like(data: bytes) -> str:
-    for place, start, what in LOOKS_LIKE:
-        if data.startswith(start, place):
-            return f"it looks like {what}"
-    return f"not an image of a known format (it begins with {data[:8].hex(' ')})"
-
-
 def to_rgb(image: Image.Image) -> Image.Image:
-    """The image as 8-bit RGB: transparency over white, 16 bits scaled to 8.
+    """The image of 8 bits as RGB, transparency over white.
 
     Raises:
         BadImage: it has pixels of a kind that cannot be converted.
     """
-    if image.mode.startswith("I") or image.mode == "F":
-        return _scaled_to_8_bits(image).convert("RGB")
     try:
         if image.has_transparency_data:
             layer = image.convert("RGBA")
@@ -141,15 +137,6 @@ def to_rgb(image: Image.Image) -> Image.Image:
         return image if image.mode == "RGB" else image.convert("RGB")
     except ValueError as error:
         raise BadImage(f"{image.mode} pixels cannot be used: {error}") from None
-
-
-def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
-    # 65535 / 255 = 257; Pillow's own conversion clips instead of scaling.
-    wide = image if image.mode in ("I", "F") else image.convert("I")
-    low, high = wide.getextrema()
-    if isinstance(low, tuple) or isinstance(high, tuple) or low < 0 or high > 65_535:
-        raise BadImage(f"pixel values from {low} to {high}: expected 0 to 65535")
-    return wide.point(lambda value: value * (1 / 257)).convert("L")
 
 
 def square(image: Image.Image, side: int, resize: Resize) -> Image.Image:
@@ -170,7 +157,11 @@ def square(image: Image.Image, side: int, resize: Resize) -> Image.Image:
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where it is absent or broken."""
+    """The EXIF orientation of a read image, 1 to 8; 1 where it is absent or broken."""
+    return image.info.get(ORIENTATION, 1)
+
+
+def _exif_orientation(image: Image.Image) -> int:
     try:
         value = image.getexif().get(ORIENTATION_TAG, 1)
     except Exception:  # broken EXIF says nothing about the pixels

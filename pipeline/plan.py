@@ -76,10 +76,7 @@ def make_plan(
         DataError: more shards are asked for than there are examples.
     """
     ordered = sorted(files, key=lambda file: (_salted(file.key, config.seed), file.key))
-    held_out = _held_out(ordered, len(class_names), config.validation_fraction)
-    splits: dict[Split, list[ImageFile]] = {"train": [], "validation": []}
-    for file, out in zip(ordered, held_out, strict=True):
-        splits["validation" if out else "train"].append(file)
+    splits = _splits(ordered, len(class_names), config)
     layout = plan_layout(config, _longest_names(files, class_names))
     sizes = {
         split: _estimated_bytes(part, config, layout) for split, part in splits.items()
@@ -94,32 +91,67 @@ def make_plan(
     return BuildPlan(tuple(class_names), tuple(shards), total, layout)
 
 
+def _splits(
+    ordered: Sequence[ImageFile], num_classes: int, config: BuildConfig
+) -> dict[Split, list[ImageFile]]:
+    """The files of every split: the given ones, else validation drawn from train."""
+    splits: dict[Split, list[ImageFile]] = {"train": [], "validation": [], "test": []}
+    for file in ordered:
+        splits[file.split or "train"].append(file)
+    if not splits["validation"]:
+        train, splits["train"] = splits["train"], []
+        for file, out in zip(train, _held_out(train, num_classes, config), strict=True):
+            splits["validation" if out else "train"].append(file)
+    return splits
+
+
 def _salted(key: str, seed: int) -> bytes:
     text = f"{seed}:{key}".encode("utf-8", "surrogateescape")
     return hashlib.sha256(text).digest()
 
 
-def validation_counts(class_counts: Sequence[int], fraction: float) -> list[int]:
+def validation_counts(
+    class_counts: Sequence[int], fraction: float, seed: int
+) -> list[int]:
     """How many of each class are held out: ceil(fraction x all), by largest remainder.
 
-    The total is scikit-learn's `train_test_split(test_size=fraction)`; of equal
-    remainders the earlier class wins.
+    The total is scikit-learn's `train_test_split(test_size=fraction)`. Among equal
+    remainders the seed chooses. As long as others can be held out, a class keeps an
+    image to train on, and its only one always.
     """
     total = sum(class_counts)
     wanted = math.ceil(fraction * total)
+    if fraction == 1:
+        return list(class_counts)
     shares = [count * wanted / total for count in class_counts]
-    counts = [math.floor(share) for share in shares]
-    by_remainder = sorted(range(len(counts)), key=lambda i: (counts[i] - shares[i], i))
-    for label in by_remainder[: wanted - sum(counts)]:
-        counts[label] += 1
+    counts = [
+        max(0, min(math.floor(share), count - 1))
+        for share, count in zip(shares, class_counts, strict=True)
+    ]
+    order = sorted(
+        range(len(counts)),
+        key=lambda label: (counts[label] - shares[label], _salted(str(label), seed)),
+    )
+    for kept in (1, 0):
+        while wanted > sum(counts):
+            more = [i for i in order if counts[i] < class_counts[i] - kept]
+            more = [i for i in more if class_counts[i] > 1]
+            if not more:
+                break
+            for label in more[: wanted - sum(counts)]:
+                counts[label] += 1
     return counts
 
 
 def _held_out(
-    ordered: Sequence[ImageFile], num_classes: int, fraction: float
+    ordered: Sequence[ImageFile], num_classes: int, config: BuildConfig
 ) -> list[bool]:
     sizes = Counter(file.label for file in ordered)
-    left = validation_counts([sizes[label] for label in range(num_classes)], fraction)
+    left = validation_counts(
+        [sizes[label] for label in range(num_classes)],
+        config.validation_fraction,
+        config.seed,
+    )
     held_out = []
     for file in ordered:
         held_out.append(left[file.label] > 0)
@@ -166,7 +198,7 @@ def _shard_counts(
     """How many shards each split gets; none for an empty split."""
     if config.shards is None:
         return {k: _default_shards(examples[k], sizes[k], config) for k in examples}
-    lead: Split = "train" if examples["train"] else "validation"
+    lead = next(split for split, count in examples.items() if count)
     if config.shards > examples[lead]:
         raise DataError(
             f"--shards {config.shards}, but {lead} has only {examples[lead]} examples."

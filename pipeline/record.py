@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.config import BuildConfig, Resize, Storage
@@ -17,6 +18,7 @@ from pipeline.example import encode_example, read_varint, signed
 from pipeline.layout import Layout, encode_fixed
 from pipeline.pixels import (
     SOURCE_SIZE,
+    START_OF_SCAN,
     orientation,
     read_image,
     square,
@@ -34,6 +36,11 @@ ENCODED = "image/encoded"
 RAW = "image/raw"
 LABEL = "image/class/label"
 FILENAME = "image/filename"
+
+# Formats that `original` records keep, as they call them. An MPO starts with a JPEG.
+ORIGINALS: dict[str | None, bytes] = {"JPEG": b"jpeg", "MPO": b"jpeg", "PNG": b"png"}
+END_OF_JPEG = b"\xff\xd9"
+PNG_SIGNATURE_BYTES = 8
 
 # How a `jpeg` record begins: an Example's first entry is the label, its second holds
 # the image. A byte below 128 is a length; a longer one has bytes above that before it.
@@ -75,7 +82,7 @@ def encode_record(
     """
     name = class_name.encode("utf-8", "surrogateescape")
     file_name = key.encode("utf-8", "surrogateescape")
-    photo, shown = _read(data, config)
+    photo, shown = _read(data, key, config)
     if layout is not None:
         pixels = shown.tobytes()
         planes = pixels if config.storage == "raw" else yuv420_planes(shown)
@@ -100,12 +107,12 @@ def encode_record(
     return Encoded(record, digest, *photo.info[SOURCE_SIZE])
 
 
-def _read(data: bytes, config: BuildConfig) -> tuple[Image, Image]:
+def _read(data: bytes, key: str, config: BuildConfig) -> tuple[Image, Image]:
     """The photo as its file has it, and what a record shows of it, RGB and upright."""
     if config.storage == "original":
-        photo = read_image(data)
+        photo = read_image(data, key=key)
         return photo, upright(to_rgb(photo), orientation(photo))
-    photo = read_image(data, config.side)
+    photo = read_image(data, config.side, key)
     return photo, square(photo, config.side, config.resize)
 
 
@@ -120,11 +127,37 @@ def _compress(
     if config.storage != "original":
         shown.save(encoded, "JPEG", quality=config.quality)
         return encoded.getvalue(), b"jpeg"
-    plain = photo.mode in ("RGB", "L") and "transparency" not in photo.info
-    if photo.format in ("JPEG", "PNG") and plain and orientation(photo) == 1:
-        return data, photo.format.lower().encode()
+    if _is_plain(data, photo):
+        return data, ORIGINALS[photo.format]
     shown.save(encoded, "PNG")
     return encoded.getvalue(), b"png"
+
+
+def _is_plain(data: bytes, photo: Image) -> bool:
+    """Return whether TensorFlow shows the file as Pillow does."""
+    plain = photo.mode in ("RGB", "L") and "transparency" not in photo.info
+    if photo.format not in ORIGINALS or not plain or orientation(photo) != 1:
+        return False
+    if photo.format == "PNG":
+        return _is_whole_png(data)
+    return data.rfind(END_OF_JPEG) > data.rfind(START_OF_SCAN)
+
+
+def _is_whole_png(data: bytes) -> bool:
+    """Return whether all chunks are there and have their checksums.
+
+    Pillow reads on without, TensorFlow does not.
+    """
+    view, place = memoryview(data), PNG_SIGNATURE_BYTES
+    while place < len(data):
+        name = place + 4
+        end = name + 4 + int.from_bytes(view[place:name], "big")
+        if zlib.crc32(view[name:end]) != int.from_bytes(view[end : end + 4], "big"):
+            return False
+        if view[name : name + 4] == b"IEND":
+            return end + 4 <= len(data)
+        place = end + 4
+    return False
 
 
 def find_jpeg(record: np.ndarray) -> tuple[int, np.ndarray]:

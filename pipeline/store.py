@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -18,6 +18,17 @@ from typing import NamedTuple, Protocol
 # is what a file of any size, or a bomb in an archive, can cost.
 MAX_FILE_BYTES = 2**29
 NO_FILE = "no plain file"
+SYSTEM_FOLDER = "a folder of the system's"
+# Bins, snapshots and thumbnails of Windows, Macs, Synology and QNAP; names of hidden
+# ones begin with a dot. What a class may be called, such as `trash`, is none of them.
+SYSTEM_FOLDERS = frozenset(
+    (
+        *("$RECYCLE.BIN", "RECYCLER", "System Volume Information", "FOUND.000"),
+        *("__MACOSX", "Network Trash Folder", "Temporary Items"),
+        *("@eaDir", "@tmp", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot"),
+        *("~snapshot", "lost+found", "__pycache__"),
+    )
+)
 
 
 class Entry(NamedTuple):
@@ -79,8 +90,9 @@ class FolderStore:
         self.root = root
 
     def listing(self) -> Listing:
-        files, left_out = [], []
-        for key, status in self._walk():
+        files: list[Entry] = []
+        left_out: list[str] = []
+        for key, status in self._walk(left_out.append):
             if status is None:  # a link to nothing: reading it will say so
                 files.append(Entry(key, 0))
             elif stat.S_ISREG(status.st_mode):
@@ -89,13 +101,14 @@ class FolderStore:
                 left_out.append(f"{key} ({NO_FILE})")
         return Listing(sorted(files), sorted(left_out))
 
-    def _walk(self) -> Iterator[tuple[str, os.stat_result | None]]:
+    def _walk(
+        self, leave_out: Callable[[str], None]
+    ) -> Iterator[tuple[str, os.stat_result | None]]:
         """Key and status of all that is not hidden and no folder; links come last."""
-        folders, seen = deque([""]), set()
+        folders, seen = deque([""]), set[tuple[int, int | str]]()
         while folders:
             prefix = folders.popleft()
-            here = Path(self.root, prefix).stat()
-            if (place := (here.st_dev, here.st_ino)) in seen:
+            if (place := _place(Path(self.root, prefix))) in seen:
                 continue
             seen.add(place)
             inner = []
@@ -106,6 +119,8 @@ class FolderStore:
                     status = _status(item)
                     if status is None or not stat.S_ISDIR(status.st_mode):
                         yield prefix + item.name, status
+                    elif item.name in SYSTEM_FOLDERS:  # which may not be readable
+                        leave_out(f"{prefix}{item.name}/ ({SYSTEM_FOLDER})")
                     else:
                         inner.append((item.name, item.is_symlink()))
             for name, is_link in sorted(inner):
@@ -123,6 +138,13 @@ class FolderStore:
             if num_bytes < 0:
                 require_photo_size(status.st_size)
             return file.read(num_bytes)
+
+
+def _place(folder: Path) -> tuple[int, int | str]:
+    """Return what tells a folder from others, by whatever links it is reached."""
+    status = folder.stat()
+    # Some network and FUSE file systems number all of their files 0.
+    return status.st_dev, status.st_ino or os.path.realpath(folder)
 
 
 def _status(item: os.DirEntry[str]) -> os.stat_result | None:

@@ -179,10 +179,11 @@ def test_an_empty_folder_is_told_what_is_expected(tmp_path: Path) -> None:
 
 def test_a_mixture_of_labels_is_refused(photos: Path, tmp_path: Path) -> None:
     folder = copied(photos, tmp_path / "photos")
-    shutil.copy(folder / "cat" / "00.jpg", folder / "cat.99.jpg")
+    for number in range(10):
+        shutil.copy(folder / "cat" / "00.jpg", folder / f"cat.{number}.jpg")
     message = failure(*BUILD, folder, "--out", tmp_path / "records")
     assert "class folders (24" in message
-    assert "beside them (1, such as cat.99.jpg)" in message
+    assert "beside them (10, such as cat.0.jpg)" in message
     assert "--labels" in message
 
 
@@ -200,7 +201,7 @@ def test_a_class_with_one_photo_is_warned_of(photos: Path, tmp_path: Path) -> No
     assert ended.code == 0
     warnings = [line for line in ended.err.splitlines() if "warning" in line]
     assert len(warnings) == 1
-    assert "'fox' has one image" in warnings[0]
+    assert "one image, which is trained on: 1 of 3 (fox)" in warnings[0]
 
 
 def test_other_settings_are_named_and_overwritten(photos: Path, tmp_path: Path) -> None:

@@ -79,10 +79,20 @@ def put(data: bytes, place: int, value: bytes) -> bytes:
     return data[:place] + value + data[place + len(value) :]
 
 
-def png(width: int, height: int, depth: int, colour: int, rows: bytes) -> bytes:
+def png(
+    width: int,
+    height: int,
+    depth: int,
+    colour: int,
+    rows: bytes,
+    transparent: tuple[int, ...] = (),
+) -> bytes:
     """A PNG of these header fields; `rows` start with their filter's number."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    key = struct.pack(f">{len(transparent)}H", *transparent)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    if transparent:
+        chunks.insert(1, (b"tRNS", key))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", crc(name, data))
         for name, data in chunks
@@ -234,6 +244,101 @@ def tiff_turned() -> bytes:
     return tiff(PHOTO.transpose(Image.Transpose.ROTATE_90), tiffinfo=info)
 
 
+def tiff_of(
+    pixels: np.ndarray | bytes,
+    bits: int,
+    black: int = 1,
+    kind: int = 1,
+    samples: int = 1,
+    order: str = "<",
+    **more: list[int],
+) -> bytes:
+    """An uncompressed TIFF of one strip, or of one a sample; `more` are tags.
+
+    `black` is the photometric interpretation, `kind` a sample's format: 1 unsigned, 2
+    signed, 3 float.
+    """
+    data = pixels if isinstance(pixels, bytes) else pixels.tobytes()
+    tags = {
+        **{256: [SIDE], 257: [SIDE], 258: [bits] * samples, 259: [1], 262: [black]},
+        **{277: [samples], 278: [SIDE], 339: [kind] * samples},
+        **{int(tag[1:]): values for tag, values in more.items()},
+    }
+    strips = samples if tags.get(284) == [2] else 1
+    each = len(data) // strips
+    start = 8 + 2 + 12 * (len(tags) + 2) + 4
+    start += sum(2 * len(values) for values in tags.values() if len(values) > 2)
+    start += 4 * strips
+    tags[273] = [start + strip * each for strip in range(strips)]
+    tags[279] = [each] * strips
+    entries, tail = b"", b""
+    place = 8 + 2 + 12 * len(tags) + 4
+    for tag in sorted(tags):
+        raw = struct.pack(f"{order}{len(tags[tag])}H", *tags[tag])
+        entries += struct.pack(f"{order}HHI", tag, 3, len(tags[tag]))
+        if len(raw) > 4:
+            entries += struct.pack(f"{order}I", place + len(tail))
+            tail += raw
+        else:
+            entries += raw.ljust(4, b"\0")
+    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(
+        f"{order}IH", 8, len(tags)
+    )
+    return (head + entries + bytes(4) + tail).ljust(start, b"\0") + data
+
+
+def packed(levels: np.ndarray, bits: int) -> np.ndarray:
+    """Rows of levels of so many bits, the upper bits first."""
+    each = levels.astype(">u2").view(np.uint8).reshape(SIDE, -1, 2)
+    wanted = np.unpackbits(each, axis=2)[:, :, 16 - bits :]
+    return np.packbits(wanted.reshape(SIDE, -1), axis=1)
+
+
+def in_rows(levels: np.ndarray, bits: int) -> bytes:
+    """A PNG's rows without filter, of levels of so many bits."""
+    return b"".join(b"\0" + row.tobytes() for row in packed(levels, bits))
+
+
+def bmp_of(alpha: int, header_bytes: int) -> bytes:
+    """A BMP of `PHOTO` with this alpha everywhere, of Windows 3 (40), V3, V4 or V5."""
+    opacity = np.full((SIDE, SIDE), alpha, np.uint8)
+    data = np.dstack([RGB[..., ::-1], opacity]).tobytes()
+    masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    size = (header_bytes, SIDE, -SIDE, 1, 32, 3 if header_bytes > 40 else 0)
+    header = struct.pack("<IiiHHIIiiII", *size, len(data), 0, 0, 0, 0)
+    header = (header + masks).ljust(header_bytes, b"\0")[:header_bytes]
+    start = 14 + header_bytes
+    return struct.pack("<2sIHHI", b"BM", start + len(data), 0, 0, start) + header + data
+
+
+# Four greys from black to white, and an opacity that hides the lower half.
+WEDGE = np.kron(np.array([[0, 85], [170, 255]], np.uint8), np.ones((8, 8), np.uint8))
+WEDGE16, WEDGE12 = WEDGE * np.uint16(257), WEDGE.astype(np.uint32) * 4095 // 255
+UPPER_HALF = np.repeat(np.array([255, 0], np.uint8), 8)[:, None].repeat(SIDE, 1)
+SHARE = (WEDGE / 255).astype(np.float32)
+YCC = np.asarray(PHOTO.convert("YCbCr"))
+PALETTE_OF_8_BITS = np.array(PALETTE.getpalette() + [0] * 768)[:768].reshape(256, 3).T
+
+
+def sixteen(pixels: np.ndarray, order: str = "<") -> bytes:
+    """Pixels of 8 bits as 16."""
+    return (pixels.astype(np.uint16) * 257).astype(order + "u2").tobytes()
+
+
+def gif_in_a_corner() -> bytes:
+    """A GIF whose only frame fills the lower right quarter of the screen."""
+    data = saved(PALETTE.crop((8, 8, SIDE, SIDE)), "GIF")
+    data = put(data, 6, struct.pack("<HH", SIDE, SIDE))
+    return put(data, data.index(b",\0\0\0\0") + 1, struct.pack("<HH", 8, 8))
+
+
+def in_a_corner() -> np.ndarray:
+    """What a viewer shows of it."""
+    screen = np.full_like(RGB, 255)
+    screen[8:, 8:] = FROM_PALETTE[8:, 8:]
+    return screen
+
+
 SIXTEEN_BITS = np.asarray(GREY).astype(np.uint16) * 257
 DEEP_RGB = b"".join(
     b"\0" + row.astype(">u2").tobytes() for row in RGB.astype(np.uint16) * 257
@@ -295,21 +400,45 @@ KINDS: dict[str, Odd] = {
     ),
     "beyond 16 bits.tif": Odd(
         tiff(Image.fromarray(np.full((SIDE, SIDE), 70_000, np.int32))),
-        "pixel values from 70000 to 70000: expected 0 to 65535",
+        "from 70000 to 70000 do not tell .* white: expected 0 to 255 or 0 to 65535",
     ),
     "below zero.tif": Odd(
         tiff(Image.fromarray(np.full((SIDE, SIDE), -1, np.float32))),
-        r"pixel values from -1.0 to -1.0: expected 0 to 65535",
+        "from -1.0 to -1.0 do not tell .* white: expected 0 to 1 or 0 to 255",
     ),
+    "not a number.tif": Odd(tiff_of(SHARE * np.nan, 32, kind=3), "from nan to nan"),
+    "light.tif": Odd(tiff_of(SHARE * 9, 32, kind=3), "from 0.0 to 9.0 do not tell"),
+    "signed.tif": Odd(tiff_of((WEDGE16 >> 1), 16, kind=2), "to 32767 do not tell"),
+    "half floats.tif": Odd(tiff_of(SHARE.astype("f2"), 16, kind=3), "a TIFF with a"),
+    "grey and more.tif": Odd(
+        tiff_of(np.dstack([WEDGE, ALPHA]), 8, samples=2, t338=[0]), "a TIFF with a"
+    ),
+    "digital negative.tif": Odd(
+        tiff_of(RGB, 8, black=2, samples=3, t50706=[1]), "a camera raw file: develop"
+    ),
+    "preview.tif": Odd(
+        tiff_of(RGB, 8, black=2, samples=3, t254=[1], t330=[8]), "a camera raw file"
+    ),
+    "photo.nef": Odd(tiff(PHOTO), "a camera raw file"),
     # Something else under a photo's name.
     "text.jpg": Odd(b"cat\n", "not an image of a known format .*63 61 74 0a"),
     "page.jpg": Odd(b"<!DOCTYPE html><html></html>", "looks like a web page"),
     "drawing.png": Odd(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "in SVG"),
     "paper.jpg": Odd(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "looks like a PDF"),
     "archive.jpg": Odd(text_in_zip(), "looks like a zip archive"),
+    "pointer.jpg": Odd(
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"
+    ),
+    "page after lines.jpg": Odd(b"\n\n<!doctype html>", "looks like a web page"),
+    "gzip.jpg": Odd(b"\x1f\x8b\x08" + bytes(99), "looks like gzip data: unpack"),
+    "tga.jpg": Odd(saved(PHOTO, "TGA"), "looks like a TGA: convert it to PNG"),
+    "icon.jpg": Odd(saved(PHOTO, "ICO"), "looks like an icon: convert it to PNG"),
+    "jxl.jpg": Odd(b"\xff\x0a" + bytes(99), "looks like JPEG XL: convert it"),
+    "photoshop.jpg": Odd(b"8BPS\0\1" + bytes(99), "a Photoshop file: export it"),
+    "raw.jpg": Odd(b"FUJIFILMCCD-RAW " + bytes(99), "a camera raw file: develop it"),
     "film.jpg": Odd(b"\0\0\0\x18ftypmp42\0\0\0\0", "looks like a video"),
     "phone.jpg": Odd(b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC: convert it to JPEG"),
-    "new.jpg": Odd(b"\0\0\0\x1cftypavif\0\0\0\0", "AVIF: convert it to JPEG"),
+    "new.jpg": Odd(b"\0\0\0\x1cftypavif\0\0\0\0", "an AVIF with a damaged"),
     # Bombs.
     "bomb.png": Odd(png(60_000, 60_000, 8, 2, b""), TOO_LARGE.format(3_600_000_000)),
     "bomb.gif": Odd(gif_of_size(60_000, 60_000), TOO_LARGE.format(3_600_000_000)),
@@ -359,6 +488,43 @@ KINDS: dict[str, Odd] = {
     "grey and alpha.png": Odd(saved(GREY_ALPHA, "PNG"), over_white(three(GREY), ALPHA)),
     "profile.png": Odd(saved(PHOTO, "PNG", icc_profile=PROFILE), RGB),
     # Other kinds.
+    "transparent 16 bits.png": Odd(
+        png(SIDE, SIDE, 16, 0, in_rows(WEDGE16, 16), (170 * 257,)),
+        three(np.where(WEDGE == 170, 255, WEDGE)),
+    ),
+    "no such 16 bits.png": Odd(
+        png(SIDE, SIDE, 16, 0, in_rows(WEDGE16, 16), (170,)), three(WEDGE)
+    ),
+    "transparent 4 bits.png": Odd(
+        png(SIDE, SIDE, 4, 0, in_rows(WEDGE // 17, 4), (5,)),
+        three(np.where(WEDGE == 85, 255, WEDGE)),
+    ),
+    "transparent 2 bits.png": Odd(
+        png(SIDE, SIDE, 2, 0, in_rows(WEDGE // 85, 2), (2,)),
+        three(np.where(WEDGE == 170, 255, WEDGE)),
+    ),
+    "transparent 1 bit.png": Odd(
+        png(SIDE, SIDE, 1, 0, in_rows(WEDGE // 128, 1), (0,)), np.full_like(RGB, 255)
+    ),
+    "4 bits.png": Odd(png(SIDE, SIDE, 4, 0, in_rows(WEDGE // 17, 4)), three(WEDGE)),
+    "transparent with more bits.png": Odd(
+        png(SIDE, SIDE, 8, 0, in_rows(WEDGE, 8), (256 + 85,)),
+        three(np.where(WEDGE == 85, 255, WEDGE)),
+    ),
+    "transparent 3 x 16 bits.png": Odd(
+        png(SIDE, SIDE, 16, 2, DEEP_RGB, tuple(257 * level for level in CORNERS[0][0])),
+        np.where((CORNERS[0][0] == RGB).all(axis=2, keepdims=True), 255, RGB),
+    ),
+    "no such 3 x 16 bits.png": Odd(
+        png(SIDE, SIDE, 16, 2, DEEP_RGB, CORNERS[0][0]), RGB
+    ),
+    "nearly 3 x 16 bits.png": Odd(
+        png(
+            *(SIDE, SIDE, 16, 2, DEEP_RGB),
+            tuple(257 * level + 1 for level in CORNERS[0][0]),
+        ),
+        RGB,
+    ),
     "frames.gif": Odd(
         saved(PALETTE, "GIF", save_all=True, append_images=[PALETTE.rotate(180)]),
         FROM_PALETTE,
@@ -373,6 +539,67 @@ KINDS: dict[str, Odd] = {
     "cmyk.tif": Odd(tiff(PHOTO.convert("CMYK")), RGB),
     "16 bits.tif": Odd(tiff(Image.fromarray(SIXTEEN_BITS)), three(GREY)),
     "lzw.tif": Odd(tiff(PHOTO, compression="tiff_lzw"), RGB),
+    # Greys and colours that Pillow takes for others.
+    **{
+        f"{name} {'II' if order == '<' else 'MM'}.tif": Odd(
+            tiff_of(pixels, bits, black, kind, order=order, **more), three(WEDGE)
+        )
+        for order in "<>"
+        for name, pixels, bits, black, kind, more in (
+            ("16 bits", sixteen(WEDGE, order), 16, 1, 1, {}),
+            ("white 16 bits", sixteen(255 - WEDGE, order), 16, 0, 1, {}),
+            ("white 8 bits", 255 - WEDGE, 8, 0, 1, {}),
+            ("white 8 bits in a plane", 255 - WEDGE, 8, 0, 1, {"t284": [2]}),
+            ("white 4 bits", packed(15 - WEDGE // 17, 4), 4, 0, 1, {}),
+            ("12 bits", packed(WEDGE12, 12), 12, 1, 1, {}),
+            ("white 12 bits", packed(4095 - WEDGE12, 12), 12, 0, 1, {}),
+            ("0 to 1", SHARE.astype(order + "f4"), 32, 1, 3, {}),
+            ("white 0 to 1", (1 - SHARE).astype(order + "f4"), 32, 0, 3, {}),
+            ("0 to 255", WEDGE.astype(order + "f4"), 32, 1, 3, {}),
+            ("0 to 255 of 32 bits", WEDGE.astype(order + "i4"), 32, 1, 2, {}),
+            ("0 to 65535 of 32 bits", WEDGE16.astype(order + "i4"), 32, 1, 2, {}),
+        )
+    },
+    "planes of 16 bits.tif": Odd(
+        tiff_of(sixteen(RGB.transpose(2, 0, 1)), 16, 2, samples=3, t284=[2]), RGB
+    ),
+    "ycc.tif": Odd(tiff_of(YCC, 8, 6, samples=3, t530=[1, 1]), RGB),
+    "no alpha.tif": Odd(
+        tiff_of(np.dstack([RGB, UPPER_HALF]), 8, 2, samples=4, t338=[0]), RGB
+    ),
+    "16 bits and alpha.tif": Odd(
+        tiff_of(*(sixteen(np.dstack([RGB, UPPER_HALF])), 16, 2), samples=4, t338=[2]),
+        over_white(RGB, UPPER_HALF),
+    ),
+    "multiplied by alpha.tif": Odd(
+        tiff_of(
+            np.dstack([RGB // 255 * UPPER_HALF[..., None], UPPER_HALF]),
+            *(8, 2),
+            samples=4,
+            t338=[1],
+        ),
+        over_white(RGB // 255, UPPER_HALF),
+    ),
+    "empty alpha.tif": Odd(tiff_of(np.dstack([RGB, ALPHA * 0]), 8, 2, samples=4), RGB),
+    "palette of 8 bits.tif": Odd(
+        tiff_of(PALETTE.tobytes(), 8, 3, t320=PALETTE_OF_8_BITS.ravel().tolist()),
+        FROM_PALETTE,
+    ),
+    **{
+        f"alpha {alpha}, header {size}.bmp": Odd(bmp_of(alpha, size), RGB)
+        for alpha in (0, 255)
+        for size in (40, 56, 108, 124)
+    },
+    "in a corner.gif": Odd(gif_in_a_corner(), in_a_corner()),
+    # Other formats.
+    "avif.jpg": Odd(saved(PHOTO, "AVIF", quality=100, subsampling="4:4:4"), RGB),
+    "jpeg 2000.jpg": Odd(saved(PHOTO, "JPEG2000"), RGB),
+    "jpeg 2000 of 16 bits.jpg": Odd(
+        saved(Image.fromarray(SIXTEEN_BITS), "JPEG2000"), three(GREY)
+    ),
+    "ppm.jpg": Odd(saved(PHOTO, "PPM"), RGB),
+    "pgm of 16 bits.jpg": Odd(b"P5 16 16 65535\n" + sixteen(WEDGE, ">"), three(WEDGE)),
+    "pfm.jpg": Odd(b"Pf 16 16 -1\n" + SHARE[::-1].tobytes(), three(WEDGE)),
     # EXIF.
     **{f"exif {turn}.jpg": Odd(turned(turn), RGB) for turn in range(1, 9)},
     "exif 6.tif": Odd(tiff_turned(), RGB),

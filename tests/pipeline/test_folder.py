@@ -77,7 +77,10 @@ def test_a_csv_can_be_named_and_may_name_missing_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("cat,1.jpg\n", "lacks the column filename and label; its first line"),
+        (
+            "cat,1.jpg\n",
+            r"lacks the column filename and label \(it has cat, 1.jpg\); its first",
+        ),
         ("filename,class\n1.jpg,cat\n", "lacks the column label"),
         ("filename,label\n", "names no files"),
         ("filename,label\n1.jpg,\n", "line 2: filename or label is empty"),
@@ -98,7 +101,11 @@ def test_a_csv_can_be_named_and_may_name_missing_files(tmp_path: Path) -> None:
         ),
         (
             "\xff\xfef\0i\0l\0e\0n\0a\0m\0e\0,\0l\0a\0b\0e\0l\0\n\0",
-            "set.csv, line 1: this is not UTF-8 text",
+            "set.csv names no files",
+        ),
+        (
+            "\xff\xfef\0i\0l\0e\0n\0a\0m\0e\0,\0l\0a\0b\0e\0l\0\n\0a",
+            "set.csv, line 2: this is not UTF-8 text",
         ),
         (
             'filename,label\n1.jpg,cat\n2.jpg,"dog\n3.jpg,cat\n',
@@ -116,7 +123,14 @@ def test_a_csv_can_be_named_and_may_name_missing_files(tmp_path: Path) -> None:
             f"filename,label\n1.jpg,cat\n2.jpg,{'x' * 200_000}\n",
             "line 3 or after: field larger than field limit",
         ),
-        ("filename;label\n1.jpg;cat\n", "lacks the column filename and label"),
+        ("filename:label\n1.jpg:cat\n", "lacks the column filename and label"),
+        ("filename,label,label\n1.jpg,a,b\n", "set.csv has 2 columns called label"),
+        ("filename,label,split\n1.jpg,a,b\n", "line 2: split is 'b'; it needs train"),
+        ("filename,label,split\n1.jpg,a,\n", "line 2: split is ''; it needs train"),
+        (
+            "filename,label,split\n1.jpg,a,train\n1.jpg,a,test\n",
+            "line 3: 1.jpg is in two splits, train and test",
+        ),
         ("", "lacks the column filename and label"),
         ("filename,label\na/../../1.jpg,cat\n", "line 2: .*1.jpg leaves the folder"),
     ],
@@ -141,9 +155,10 @@ def test_a_csv_of_any_system(tmp_path: Path, end: str, mark: str) -> None:
 def test_a_csv_may_name_what_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     os.mkfifo(tmp_path / "pipe.jpg")
-    write_files(tmp_path, {"set.csv": b"filename,label\nsub,cat\npipe.jpg,cat\n"})
+    table = b"filename,label\nsub,cat\npipe.jpg,cat\n1.jpg,cat\n"
+    write_files(tmp_path, {**images("1.jpg"), "set.csv": table})
     source = scan(tmp_path / "set.csv")
-    assert labelled(source) == {"pipe.jpg": "cat", "sub": "cat"}
+    assert labelled(source) == dict.fromkeys(["1.jpg", "pipe.jpg", "sub"], "cat")
     open_files = len(list(Path("/dev/fd").iterdir()))
     for key in ("pipe.jpg", "sub"):
         with pytest.raises(OSError, match="not a regular file"):
@@ -162,13 +177,14 @@ def test_a_csv_may_name_what_is_no_file(tmp_path: Path) -> None:
             r"mixes .* \(1, such as cat/1.jpg\) .* \(1, such as dog.2.jpg\)",
         ),
         (
-            images("train/cat/1.jpg", "Test/dog/2.jpg"),
+            images("train/1.jpg", "Test/2.jpg"),
             "auto",
-            "holds Test, train, which are names of splits.* say --labels folder",
+            "Test, train is named as splits are.* carry no label.*Say --labels folder",
         ),
         (images("cat.1.jpg", "2.jpg"), "auto", "1 of 2 names carry no label.*'2.jpg'"),
-        (images("cat/1.jpg", "2.jpg"), "folder", "1 images lie in no class folder"),
-        (images("cat/1.jpg"), "name", "1 of 1 names carry no label"),
+        (images("cat/1.jpg", "2.jpg"), "folder", "1 of 2 images lie in no class"),
+        (images("cat/1.jpg"), "name", "none of the 1 images has a label"),
+        (images("1.jpg"), "folder", "the images of .* lie in no class folders"),
         (images("cat/1.jpg"), "csv", "no CSV file with the columns filename,label"),
         (
             {f"{name}.csv": b"filename,label\n1.jpg,a\n" for name in "ab"},
@@ -190,8 +206,8 @@ def test_splits_are_classes_and_mixtures_are_clear_when_the_user_says_so(
 ) -> None:
     write_files(tmp_path, images("train/cat.1.jpg", "test/dog.2.jpg"))
     assert scan(tmp_path, "folder").class_names == ("test", "train")
-    write_files(tmp_path, images("bird.3.jpg"))
-    assert scan(tmp_path, "name").class_names == ("bird", "cat", "dog")
+    write_files(tmp_path / "a", images("bird/cat.3.jpg", "dog.4.jpg", "fox.5.jpg"))
+    assert scan(tmp_path / "a", "name").class_names == ("cat", "dog", "fox")
 
 
 def test_one_class_is_a_source(tmp_path: Path) -> None:
@@ -220,20 +236,22 @@ def test_images_are_known_by_content_or_name_and_the_rest_is_ignored(
         "cat/.6.jpg": JPEG,
         ".DS_Store": b"\0",
         "sizes.csv": b"name,size\n",
+        "dog/1.jpg": JPEG,
     }
     source = scan(write_files(tmp_path, files))
     kept = ["cat/1.dat", "cat/2", "cat/3.webp.bak", "cat/4.jpg", "cat/5.png"]
-    assert list(labelled(source)) == kept
+    assert list(labelled(source)) == [*kept, "dog/1.jpg"]
     ignored = ("cat/Thumbs.db", "cat/empty", "cat/notes.txt", "sizes.csv")
     assert source.ignored == ignored
 
 
 def test_a_csv_that_is_no_label_table_does_not_matter(tmp_path: Path) -> None:
-    files = {**images("cat/1.jpg"), "notes.csv": "Größe;Gewicht".encode("latin-1")}
+    photos = images("cat/1.jpg", "dog/1.jpg")
+    files = {**photos, "notes.csv": "Größe;Gewicht".encode("latin-1")}
     write_files(tmp_path, {**files, "long.csv": b"x" * 200_000})
     (tmp_path / "gone.csv").symlink_to(tmp_path / "nowhere.csv")
     source = scan(tmp_path)
-    assert labelled(source) == {"cat/1.jpg": "cat"}
+    assert labelled(source) == {"cat/1.jpg": "cat", "dog/1.jpg": "dog"}
     assert source.ignored == ("gone.csv", "long.csv", "notes.csv")
 
 

@@ -195,10 +195,43 @@ def test_what_cannot_be_used_says_why(data: bytes, reason: str) -> None:
         read_image(data)
 
 
-def test_pixels_beyond_16_bits_are_refused() -> None:
-    deep = Image.fromarray(np.array([[0, 70_000]], np.int32))
-    with pytest.raises(BadImage, match="from 0 to 70000: expected 0 to 65535"):
-        to_rgb(deep)
+@pytest.mark.parametrize(
+    ("kind", "highest", "white"),
+    [
+        *(("f4", 0, 1), ("f4", 1, 1), ("f4", 1.01, None), ("f4", 127, None)),
+        *(("f4", 128, 255), ("f4", 255, 255), ("f4", 256, None), ("f4", np.inf, None)),
+        *(("i4", 1, 255), ("i4", 255, 255), ("i4", 256, None), ("i4", 32_767, None)),
+        *(("i4", 32_768, 65_535), ("i4", 65_535, 65_535), ("i4", 65_536, None)),
+    ],
+)
+def test_white_is_told_by_the_range_or_not_at_all(
+    kind: str, highest: float, white: int | None
+) -> None:
+    data = saved(Image.fromarray(np.array([[0, highest]], kind)), "TIFF")
+    if white is None:
+        with pytest.raises(BadImage, match="do not tell what is white"):
+            read_image(data)
+    else:
+        grey = np.asarray(read_image(data))
+        assert grey.tolist() == [[0, int(highest * 255 / white + 0.5)]]
+
+
+@pytest.mark.parametrize("depth", [4, 8, 16])
+def test_every_grey_of_a_pgm_is_scaled(depth: int) -> None:
+    white = 2**depth - 1
+    levels = np.linspace(0, white, 256).round().astype(">u2" if depth > 8 else "u1")
+    data = f"P5 256 1 {white}\n".encode() + levels.tobytes()
+    expected = levels.astype(float) * 255 / white
+    assert np.abs(np.asarray(read_image(data))[0] - expected).max() <= 0.51
+
+
+@pytest.mark.parametrize(("magic", "white"), [("P2", 255), ("P5", 254), ("P6", 1023)])
+def test_what_is_decoded_slowly_may_have_fewer_pixels(magic: str, white: int) -> None:
+    data = f"{magic} 33333334 1 {white}\n".encode()
+    with pytest.raises(BadImage, match=r"too large: 33333334 .* at most 33333333 are"):
+        read_image(data)
+    with pytest.raises(BadImage, match=r"cannot be decoded: .*truncated"):
+        read_image(b"P5 33333334 1 255\n")
 
 
 # ITU-T T.871, section 7: Y, Cb and Cr of R, G and B.

@@ -49,22 +49,28 @@ def held(plan: BuildPlan, split: str) -> Counter[int]:
 def test_the_total_is_scikit_learns(total: int, fraction: float) -> None:
     _, out = train_test_split(range(total), test_size=fraction)
     for counts in ([total], [total // 2, total - total // 2], [total - 2, 1, 1]):
-        held_out = validation_counts(counts, fraction)
-        assert sum(held_out) == len(out)
-        # Largest remainder never strays a whole example from the exact share.
+        held_out = validation_counts(counts, fraction, seed=total)
+        spare = sum(count for count in counts if count > 1)
+        assert sum(held_out) == min(len(out), spare)
         for count, of_class in zip(held_out, counts, strict=True):
-            assert abs(count - of_class * len(out) / total) < 1
+            if of_class == 1:
+                assert count == 0  # a class's only photo trains
+            elif 1 not in counts:
+                # Largest remainder never strays a whole example from the exact share.
+                assert abs(count - of_class * len(out) / total) < 1
 
 
 @pytest.mark.parametrize(
     ("counts", "fraction", "expected"),
     [
         ([12_500, 12_500], 0.25, [3125, 3125]),
-        ([150, 150], 0.25, [38, 37]),
         # Shares of ceil(0.2 * 21) = 5: 2.38, 1.43, 1.19; the one left goes to 1.43.
         ([10, 6, 5], 0.2, [2, 2, 1]),
         ([9, 1], 0.1, [1, 0]),
-        ([1], 0.25, [1]),
+        ([1], 0.25, [0]),
+        ([1], 1, [1]),
+        ([1, 1, 2], 0.5, [0, 0, 2]),  # rather that than less than half
+        ([1, 3, 3], 0.5, [0, 2, 2]),
         ([3, 4], 0, [0, 0]),
         ([3, 4], 1, [3, 4]),
     ],
@@ -72,7 +78,56 @@ def test_the_total_is_scikit_learns(total: int, fraction: float) -> None:
 def test_the_classes_share_by_largest_remainder(
     counts: list[int], fraction: float, expected: list[int]
 ) -> None:
-    assert validation_counts(counts, fraction) == expected
+    assert validation_counts(counts, fraction, seed=21) == expected
+
+
+def test_equal_remainders_are_given_out_by_the_seed() -> None:
+    """Of 10 000 classes of two photos each half is held out, not the alphabet's first.
+
+    What a fair coin gives: 5 000 heads in all, and 2 500 (standard deviation 35 without
+    replacement) among the first 5 000.
+    """
+    counts = validation_counts([2] * 10_000, 0.25, seed=21)
+    assert sum(counts) == 5_000 == counts.count(1)
+    assert abs(sum(counts[:5_000]) - 2_500) < 6 * 35
+    assert counts != validation_counts([2] * 10_000, 0.25, seed=22)
+    assert sorted(validation_counts([150, 150], 0.25, seed=1)) == [37, 38]
+
+
+def test_singles_train_and_the_others_fill_up_the_total() -> None:
+    """Ten classes of one photo and ten of four: ceil(0.25 * 50) = 13 of the fours."""
+    counts = validation_counts([1] * 10 + [4] * 10, 0.25, seed=21)
+    assert counts[:10] == [0] * 10
+    assert sorted(counts[10:]) == [1] * 7 + [2] * 3
+
+
+def with_splits(*splits: str | None, each: int = 8) -> list[ImageFile]:
+    return [
+        ImageFile(f"{split}/{label}/{number}.jpg", label, 1000, split)  # type: ignore[arg-type]
+        for split in splits
+        for label in range(2)
+        for number in range(each)
+    ]
+
+
+def test_given_splits_are_kept() -> None:
+    files = with_splits("train", "validation", "test")
+    plan = make_plan(files, "ab", BuildConfig())
+    assert plan.splits == ("train", "validation", "test")
+    planned = {f.key: shard.split for shard in plan.shards for f in shard.files}
+    assert planned == {file.key: file.split for file in files}
+    names = {shard.name for shard in plan.shards}
+    assert "test-00000-of-00001.tfrecord" in names
+
+
+@pytest.mark.parametrize("others", [("test",), ()])
+def test_validation_is_drawn_from_a_given_train_split_alone(others: Any) -> None:
+    plan = make_plan(with_splits("train", *others), "ab", BuildConfig())
+    assert held(plan, "validation") == {0: 2, 1: 2}
+    assert held(plan, "train") == {0: 6, 1: 6}
+    assert held(plan, "test") == ({0: 8, 1: 8} if others else {})
+    drawn = [f for s in plan.shards if s.split == "validation" for f in s.files]
+    assert {file.split for file in drawn} == {"train"}
 
 
 def test_the_article_has_its_split() -> None:
@@ -92,7 +147,7 @@ def test_every_file_is_planned_once(
     assert sorted(files) == sorted(image_files(*counts))
     assert plan.num_files == sum(counts)
     assert all(shard.files for shard in plan.shards)
-    expected = dict(enumerate(validation_counts(counts, fraction)))
+    expected = dict(enumerate(validation_counts(counts, fraction, seed=21)))
     assert held(plan, "validation") == Counter(expected)
 
 

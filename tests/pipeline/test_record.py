@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from collections.abc import Callable
 from typing import get_args
 
 import numpy as np
@@ -188,6 +189,42 @@ def test_original_holds_a_png_of_what_tensorflow_would_show_otherwise(
     assert record["image/format"] == [b"png"]
     shown = Image.open(io.BytesIO(data)).convert("RGB")
     assert distance(round_trip(data, config), np.asarray(shown)) == 0
+
+
+def without_checksum(png: bytes) -> bytes:
+    """The file with another checksum of its pixels, which Pillow does not look at."""
+    place = png.index(b"IEND") - 8
+    return png[:place] + bytes(4) + png[place + 4 :]
+
+
+@pytest.mark.parametrize(
+    ("file_format", "damage"),
+    [
+        ("PNG", without_checksum),
+        ("PNG", lambda png: png[:-12]),
+        ("JPEG", lambda jpeg: jpeg[:-2] + bytes(99)),
+    ],
+)
+def test_original_holds_a_png_of_what_only_pillow_reads(
+    file_format: str, damage: Callable[[bytes], bytes]
+) -> None:
+    data = photo_bytes(file_format)
+    record = features(encoded(damage(data), BuildConfig("original", side=SIDE)))
+    (stored,) = record["image/encoded"]
+    assert record["image/format"] == [b"png"]
+    expected = np.asarray(Image.open(io.BytesIO(data)))
+    assert distance(tf.io.decode_image(stored, 3).numpy(), expected) == 0
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        tf.io.decode_image(damage(data))
+
+
+def test_original_keeps_a_photo_that_another_follows() -> None:
+    file = io.BytesIO()
+    photo = smooth_photo(5, 60, 41)
+    photo.save(file, "MPO", save_all=True, append_images=[photo.rotate(180)])
+    record = features(encoded(file.getvalue(), BuildConfig("original", side=SIDE)))
+    assert record["image/encoded"] == [file.getvalue()]
+    assert record["image/format"] == [b"jpeg"]
 
 
 def test_original_shows_a_transparent_colour_as_white() -> None:
