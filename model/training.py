@@ -27,6 +27,7 @@ from pipeline.blame import blame_data
 from pipeline.config import AugmentConfig
 from pipeline.dataset import steps_per_epoch
 from pipeline.errors import DataError, RunError
+from pipeline.files import count
 from pipeline.photos import open_data
 
 # What `fit`, `plot` and `evaluate` draw in a run's folder.
@@ -120,9 +121,9 @@ def _history(run: RunFolder, start: Start) -> list[EpochRecord]:
     lost = start == Start(0, 0, start.steps_per_epoch) and len(history) > 1
     if lost or len(history) < start.epoch:
         raise RunError(
-            f"{run.history_path} holds {len(history)} epochs, and the last state in"
-            f" {run.path} has {start.epoch} behind it. Put back what is missing, or"
-            " start the run again with --overwrite."
+            f"{run.history_path} holds {count(len(history), 'epoch')}, and the last"
+            f" state in {run.path} has {start.epoch} behind it. Put back what is"
+            " missing, or start the run again with --overwrite."
         )
     return history[: start.epoch]
 
