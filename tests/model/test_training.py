@@ -174,7 +174,7 @@ def test_a_history_that_is_shorter_than_its_run_is_told(
     copied_run: RunFolder, epochs_left: int
 ) -> None:
     copied_run.save_history(copied_run.load_history()[:epochs_left])
-    told = f"history.csv holds {epochs_left} epochs, and the last .* has 2 behind it"
+    told = rf"history.csv holds {epochs_left} epochs?, and the last .* has 2 behind it"
     with pytest.raises(RunError, match=told):
         do(plan_training(None, copied_run, {}, resume=True))
 
