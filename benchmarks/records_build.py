@@ -27,6 +27,7 @@ from benchmarks.rounds import ROUNDS, Ratio, Round, medians, ratios
 from pipeline.build import build
 from pipeline.config import BuildConfig, Storage
 from pipeline.errors import DataError
+from pipeline.files import count
 from pipeline.folder import Source, scan
 from pipeline.machine import num_cpus
 from pipeline.pixels import yuv420_planes
@@ -174,7 +175,8 @@ def describe(speed: BuildSpeed) -> str:
     """The figures for people."""
     return "\n".join(
         (
-            f"{speed.num_images} photos as {speed.storage}, {speed.workers} workers",
+            f"{count(speed.num_images, 'photo')} as {speed.storage},"
+            f" {count(speed.workers, 'worker')}",
             f"limit   {speed.limit_images_per_second:8,.0f} images/s",
             f"steady  {speed.steady_images_per_second:8,.0f} images/s,"
             f" {speed.of_limit.ratio:.2f} of the limit"

@@ -24,6 +24,7 @@ from model.summary import training_flops
 from model.training import as_function, make_classifier
 from pipeline.augment import fold, mix, train_view
 from pipeline.config import BuildConfig, Config, require
+from pipeline.files import count
 from pipeline.presets import preset
 
 # Large enough that a device computes as fast as it can, small enough for many a second.
@@ -201,4 +202,4 @@ def _device_name() -> str:
         details = tf.config.experimental.get_device_details(gpu)
         return str(details.get("device_name", "GPU"))
     processor = read_processor()
-    return f"{processor.model or 'CPU'}, {processor.usable_cpus} CPUs"
+    return f"{processor.model or 'CPU'}, {count(processor.usable_cpus, 'CPU')}"

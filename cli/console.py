@@ -15,29 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress
 
 # Seconds between plain lines where there is no terminal.
 LINE_SECONDS = 10.0
-
-
-def stderr() -> Console:
-    """The console for progress and messages."""
-    return _plain_console(on_stderr=True)
+# A class may be called [red] or :dog:, which rich would take for its own language.
+PLAIN: Any = dict.fromkeys(("highlight", "markup", "emoji"), False) | {
+    "soft_wrap": True
+}
+# Room for a second one, which stops at once.
+CTRL_C_COLUMNS = len("^C^C")
 
 
 def stdout() -> Console:
     """The console for results."""
-    return _plain_console(on_stderr=False)
-
-
-def _plain_console(on_stderr: bool) -> Console:
     from rich.console import Console
 
-    # A class may be called [red] or :dog:, which rich would take for its own language.
-    return Console(
-        stderr=on_stderr, highlight=False, markup=False, emoji=False, soft_wrap=True
-    )
+    return Console(**PLAIN)
 
 
 def say(message: str) -> None:
@@ -55,16 +49,14 @@ class Meter:
     """Shows how far a job is: `show(done, total, note)` as often as one likes."""
 
     def __init__(self, label: str, unit: str) -> None:
-        self.label, self.unit = label, unit
+        """`unit` is a plural, or has none: 'images', 'MiB'."""
+        self.label, self.unit, self.one = label, unit, unit.removesuffix("s")
         self._bar: Progress | None = None
-        self._task: TaskID | None = None
+        self._task: Any = None
         self._started = self._said = time.monotonic()
         self._first: int | None = None
 
     def __enter__(self) -> Meter:
-        if sys.stderr.isatty():
-            self._bar = _progress_bar(self.unit)
-            self._bar.start()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -77,10 +69,12 @@ class Meter:
 
     def show(self, done: int, total: int, note: str = "") -> None:
         """The job stands at `done` of `total`."""
+        if not total:
+            return
         if self._first is None:
             self.start_clock(done)
-        if self._bar:
-            self._show_bar(self._bar, done, total, note)
+        if sys.stderr.isatty():
+            self._show_bar(done, total, note)
         elif time.monotonic() - self._said >= LINE_SECONDS:
             self._said = time.monotonic()
             say(self._line(done, total, note))
@@ -89,24 +83,35 @@ class Meter:
         """As `show`, for jobs whose steps have names."""
         self.show(done, total, note)
 
-    def _show_bar(self, bar: Progress, done: int, total: int, note: str) -> None:
-        if self._task is None:
-            self._task = bar.add_task(self.label, total=total, note="", rate="")
-        rate = f"{self._rate(done):,.0f} {self.unit}/s"
-        bar.update(self._task, completed=done, total=total, note=note, rate=rate)
+    def _show_bar(self, done: int, total: int, note: str) -> None:
+        if not self._bar:
+            self._bar = _progress_bar()
+            self._bar.start()
+            self._task = self._bar.add_task(self.label, note="", rate="")
+        rate = self._describe_rate(done)
+        self._bar.update(self._task, completed=done, total=total, note=note, rate=rate)
 
     def _rate(self, done: int) -> float:
         seconds = time.monotonic() - self._started
         return (done - (self._first or 0)) / seconds if seconds else 0.0
 
-    def _line(self, done: int, total: int, note: str) -> str:
+    def _describe_rate(self, done: int) -> str:
+        """Such as '52 steps/s', '1.4 steps/s' or '3.2 s/step'; '' before the first."""
         rate = self._rate(done)
-        left = f", {(total - done) / rate:,.0f} s left" if rate else ""
+        if not rate:
+            return ""
+        if rate < 1:
+            return f"{1 / rate:,.1f} s/{self.one}"
+        return f"{rate:,.{0 if rate >= 10 else 1}f} {self.unit}/s"
+
+    def _line(self, done: int, total: int, note: str) -> str:
+        parts = [f"{done:,} of {total:,} {self.one if total == 1 else self.unit}"]
+        rate = self._rate(done)
+        if rate:
+            parts.append(self._describe_rate(done))
+            parts.append(f"{(total - done) / rate:,.0f} s left")
         tail = f" · {note}" if note else ""
-        return (
-            f"{self.label}: {done:,} of {total:,} {self.unit},"
-            f" {rate:,.1f} {self.unit}/s{left}{tail}"
-        )
+        return f"{self.label}: {', '.join(parts)}{tail}"
 
     def write(self, line: str) -> None:
         """Print a line that stays, above the bar."""
@@ -116,7 +121,8 @@ class Meter:
             say(line)
 
 
-def _progress_bar(unit: str) -> Progress:
+def _progress_bar() -> Progress:
+    from rich.console import Console, ConsoleOptions
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -125,6 +131,18 @@ def _progress_bar(unit: str) -> Progress:
         TimeRemainingColumn,
     )
 
+    class NarrowConsole(Console):
+        """A console a little narrower than its terminal.
+
+        A terminal shows Ctrl-C as ^C where the cursor is. After a full line that is
+        the line below, where the bar would then be drawn a second time.
+        """
+
+        @property
+        def options(self) -> ConsoleOptions:
+            options = super().options
+            return options.update_width(max(1, options.max_width - CTRL_C_COLUMNS))
+
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -132,7 +150,7 @@ def _progress_bar(unit: str) -> Progress:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
-        console=stderr(),
+        console=NarrowConsole(stderr=True, **PLAIN),
     )
 
 

@@ -54,9 +54,8 @@ def demo_lines(
     lines = [
         f"records build {source} --out {records} --side {PICTURE_SIDE} --shards 4",
         f"records show {records} --out {sheet}",
-        f"fit {records} --run {run} --overwrite --variant bn --width 0.25"
-        f" --image-size {IMAGE_SIZE}"
-        f" --dropout 0.25 --batch-size 32 --epochs {EPOCHS} --decay-epochs {EPOCHS}",
+        f"fit {records} --run {run} --overwrite --variant bn --width 0.25 --dropout"
+        f" 0.25 --image-size {IMAGE_SIZE} --batch-size 32 --epochs {EPOCHS}",
         f"evaluate {run}",
         f"plot {run}",
     ]

@@ -87,9 +87,11 @@ def estimate(
 
 
 def _print_estimate(report: RecordsPlanReport) -> None:
+    from pipeline.files import count
+
     title = (
-        f"{report.source}: {report.num_images:,} images, {report.sample:,} tried, at"
-        f" {report.side} px"
+        f"{report.source}: {count(report.num_images, 'image')},"
+        f" {report.sample:,} tried, at {report.side} px"
     )
     columns = ["storage", "size", "an image", "build", "images/s", "fits", "enough"]
     rows = [[name, *_cells(one)] for name, one in report.storages.items()]

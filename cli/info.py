@@ -98,18 +98,22 @@ def _photos_text(manifest: Manifest) -> str:
 def duplicates_text(manifest: Manifest, data: Path) -> str:
     """How many photos repeat another, what harm that does, and the way out."""
     from pipeline.duplicates import DUPLICATES
+    from pipeline.files import count
 
     if manifest.duplicates is None:
         return "not known"
     if not manifest.duplicates:
         return "none"
+    repeated = count(
+        manifest.duplicates, "photo that repeats another", "photos that repeat another"
+    )
     harm = (
         ": a leaked duplicate makes validation too optimistic"
         if manifest.leaked
         else ""
     )
     return (
-        f"{manifest.duplicates:,} photos that repeat another (groups in more than one"
+        f"{repeated} (groups in more than one"
         f" split: {manifest.leaked:,}, with different labels:"
         f" {manifest.conflicting:,}); remove one of each pair listed in"
         f" {data / DUPLICATES} and build anew{harm}"

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
 def print_ladder(report: BenchReport) -> None:
     """Print the rungs, what stands beside them, and the verdict."""
+    from pipeline.files import count
+
     title = (
         f"{report.data}: {report.storage}, reader {report.reader}"
-        f" ({report.reader_reason}), batch {report.batch_size}, {report.num_cpus} CPUs"
+        f" ({report.reader_reason}), batch {report.batch_size},"
+        f" {count(report.num_cpus, 'CPU')}"
     )
     columns = ["up to", "images/s", "spread", "added us/image", "of its limit", ""]
     print_table(title, columns, _rungs(report))

@@ -171,7 +171,7 @@ def _beam(runner: str, options: str) -> list[str] | None:
 
 
 def _print_report(report: BuildReport, verbose: bool, unlabelled: str | None) -> None:
-    from pipeline.files import format_bytes
+    from pipeline.files import count, format_bytes
 
     rows = [
         [
@@ -185,7 +185,7 @@ def _print_report(report: BuildReport, verbose: bool, unlabelled: str | None) ->
     print_table(str(report.data), ["split", "examples", "shards", "size"], rows)
     if report.encoded:
         say(
-            f"{report.encoded:,} images in {report.seconds:.1f} s:"
+            f"{count(report.encoded, 'image')} in {report.seconds:.1f} s:"
             f" {report.images_per_second:,.0f} images/s"
         )
     if report.manifest.quarantined:

@@ -40,34 +40,38 @@ LabelsOption = Annotated[
 
 def say_found(source: Path, found: Source, verbose: bool) -> None:
     """Say how many images of which classes there are, and what was left out."""
-    from pipeline.files import name_some
+    from pipeline.files import count, name_some
 
     by = {"folder": "class folders", "name": "file names", "csv": "a CSV"}
     names = name_some(found.class_names, SHOWN_CLASSES)
     say(
-        f"{source}: {len(found.files):,} images of {len(found.class_names)} classes"
-        f" ({names}), labelled by {by[found.labels]}; {len(found.ignored)} other files"
-        " ignored"
+        f"{source}: {count(len(found.files), 'image')} of"
+        f" {count(len(found.class_names), 'class', 'classes')} ({names}), labelled by"
+        f" {by[found.labels]}; {count(len(found.ignored), 'other file')} ignored"
     )
     given = Counter(file.split for file in found.files if file.split)
     if given:
-        counts = ", ".join(f"{split} {count:,}" for split, count in given.items())
+        counts = ", ".join(f"{split} {number:,}" for split, number in given.items())
         drawn = "" if given["validation"] else "; validation is drawn from train"
         say(f"  splits as given: {counts}{drawn}")
     for key in found.ignored if verbose else ():
         say(f"  ignored: {key}")
-    for folder, count in found.unlabelled:
-        say(f"  left out, because they carry no labels: {count:,} images in {folder}")
+    for folder, number in found.unlabelled:
+        images = count(number, "image")
+        say(f"  left out, for want of labels: {images} in {folder}")
     if found.set_aside:
         first = found.set_aside[0]
         say(
-            f"  set aside, because their label cannot be told: {len(found.set_aside):,}"
-            f" images, such as {first.key!r}: {first.reason}"
+            "  set aside, because the label cannot be told:"
+            f" {count(len(found.set_aside), 'image')}, such as {first.key!r}:"
+            f" {first.reason}"
         )
     for warning in found.warnings:
         say(f"  warning: {warning}")
     held = Counter(file.label for file in found.files)
-    singles = [found.class_names[label] for label, count in held.items() if count == 1]
+    singles = [
+        found.class_names[label] for label, number in held.items() if number == 1
+    ]
     if singles:
         say(
             f"  warning: classes with one image, which is trained on: {len(singles):,}"

@@ -95,6 +95,8 @@ def _mend(report: VerifyReport, origin: Origin) -> VerifyReport:
 
 
 def _print_findings(report: VerifyReport, verbose: bool) -> None:
+    from pipeline.files import count
+
     shown = len(report.bad) if verbose else SHOWN
     for one in report.bad[:shown]:
         print(_told(one))
@@ -102,8 +104,8 @@ def _print_findings(report: VerifyReport, verbose: bool) -> None:
         print(f"... and {len(report.bad) - shown} more")
     if not report.bad:
         print(
-            f"{report.data}: {report.num_examples:,} examples, every byte is what was"
-            " written"
+            f"{report.data}: {count(report.num_examples, 'example')}, every byte is"
+            " what was written"
         )
 
 

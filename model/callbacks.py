@@ -12,7 +12,7 @@ import numpy as np
 from tensorflow import keras
 
 from model.checkpoints import Checkpoints, blown_up
-from model.history import EpochRecord
+from model.history import EpochRecord, best_epoch, is_out_of_patience
 from model.optimizer import LearningRate
 from model.run import RunFolder
 from model.signals import StopSignals
@@ -160,7 +160,7 @@ class LossGuard(_InRun):
 class StateSaver(_InRun):
     """Saves after every epoch, every so many minutes, and when asked to stop.
 
-    The best is that of the highest validation accuracy.
+    The best is that of the highest validation accuracy; there is none without one.
     """
 
     def __init__(
@@ -209,8 +209,7 @@ class StateSaver(_InRun):
         Raises:
             KeyboardInterrupt: a signal asked for it; the state is saved.
         """
-        *before, now = [_score(record) for record in self.history]
-        is_best = all(now > score for score in before)
+        is_best = best_epoch(self.history) is self.history[-1]
         self._save((epoch + 1) * self.begun.steps_per_epoch, epoch + 1, is_best)
         if self._agreed(due=False)[1]:
             self.signals.stop()
@@ -230,8 +229,17 @@ def _figures(checkpoints: Checkpoints) -> list[np.ndarray]:
     return [variable.numpy() for variable in variables]
 
 
-def _score(record: EpochRecord) -> float:
-    return record.accuracy if record.val_accuracy is None else record.val_accuracy
+class EarlyStop(keras.callbacks.Callback):
+    """Ends the training once its validation accuracy has not risen for long enough."""
+
+    def __init__(self, history: list[EpochRecord], patience: int | None) -> None:
+        super().__init__()
+        self.history, self.patience = history, patience
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Look at the history, in which the epoch's record is already."""
+        if is_out_of_patience(self.history, self.patience):
+            self.model.stop_training = True
 
 
 class ProgressCallback(_InRun):

@@ -23,7 +23,7 @@ from tensorflow import keras
 from model.classifier import Classifier
 from model.run import RunFolder
 from pipeline.errors import RunError
-from pipeline.files import write_text
+from pipeline.files import sync_folder, write_text
 
 POINTER, SPARE = "checkpoint", "worker-"
 # A name and nothing else: who hands on a run folder says nothing about other files.
@@ -155,10 +155,12 @@ def _free_path(folder: Path, step: int) -> Path:
 
 
 def _point_to(path: Path) -> None:
-    """Let a state count, once it is on the disk itself."""
+    """Let a state count, once it is on the disk itself, and the way to it."""
     for file in path.parent.glob(f"{path.name}.*"):
         with file.open("rb") as written:
             os.fsync(written.fileno())
+    for folder in path.parents[:4]:  # last, checkpoints, the run's, where that lies
+        sync_folder(folder)
     write_text(path.parent / POINTER, f'model_checkpoint_path: "{path.name}"\n')
 
 
@@ -209,16 +211,18 @@ def blown_up(run: RunFolder, step: int, what: str) -> RunError:
     )
 
 
-def load_network(run: RunFolder, network: keras.Model, which: str = "last") -> int:
+def load_network(run: RunFolder, network: keras.Model, which: str = "best") -> int:
     """Load a checkpoint's weights into `network`; return its epoch.
+
+    The best of a run without validation is its last.
 
     Raises:
         RunError: there is no checkpoint, or it is damaged, or of another network.
     """
-    folder = run.checkpoints_path(which)
-    path = latest(folder)
+    last = run.checkpoints_path("last")
+    path = latest(run.checkpoints_path(which)) or latest(last)
     if path is None:
-        raise RunError(f"{folder} holds no checkpoint yet: no epoch has been finished")
+        raise RunError(f"{last} holds no checkpoint yet: no epoch has been finished")
     epoch = tf.Variable(0, trainable=False, dtype=tf.int64)
     checkpoint = tf.train.Checkpoint(network=network, epoch=epoch)
     with _readable(path, "does not fit this network"):

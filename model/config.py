@@ -24,6 +24,7 @@ RANGES = {
     "batch_size": (1, 10**6),
     "warmup_epochs": (0, 10**6),
     "decay_epochs": (1, 10**6),
+    "patience": (1, 10**6),
     "weight_decay": (0, 10**3),
     "logical_cpus": (1, 256),
     "steps_per_execution": (1, 10**6),
@@ -69,10 +70,13 @@ class TrainConfig(Config):
     learning_rate: float = 0.02
     optimizer: OptimizerName = "momentum"
     schedule: Schedule = "cosine"
-    warmup_epochs: float = 1.0
-    # Epochs over which the rate falls. Not the run's epochs: a run stopped short and
-    # resumed with more of them must take the very steps that one long run takes.
-    decay_epochs: int = DEFAULT_EPOCHS
+    # None: an epoch, or a tenth of a short run.
+    warmup_epochs: float | None = None
+    # Epochs over which the rate falls; None: the run's. With a number, a run stopped
+    # short and resumed with more epochs takes the very steps that one long run takes.
+    decay_epochs: int | None = None
+    # Epochs without a better validation accuracy, after which the run ends.
+    patience: int | None = None
     # Decoupled, as Keras applies it: weights shrink by rate x decay a step. The paper's
     # 0.0005 passes through a momentum of 0.9, which makes it ten times as much.
     weight_decay: float = 0.005
@@ -87,6 +91,18 @@ class TrainConfig(Config):
     reader: Reader = "auto"
     ram_budget_bytes: int = 4 * 2**30
     seed: int = 21
+
+    @property
+    def falling_epochs(self) -> int:
+        """Epochs from the run's start until the rate has fallen."""
+        return self.decay_epochs or self.epochs
+
+    @property
+    def rising_epochs(self) -> float:
+        """Epochs over which the rate rises before it falls."""
+        if self.warmup_epochs is None:
+            return min(1.0, self.falling_epochs / 10)
+        return self.warmup_epochs
 
     @property
     def read(self) -> ReadConfig:
@@ -111,9 +127,9 @@ class TrainConfig(Config):
         rate = self.learning_rate
         require(0 < rate < math.inf, "learning_rate", rate, "above 0, and finite")
         preset(self.augment)
-        if self.schedule != "constant" and self.epochs > self.decay_epochs:
+        if self.schedule != "constant" and self.epochs > self.falling_epochs:
             raise ConfigError(
-                f"epochs is {self.epochs}, but the learning rate has fallen to nothing"
-                f" by epoch {self.decay_epochs}. Start a new run with --epochs"
-                f" {self.epochs}: its rate falls over all of them."
+                f"epochs is {self.epochs}, but with --decay-epochs {self.decay_epochs}"
+                " the learning rate has fallen to nothing by then. Start a run with"
+                f" --decay-epochs {self.epochs}, or without it."
             )

@@ -16,6 +16,7 @@ from tensorflow import keras
 
 from model.config import TrainConfig
 from pipeline.errors import ConfigError, RunError
+from pipeline.files import count
 
 # A TF_CONFIG.
 EXAMPLE = (
@@ -50,8 +51,8 @@ class Hardware:
         device = f"{self.num_gpus} GPU" if self.num_gpus else "CPU"
         xla = "XLA" if self.xla else "no XLA"
         return (
-            f"{device}, strategy {self.kind}, {self.num_replicas} replica"
-            f"{'s' if self.num_replicas > 1 else ''}, {self.policy}, {xla}"
+            f"{device}, strategy {self.kind}, {count(self.num_replicas, 'replica')},"
+            f" {self.policy}, {xla}"
         )
 
 

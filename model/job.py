@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from model.callbacks import (
+    EarlyStop,
     EpochRecorder,
     LossGuard,
     Progress,
@@ -21,7 +22,7 @@ from model.checkpoints import Checkpoints
 from model.classifier import Classifier
 from model.gpu import GpuMonitor, Load
 from model.hardware import Hardware
-from model.history import EpochRecord
+from model.history import EpochRecord, is_out_of_patience
 from model.optimizer import make_learning_rate
 from model.plan import TrainPlan
 from model.signals import StopSignals
@@ -49,12 +50,16 @@ class Job:
         with GpuMonitor(self.hardware.num_gpus) as gpus, StopSignals() as signals:
             callbacks = self._callbacks(progress, gpus, signals)
             validation = self._validation()
-            first = start.epoch
             if start.step:
-                self._fit(first, first + 1, callbacks, validation)
-                first += 1
-            if first < epochs:
-                self._fit(first, epochs, callbacks, validation)
+                self._fit(start.epoch, start.epoch + 1, callbacks, validation)
+            if not self.is_over():
+                self._fit(len(self.history), epochs, callbacks, validation)
+
+    def is_over(self) -> bool:
+        """Whether the run has all of its epochs, or no patience left for more."""
+        config = self.plan.config.train
+        has_all = len(self.history) >= config.epochs
+        return has_all or is_out_of_patience(self.history, config.patience)
 
     def _fit(self, first: int, end: int, callbacks: list, validation: Any) -> None:
         """Keras's `fit` for the epochs from `first` to before `end`."""
@@ -129,6 +134,7 @@ class Job:
             agreement(self.hardware),
         )
         callbacks = [LossGuard(plan.run, start, rate), recorder, saver]
+        callbacks.append(EarlyStop(self.history, config.patience))
         callbacks.append(ProgressCallback(progress, start))
         if self.hardware.is_chief:
             logs = str(plan.run.logs_path)

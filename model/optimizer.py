@@ -97,8 +97,8 @@ class Momentum(keras.optimizers.SGD):
 def make_learning_rate(config: TrainConfig, steps_per_epoch: int) -> LearningRate:
     """The schedule of `config` for epochs of that many steps."""
     constant = config.schedule == "constant"
-    warmup = 0 if constant else round(config.warmup_epochs * steps_per_epoch)
-    total = config.decay_epochs * steps_per_epoch
+    warmup = 0 if constant else round(config.rising_epochs * steps_per_epoch)
+    total = config.falling_epochs * steps_per_epoch
     return LearningRate(config.schedule, config.learning_rate, warmup, total)
 
 

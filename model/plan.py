@@ -5,15 +5,17 @@ What `fit` checks before it touches a device or writes a file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from model.config import NetworkConfig, TrainConfig
-from model.run import RunConfig, RunFolder, describe_data, require_same_settings
+from model.run import RunConfig, RunFolder
 from pipeline.config import ReadConfig, require
 from pipeline.dataset import steps_per_epoch
 from pipeline.errors import ConfigError, RunError
+from pipeline.files import name_some
+from pipeline.manifest import Manifest
 from pipeline.photos import open_data
 from pipeline.presets import preset
 from pipeline.reader import RecordSet, choose_reader
@@ -27,7 +29,9 @@ class TrainPlan:
     config: RunConfig
     records: RecordSet
     read: ReadConfig
-    resume: bool
+    # What the run that is resumed was to be so far.
+    former: RunConfig | None = None
+    overwrite: bool = False
     # Between saved states; losing the machine costs no more than that.
     checkpoint_minutes: float = 10.0
 
@@ -39,6 +43,11 @@ class TrainPlan:
     def steps_per_epoch(self) -> int:
         """Optimizer steps of an epoch."""
         return steps_per_epoch(self.records, self.config.train.batch_size)
+
+    @property
+    def resume(self) -> bool:
+        """Whether the run goes on from its last state."""
+        return self.former is not None
 
     @property
     def validation_steps(self) -> int | None:
@@ -71,18 +80,15 @@ def plan_training(
         data = Path(old.data)
     if data is None:
         raise ConfigError("a new run needs the folder of its records")
-    if run.is_taken() and not (resume or overwrite):
-        raise RunError(
-            f"{run.path} holds a run already. Go on with it with --resume, or delete it"
-            " and start again with --overwrite."
-        )
+    if not (resume or overwrite):
+        run.require_free()
     records = open_data(data)
     config = make_run_config(data, records, settings, old)
     if old is not None:
         require_same_settings(run, old, config)
     steps_per_epoch(records, config.train.batch_size)  # refuses too large a batch
     read = config.train.read
-    return TrainPlan(run, config, records, read, resume, checkpoint_minutes)
+    return TrainPlan(run, config, records, read, old, overwrite, checkpoint_minutes)
 
 
 def make_run_config(
@@ -92,7 +98,7 @@ def make_run_config(
 
     Raises:
         ConfigError: they do not fit each other or the records.
-        RunError: `old` was trained on other classes.
+        RunError: `old` was trained on other records.
     """
     names = records.manifest.class_names
     if len(names) < 2:
@@ -100,17 +106,13 @@ def make_run_config(
             f"the records hold one class only ({names[0]}), and telling classes apart"
             " needs two or more. Build them from a source with several classes."
         )
-    if old is not None and old.class_names != names:
-        raise RunError(
-            f"the run was trained on the classes {', '.join(old.class_names)}; the"
-            f" records in {data} hold {', '.join(names)}"
-        )
+    if old is not None:
+        _require_same_records(old, describe_data(data, records.manifest))
     network = old.network if old else NetworkConfig(num_classes=len(names))
     network = _replaced(network, settings)
-    train = _with_horizon(
-        old.train if old else TrainConfig(), settings, resumed=bool(old)
-    )
+    train = _replaced(old.train if old else TrainConfig(), settings)
     _require_side(records, network.image_size)
+    _require_validation(records, train)
     # The order of an epoch is the reader's: a run keeps the one it began with.
     chosen = choose_reader(records, train.reader)
     if chosen.name != "photos":
@@ -129,14 +131,82 @@ def _replaced(config: Any, settings: dict[str, Any]) -> Any:
     return replace(config, **known)
 
 
-def _with_horizon(
-    train: TrainConfig, settings: dict[str, Any], resumed: bool
-) -> TrainConfig:
-    """The settings, with a schedule that is as long as the run where it is longer."""
-    if not resumed and "decay_epochs" not in settings:
-        longest = max(train.decay_epochs, settings.get("epochs", 0))
-        train = replace(train, decay_epochs=longest)
-    return _replaced(train, settings)
+def describe_data(folder: Path, manifest: Manifest) -> dict[str, Any]:
+    """The RunConfig fields that the records decide."""
+    return {
+        "data": str(folder.absolute()),
+        "class_names": manifest.class_names,
+        "records_fingerprint": manifest.fingerprint,
+        "storage": manifest.config.storage,
+        "stored_side": manifest.config.side,
+        "resize": manifest.config.resize,
+    }
+
+
+def _require_same_records(old: RunConfig, found: dict[str, Any]) -> None:
+    """Check that the records are those of the run.
+
+    Raises:
+        RunError: they are others.
+    """
+    if found["records_fingerprint"] == old.records_fingerprint:
+        return
+    raise RunError(
+        f"these are other records than the run's: {found['data']}"
+        f" {_other_records(old, found)}. Put the run's own back, or name the folder"
+        " where they are; to train on these, start another --run."
+    )
+
+
+def _other_records(old: RunConfig, found: dict[str, Any]) -> str:
+    """What tells records from those of a run, as the rest of a sentence."""
+    own, names = old.class_names, found["class_names"]
+    lost = [name for name in own if name not in set(names)]
+    more = [name for name in names if name not in set(own)]
+    if lost or more:
+        parts = [("lacks the class", lost), ("adds the class", more)]
+        return " and ".join(
+            f"{verb}{'es' * (len(which) > 1)} {name_some(which)}"
+            for verb, which in parts
+            if which
+        )
+    options = {"storage": "storage", "stored_side": "side", "resize": "resize"}
+    differences = [
+        f"--{option} {found[name]} instead of {getattr(old, name)}"
+        for name, option in options.items()
+        if found[name] != getattr(old, name)
+    ]
+    if differences:
+        return f"was built with {', '.join(differences)}"
+    return "holds other photos, or was built with another seed or split"
+
+
+def require_same_settings(run: RunFolder, old: RunConfig, new: RunConfig) -> None:
+    """Check that `new` goes on with `old`: epochs may grow, patience may change.
+
+    Raises:
+        RunError: anything else differs; the message lists it.
+    """
+    epochs, patience = old.train.epochs, old.train.patience
+    same = replace(new.train, epochs=epochs, patience=patience)
+    differences = _differences(asdict(old), asdict(replace(new, train=same)))
+    if new.train.epochs < old.train.epochs:
+        differences.append(f"epochs {old.train.epochs} -> {new.train.epochs}")
+    if differences:
+        raise RunError(
+            f"{run.path} was trained with other settings: {'; '.join(differences)}."
+            " Leave them out to resume with the run's own, or start another --run."
+        )
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    found = []
+    for name, value in old.items():
+        if isinstance(value, dict):
+            found += _differences(value, new[name])
+        elif value != new[name] and name != "data":
+            found.append(f"{name} {value} -> {new[name]}")
+    return found
 
 
 def _require_side(records: RecordSet, image_size: int) -> None:
@@ -146,4 +216,13 @@ def _require_side(records: RecordSet, image_size: int) -> None:
             f"the records in {records.folder} hold {side} px squares; the network takes"
             f" {image_size} px. Build them with --side {image_size} or more, or train"
             f" with --image-size {side} or less."
+        )
+
+
+def _require_validation(records: RecordSet, train: TrainConfig) -> None:
+    if train.patience and not records.manifest.splits["validation"].num_examples:
+        raise ConfigError(
+            "--patience waits for a better validation accuracy, and the records in"
+            f" {records.folder} hold no validation examples. Leave it out, or build"
+            " them with a --validation-fraction above 0."
         )

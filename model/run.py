@@ -10,10 +10,11 @@ import json
 import os
 import platform
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
+from itertools import chain, count
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -22,11 +23,11 @@ from model.config import NetworkConfig, TrainConfig
 from model.history import EpochRecord, read_history, write_history
 from pipeline.config import AugmentConfig, BuildConfig, Resize, Storage, require
 from pipeline.errors import AlexnetError, RunError
-from pipeline.files import require_local, write_json
+from pipeline.files import name_some, require_local, write_json
 from pipeline.kinds import require_kinds
-from pipeline.manifest import Manifest
+from pipeline.lock import removed_when_empty, sole_process
 
-FORMAT = 1
+FORMAT, LOCK = 1, ".lock"
 # What reading JSON raises of a file that holds something else.
 NOT_SETTINGS = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 
@@ -54,7 +55,8 @@ class RunConfig:
         require(_is_path(self.data), "data", self.data, "a path")
         names, network = self.class_names, self.network
         distinct = len(set(names)) == network.num_classes == len(names)
-        require(distinct, "class_names", names, f"{network.num_classes} names")
+        needs = f"{network.num_classes} names"
+        require(distinct, "class_names", name_some(names), needs)
         fits = network.image_size <= self.stored_side
         side = f"the records' {self.stored_side} px or less"
         require(fits, "image_size", network.image_size, side)
@@ -128,6 +130,30 @@ class RunFolder:
         """Whether a run is here, or what a deletion that was cut short has left."""
         return self.exists() or self.checkpoints_path("last").is_dir()
 
+    def require_free(self) -> None:
+        """Check that no run is here.
+
+        Raises:
+            RunError: one is.
+        """
+        if self.is_taken():
+            raise RunError(
+                f"{self.path} holds a run already. Go on with it with --resume, or"
+                " delete it and start again with --overwrite."
+            )
+
+    def sole_training(self) -> AbstractContextManager[None]:
+        """Keep other trainings from the folder for a block.
+
+        Raises:
+            RunError: another process trains there.
+        """
+        taken = RunError(
+            f"another process is training in {self.path} at this moment. Wait for it to"
+            " end, or choose another --run."
+        )
+        return sole_process(self.path / LOCK, taken)
+
     @property
     def resume_command(self) -> str:
         """What goes on with the run."""
@@ -192,47 +218,27 @@ class RunFolder:
         return read_history(self.history_path)
 
 
-def new_run_path() -> Path:
-    """runs/<date-time> in the current folder, with a number where that is taken."""
-    base = Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    names = (base, *(base.with_name(f"{base.name}-{n}") for n in range(2, 100)))
-    return next(path for path in names if not path.exists())
+@contextmanager
+def new_run() -> Iterator[RunFolder]:
+    """Make runs/<date-time> in the current folder, with a number where that is taken.
 
-
-def describe_data(folder: Path, manifest: Manifest) -> dict[str, Any]:
-    """The RunConfig fields that the records decide."""
-    return {
-        "data": str(folder.absolute()),
-        "class_names": manifest.class_names,
-        "records_fingerprint": manifest.fingerprint,
-        "storage": manifest.config.storage,
-        "stored_side": manifest.config.side,
-        "resize": manifest.config.resize,
-    }
-
-
-def require_same_settings(run: RunFolder, old: RunConfig, new: RunConfig) -> None:
-    """Check that `new` goes on with `old`: only the number of epochs may grow.
-
-    Raises:
-        RunError: anything else differs; the message lists it.
+    Nobody else gets the same; it is deleted when the block leaves it empty.
     """
-    same_epochs = replace(new, train=replace(new.train, epochs=old.train.epochs))
-    differences = _differences(asdict(old), asdict(same_epochs))
-    if new.train.epochs < old.train.epochs:
-        differences.append(f"epochs {old.train.epochs} -> {new.train.epochs}")
-    if differences:
-        raise RunError(
-            f"{run.path} was trained with other settings: {'; '.join(differences)}."
-            " Leave them out to resume with the run's own, or start another --run."
-        )
+    base = Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    with removed_when_empty(base.parent):
+        others = (base.with_name(f"{base.name}-{number}") for number in count(2))
+        path = next(path for path in chain([base], others) if _make(path))
+        try:
+            yield RunFolder(path)
+        finally:
+            with suppress(OSError):  # it is not empty
+                path.rmdir()
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    found = []
-    for name, value in old.items():
-        if isinstance(value, dict):
-            found += _differences(value, new[name])
-        elif value != new[name] and name != "data":
-            found.append(f"{name} {value} -> {new[name]}")
-    return found
+def _make(path: Path) -> bool:
+    """Whether a folder was made; another process may have been faster."""
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    return True

@@ -19,7 +19,7 @@ from model.hardware import Hardware, set_up_hardware
 from model.history import EpochRecord
 from model.job import Job
 from model.optimizer import make_optimizer
-from model.plan import TrainPlan, make_run_config
+from model.plan import TrainPlan, make_run_config, require_same_settings
 from model.report import FitReport
 from model.run import RunFolder
 from model.workers import require_all
@@ -27,6 +27,7 @@ from pipeline.blame import blame_data
 from pipeline.config import AugmentConfig
 from pipeline.dataset import steps_per_epoch
 from pipeline.errors import DataError, RunError
+from pipeline.files import count
 from pipeline.photos import open_data
 
 # What `fit`, `plot` and `evaluate` draw in a run's folder.
@@ -37,12 +38,19 @@ def train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
     """Train as planned, from the run's last checkpoint where it is resumed.
 
     Raises:
-        RunError: the loss blew up, a checkpoint does not fit, or the disk is full.
+        RunError: another process trains there, the loss blew up, a checkpoint does not
+            fit, or the disk is full.
         DataError: a shard is damaged.
     """
+    if not hardware.is_chief:
+        return _train(plan, hardware, progress)
+    with plan.run.sole_training():
+        _take_over(plan)
+        return _train(plan, hardware, progress)
+
+
+def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
     config, run = plan.config.train, plan.run
-    if hardware.is_chief and not plan.resume and run.is_taken():
-        _remove_run(run)
     keras.utils.set_random_seed(config.seed)
     with hardware.strategy.scope():
         classifier = make_classifier(
@@ -60,8 +68,8 @@ def train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
     history = _history(run, start) if plan.resume else []
     if hardware.is_chief:
         checkpoints.sweep()
-    if start.epoch < config.epochs:
-        job = Job(plan, hardware, classifier, checkpoints, history, start)
+    job = Job(plan, hardware, classifier, checkpoints, history, start)
+    if not job.is_over():
         try:
             job.run(progress)
         except (tf.errors.OpError, DataError) as error:
@@ -69,7 +77,24 @@ def train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
             _blame_data(plan, error)
             _blame_room(run, error)
             raise
-    return FitReport(run.path, tuple(history))
+    counts = plan.records.manifest.splits["validation"].class_counts
+    spent = config.patience if len(history) < config.epochs else None
+    return FitReport(run.path, tuple(history), counts, spent)
+
+
+def _take_over(plan: TrainPlan) -> None:
+    """Look at the folder again, now that it is ours, and empty it for --overwrite.
+
+    Raises:
+        RunError: another process has begun the run meanwhile, or gone on with it.
+    """
+    run = plan.run
+    if plan.former:
+        require_same_settings(run, run.load_config(), plan.config)
+    elif not plan.overwrite:
+        run.require_free()
+    elif run.is_taken():
+        _remove_run(run)
 
 
 def _remove_run(run: RunFolder) -> None:
@@ -96,9 +121,9 @@ def _history(run: RunFolder, start: Start) -> list[EpochRecord]:
     lost = start == Start(0, 0, start.steps_per_epoch) and len(history) > 1
     if lost or len(history) < start.epoch:
         raise RunError(
-            f"{run.history_path} holds {len(history)} epochs, and the last state in"
-            f" {run.path} has {start.epoch} behind it. Put back what is missing, or"
-            " start the run again with --overwrite."
+            f"{run.history_path} holds {count(len(history), 'epoch')}, and the last"
+            f" state in {run.path} has {start.epoch} behind it. Put back what is"
+            " missing, or start the run again with --overwrite."
         )
     return history[: start.epoch]
 

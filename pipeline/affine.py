@@ -21,6 +21,13 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", UserWarning)
     import tensorflow_addons as tfa
 
+# Krizhevsky 2012: crops of this side (section 4.1, see `NetworkConfig`) out of squares
+# of that one (section 2).
+CROP, STORED = 227, 256
+# A crop that covers a twentieth less of a side is left as it is: all its pixels are
+# stored ones, and 224 px of 256 px are as usual.
+NEAR = 0.95
+
 
 class AffineDraw(NamedTuple):
     """What one batch's geometry is, float32 [batch] each.
@@ -91,10 +98,12 @@ def apply_affine(
     """
     stored_side = stored_side_of(images)
     rows = affine_rows(draw, stored_side, side, geometry)
+    scaled = scaled_side(stored_side, side, geometry)
 
     def place(layer: tf.Tensor) -> tf.Tensor:
-        if keeps_pixels and layer.shape[2] == stored_side:
+        if keeps_pixels and layer.shape[2] == stored_side == scaled:
             return _pick(layer, rows, side)
+        layer = averaged(layer, scaled)
         return _sample(layer, _rows_at(rows, layer.shape[2] / stored_side), side)
 
     return [place(layer) for layer in layers_of(images)]
@@ -128,6 +137,31 @@ def affine_rows(
     # float64 leaves sin(180 degrees) at 1e-16; rounded off, a half-turn is exact.
     exact = tf.round(tf.stack(rows, axis=1) * 2**32) / 2**32
     return tf.cast(exact, tf.float32)
+
+
+def scaled_side(stored_side: int, side: int, geometry: Geometry) -> int:
+    """The side that the stored square is scaled to, of which `side` is then cut.
+
+    A crop covers as much of the picture as one of 227 px covers of 256 px, or more: a
+    square that is too large for that is scaled down first.
+    """
+    if geometry not in ("centre", "crop"):
+        return side
+    wanted = side * STORED / CROP
+    return round(wanted) if wanted < NEAR * stored_side else stored_side
+
+
+def averaged(layer: tf.Tensor, side: int) -> tf.Tensor:
+    """The layer, or means of its blocks where it has `side` several times over.
+
+    Bilinear sampling looks at four pixels and would pass the others by.
+    """
+    stored_side = layer.shape[2]
+    factors = range(1, max(1, stored_side // side) + 1)
+    factor = max(factor for factor in factors if stored_side % factor == 0)
+    if factor == 1:
+        return layer
+    return tf.nn.avg_pool2d(tf.cast(layer, tf.float32), factor, factor, "VALID")
 
 
 def crop_offset(stored_side: int, side: int) -> int:
@@ -183,11 +217,13 @@ def _pick(layer: tf.Tensor, rows: tf.Tensor, side: int) -> tf.Tensor:
 def _frame(stored_side: int, side: int, geometry: Geometry) -> tuple[float, float]:
     """Stored pixels an output pixel spans, and the stored point at the output's middle.
 
-    A crop's middle may lie half a pixel off the picture's: it starts on a whole pixel.
+    A crop's middle may lie half a pixel off the picture's: it starts on a whole pixel
+    of the picture that was scaled for it.
     """
-    if geometry in ("centre", "crop"):
-        return 1.0, crop_offset(stored_side, side) + (side - 1) / 2
-    return stored_side / side, (stored_side - 1) / 2
+    scaled = scaled_side(stored_side, side, geometry)
+    scale = stored_side / scaled
+    middle = crop_offset(scaled, side) + side / 2
+    return scale, middle * scale - 0.5
 
 
 def _window(
@@ -200,9 +236,10 @@ def _window(
     across, down, area, ratio = draws
     none, one = tf.zeros_like(area), tf.ones_like(area)
     if config.geometry == "crop":
-        start, starts = crop_offset(stored_side, side), stored_side - side + 1
+        scaled = scaled_side(stored_side, side, config.geometry)
+        start, starts = crop_offset(scaled, side), scaled - side + 1
         left, top = tf.floor(across * starts), tf.floor(down * starts)
-        return (left - start) / stored_side, (top - start) / stored_side, one, one
+        return (left - start) / scaled, (top - start) / scaled, one, one
     if config.geometry == "resized":
         width, height = _window_shape(config, area, ratio)
         return (across - 0.5) * (1 - width), (down - 0.5) * (1 - height), width, height

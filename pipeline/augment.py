@@ -11,9 +11,15 @@ from typing import TypeVar
 
 import tensorflow as tf
 
-from pipeline.affine import apply_affine, crop_offset, draw_affine
+from pipeline.affine import (
+    apply_affine,
+    averaged,
+    crop_offset,
+    draw_affine,
+    scaled_side,
+)
 from pipeline.color import apply_color, color_matrix, draw_color, neutral_draw
-from pipeline.config import AugmentConfig
+from pipeline.config import AugmentConfig, Geometry
 from pipeline.mixing import apply_erasing, apply_mix, draw_erasing, draw_mix
 from pipeline.planes import is_yuv420, layers_of, stored_side_of
 
@@ -71,18 +77,17 @@ def train_view(
 def eval_view(images: tf.Tensor, config: AugmentConfig, side: int) -> tf.Tensor:
     """As `train_view`, normalised as in training, with nothing random.
 
-    The whole picture scaled for the geometry 'whole', the centre crop for the others:
-    what `apply_affine` makes of the identity, but of operations that compile under XLA
-    and travel with an exported model.
+    The whole picture scaled for the geometry 'whole', for the others the centre crop of
+    the picture, scaled down where it is much larger (`scaled_side`): what
+    `apply_affine` makes of the identity, but of operations that compile under XLA and
+    travel with an exported model.
 
     Raises:
         ConfigError: the pictures are not square, or smaller than a crop's side.
     """
-    stored_side = stored_side_of(images)
-    if config.geometry == "whole":
-        scaled, start = side, 0
-    else:
-        scaled, start = stored_side, crop_offset(stored_side, side)
+    geometry: Geometry = "whole" if config.geometry == "whole" else "centre"
+    scaled = scaled_side(stored_side_of(images), side, geometry)
+    start = crop_offset(scaled, side)
     window = slice(start, start + side)
     layers = [
         tf.cast(_scaled(layer, scaled)[:, window, window], tf.float32)
@@ -96,6 +101,7 @@ def _scaled(layer: tf.Tensor, side: int) -> tf.Tensor:
     """The layer at that side: float32, or uint8 as it is, which is faster to crop."""
     if layer.shape[2] == side:
         return layer
+    layer = averaged(layer, side)
     return tf.image.resize(tf.cast(layer, tf.float32), [side, side])
 
 

@@ -141,7 +141,8 @@ class AugmentConfig(Config):
     """How far each random change may go; zero or (1, 1) is none.
 
     `geometry` says how the stored square becomes the network's: `whole` scales all of
-    it, `centre` cuts the central window of the network's side, `crop` a random one,
+    it, `centre` cuts the central window of the network's side, `crop` a random one
+    (both of a square that is scaled down first where it is much larger),
     `resized` cuts a random window of `scale` (share of the area) and `ratio` (width by
     height) and scales that. Evaluation takes the central window for the last two.
     """

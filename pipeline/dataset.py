@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from pipeline.config import ReadConfig
 from pipeline.errors import ConfigError
+from pipeline.files import count
 from pipeline.layout import pixel_bytes
 from pipeline.machine import num_cpus
 from pipeline.order import Share, epoch_order
@@ -76,7 +77,8 @@ def steps_per_epoch(records: RecordSet, batch_size: int, split: str = "train") -
     if batch_size > num_examples:
         raise ConfigError(
             f"a batch of {batch_size} is larger than the {split} split, which has"
-            f" {num_examples} examples. Choose --batch-size {num_examples} or less."
+            f" {count(num_examples, 'example')}. Choose --batch-size {num_examples} or"
+            " less."
         )
     return num_examples // batch_size
 

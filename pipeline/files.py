@@ -1,4 +1,7 @@
-"""Files that are whole or not there: atomic writing, fingerprints, room on the disk."""
+"""Files that are whole or not there: atomic writing, fingerprints, room on the disk.
+
+And how sizes, numbers and names are put into sentences.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
+        sync_folder(path.parent)
     except OSError as error:
         error.filename = error.filename or str(path)  # a failed write names no file
         raise
@@ -55,6 +59,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def partial_path(path: Path) -> Path:
     """Where a file is written before it is whole."""
     return path.with_name(f".{path.name}.partial")
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's entries on the disk itself, where the file system can do that."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -103,8 +117,13 @@ def format_bytes(num_bytes: float) -> str:
     return f"{num_bytes:.1f} TiB"
 
 
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """A number of things: '1 line', '1,200 lines', '2 classes'."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def name_some(names: Sequence[str], most: int = 5) -> str:
-    """Return names for people, of many the first: 'cat, dog, ... (10,000 in all)'."""
+    """Names for a sentence, no more than `most`: 'cat, dog, ... (10,000 in all)'."""
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[:most])}, ... ({len(names):,} in all)"

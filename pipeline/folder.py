@@ -18,7 +18,7 @@ from typing import NamedTuple
 from pipeline.archive import open_archive
 from pipeline.config import LabelSource, Split
 from pipeline.errors import DataError
-from pipeline.files import name_some, require_local
+from pipeline.files import count, name_some, require_local
 from pipeline.given_splits import find_labels
 from pipeline.image_files import list_images
 from pipeline.image_tree import ImageTree
@@ -137,8 +137,8 @@ def _require_images(
             f" and give the folder or the one archive with the training images, such as"
             f" {min(archives, key=lambda key: 'train' not in key)}."
         )
-    others = len(keys) + len(found.left_out)
-    raise DataError(f"no images in {path}: found {others} other files. {EXPECTED}")
+    others = count(len(keys) + len(found.left_out), "other file")
+    raise DataError(f"no images in {path}: found {others}. {EXPECTED}")
 
 
 def _told_by_places(
@@ -231,5 +231,6 @@ def _warnings(
         names = name_some([class_names[label] for label in others])
         warnings.append(f"classes without an image to train on: {names}")
     if beside:
-        warnings.append(f"{len(beside):,} images are not in the table and are left out")
+        images = count(len(beside), "image")
+        warnings.append(f"{images} not named by the table, and left out")
     return warnings

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pipeline.config import LabelSource, Split
 from pipeline.errors import DataError
-from pipeline.files import name_some
+from pipeline.files import count, name_some
 from pipeline.image_tree import ImageTree, folder_name
 from pipeline.labels import EXPECTED, Labels, label_folder, unwrapped
 from pipeline.split_names import split_named
@@ -43,7 +43,7 @@ def _no_labels(labels: Labels, where: str) -> DataError:
             f" as {some!r}. Move them into some, or leave --labels out."
         )
     return DataError(
-        f"{where}: none of the {len(labels.strays):,} images has a label, such as"
+        f"{where}: {count(len(labels.strays), 'image')}, and none has a label, such as"
         f" {some!r}. {EXPECTED}"
     )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError
 from pipeline.example import FOOTER_BYTES, HEADER_BYTES
-from pipeline.files import write_json, write_text
+from pipeline.files import count, write_json, write_text
 from pipeline.manifest import FORMAT, Manifest, Shard
 from pipeline.record import ENCODED, FILENAME, LABEL
 
@@ -74,7 +74,7 @@ def shard_index(folder: Path, shard: Shard) -> str:
     whole = {offset, path.stat().st_size} == {shard.num_bytes}
     if not whole or len(lines) != shard.num_examples:
         raise DataError(
-            f"{path} was written with {shard.num_examples} records in"
+            f"{path} was written with {count(shard.num_examples, 'record')} in"
             f" {shard.num_bytes} bytes, and holds something else now. Delete it and run"
             " the build again; a finished set is mended with `alexnet records verify"
             f" {folder} --repair --source SOURCE`."

@@ -15,6 +15,7 @@ from itertools import pairwise
 
 from pipeline.config import BuildConfig, Split, Storage
 from pipeline.errors import DataError
+from pipeline.files import count
 from pipeline.folder import ImageFile
 from pipeline.layout import Layout, plan_layout
 
@@ -198,18 +199,19 @@ def _shard_counts(
     """How many shards each split gets; none for an empty split."""
     if config.shards is None:
         return {k: _default_shards(examples[k], sizes[k], config) for k in examples}
-    lead = next(split for split, count in examples.items() if count)
+    lead = next(split for split, number in examples.items() if number)
     if config.shards > examples[lead]:
         raise DataError(
-            f"--shards {config.shards}, but {lead} has only {examples[lead]} examples."
+            f"--shards {config.shards}, but {lead} has only"
+            f" {count(examples[lead], 'example')}."
             " Give no more shards than that."
         )
     per_shard = examples[lead] / config.shards
     return {
         split: config.shards
         if split == lead
-        else min(count, max(1, round(count / per_shard)))
-        for split, count in examples.items()
+        else min(number, max(1, round(number / per_shard)))
+        for split, number in examples.items()
     }
 
 

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -33,7 +43,7 @@ def test_lines_carry_rate_and_time_left(
         wait(20)
         shown.show(1000, 4000)
     # 1000 in 20 s is 50 a second; the other 3000 take 60.
-    line = "building: 1,000 of 4,000 images, 50.0 images/s, 60 s left\n"
+    line = "building: 1,000 of 4,000 images, 50 images/s, 60 s left\n"
     assert capsys.readouterr() == ("", line)
 
 
@@ -80,9 +90,41 @@ def test_no_time_left_is_told_before_anything_is_done(
     with Meter("measuring", "timings") as shown:
         wait(LINE_SECONDS)
         shown.show(0, 8, "read")
-    assert capsys.readouterr().err == (
-        "measuring: 0 of 8 timings, 0.0 timings/s · read\n"
-    )
+    assert capsys.readouterr().err == "measuring: 0 of 8 timings · read\n"
+
+
+@pytest.mark.parametrize(
+    ("unit", "done", "seconds", "told"),
+    [
+        ("steps", 10, 32.0, "3.2 s/step"),
+        ("images", 1, 1000.0, "1,000.0 s/image"),
+        ("MiB", 20, 40.0, "2.0 s/MiB"),
+        ("shards", 30, 20.0, "1.5 shards/s"),
+        ("images", 24_000, 20.0, "1,200 images/s"),
+    ],
+)
+def test_a_slow_job_tells_the_seconds_of_each(
+    unit: str,
+    done: int,
+    seconds: float,
+    told: str,
+    wait: Callable[[float], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Meter("working", unit) as shown:
+        shown.show(0, 30_000)
+        wait(seconds)
+        shown.show(done, 30_000)
+    assert capsys.readouterr().err.split(", ")[1:2] == [told]
+
+
+def test_one_is_no_plural(
+    wait: Callable[[float], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Meter("predicting", "images") as shown:
+        wait(LINE_SECONDS)
+        shown.show(0, 1)
+    assert capsys.readouterr().err == "predicting: 0 of 1 image\n"
 
 
 class Terminal(io.StringIO):
@@ -106,6 +148,61 @@ def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "images/s" in text
     assert "shard 3" in text
     assert "a line that stays\n" in text
+
+
+def test_no_bar_is_drawn_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    with meter("building", "images") as shown:
+        shown.show(0, 0)
+        shown.write("nothing to do")
+    assert terminal.getvalue() == "nothing to do\n"
+
+
+IN_A_TERMINAL = """
+import time
+from cli.console import meter
+try:
+    with meter("training", "steps") as shown:
+        for step in range(1, 400):
+            shown.show(step, 1110, "loss 0.001, accuracy 1.000 and a long note")
+            time.sleep(0.01)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_at_a_terminal_draws_the_bar_once() -> None:
+    """The terminal writes ^C where the cursor is; a full line would go on below."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = {**os.environ, "TERM": "xterm"}
+    for name in ("COLUMNS", "LINES", "NO_COLOR"):
+        environment.pop(name, None)
+    job = subprocess.Popen(
+        [sys.executable, "-c", IN_A_TERMINAL],
+        **{"stdin": theirs, "stdout": theirs, "stderr": theirs},
+        cwd=Path(__file__).parents[2],
+        env=environment,
+        preexec_fn=lambda: (os.setsid(), fcntl.ioctl(0, termios.TIOCSCTTY, 0)),
+    )
+    os.close(theirs)
+    seen = b""
+    while b" steps/s" not in seen:
+        seen += os.read(ours, 4096)
+    os.write(ours, b"\x03")
+    with suppress(OSError):  # as a terminal's end is told
+        while data := os.read(ours, 4096):
+            seen += data
+    job.wait(30)
+    os.close(ours)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
+    assert "^C" in text
+    lines = re.split(r"[\r\n]+", text.replace("^C", ""))
+    assert max(map(len, lines)) + len("^C") < 80
+    assert lines[-2:] == ["interrupted", ""]
+    # One line on the screen: each drawing but the last is written over.
+    assert text.count("\n") == 2
 
 
 def test_messages_and_lasting_lines_go_to_stderr(

@@ -110,7 +110,7 @@ def test_a_rotten_shard_ends_fit_and_the_run_goes_on_when_it_is_mended(
 ) -> None:
     records = Path(shutil.copytree(built[0], tmp_path / "records"))
     run = tmp_path / "run"
-    words = ("--run", run, "--reader", reader, *SMALL)
+    words = ("--run", run, "--reader", reader, *SMALL, "--decay-epochs", 2)
     alexnet_json("fit", records, *words, "--epochs", 1)
     (shard,) = records.glob("train-*.tfrecord")
     start = second_record(shard)

@@ -379,7 +379,7 @@ def test_verbose_lists_what_was_ignored(photos: Path, tmp_path: Path) -> None:
     (folder / "cat" / "notes.txt").write_text("purrs")
     words = (*BUILD, folder, "--out", tmp_path / "records", *QUICK)
     quiet = alexnet(*words)
-    assert "1 other files ignored" in quiet.err
+    assert "1 other file ignored" in quiet.err
     assert "notes.txt" not in quiet.err
     assert "ignored: cat/notes.txt" in alexnet(*words, "-v").err
 

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,7 @@ from PIL import Image
 
 import cli.train
 import model.training
-from cli.console import meter
-from model.history import EpochRecord
+from model.run import RunFolder
 from tests.cli.conftest import (
     IMAGE_SIZE,
     SMALL,
@@ -60,6 +58,11 @@ def test_fit_json(trained: Trained) -> None:
     for split in ("train", "validation"):
         assert found[split]["loss"] > 0
         assert 0 <= found[split]["accuracy"] <= 1
+    assert set(found["best"]) == {"epoch", "loss", "accuracy"}
+    best = epochs_done(run)[found["best"]["epoch"] - 1]
+    assert float(best["val_accuracy"]) == found["best"]["accuracy"]
+    assert float(best["val_loss"]) == found["best"]["loss"]
+    assert found["best"]["accuracy"] >= found["validation"]["accuracy"]
     assert found["images_per_second"] > 0
     assert 0 <= found["input_wait_share"] <= 1
 
@@ -90,7 +93,7 @@ def test_one_and_one_more_epoch_equal_two(
     # Relative paths and no --run: all in the current folder.
     monkeypatch.chdir(tmp_path)
     Path("records").symlink_to(built[0])
-    ended = alexnet("fit", "--epochs", 1, *SMALL)
+    ended = alexnet("fit", "--epochs", 1, "--decay-epochs", 2, *SMALL)
     assert (ended.code, ended.out) == (0, "")
     (run,) = Path("runs").iterdir()
     assert re.fullmatch(r"\d{4}-\d\d-\d\d-\d{6}", run.name)
@@ -102,13 +105,59 @@ def test_one_and_one_more_epoch_equal_two(
     run = tmp_path / run
     resumed = alexnet_json("fit", "--run", run, "--resume", "--epochs", 2)
     _, whole = trained
-    for name in ("epochs", "step", "train", "validation"):
+    for name in ("epochs", "step", "train", "validation", "best"):
         assert resumed[name] == whole[name]
 
 
 def test_a_finished_run_resumed_reports_and_trains_no_more(trained: Trained) -> None:
     run, whole = trained
-    assert alexnet_json("fit", "--run", run, "--resume") == whole
+    ended = alexnet("fit", "--run", run, "--resume", "--json")
+    assert ended.json == whole
+    assert f"{run} is finished already: nothing was left to train" in ended.err
+
+
+def test_the_end_names_best_and_last(trained: Trained) -> None:
+    """Of a network at chance, on 6 photos, which is told as well."""
+    run, found = trained
+    best, last = found["best"], found["validation"]
+    ended = alexnet("fit", "--run", run, "--resume")
+    assert ended.err.splitlines()[-3:-1] == [
+        f"validation accuracy: best {best['accuracy']:.4f} (epoch {best['epoch']}),"
+        f" last {last['accuracy']:.4f} (epoch 2)",
+        "warning: validation has stayed at chance: no better than naming the largest"
+        " class always (50.0%), as far as 6 examples can tell",
+    ]
+
+
+def test_patience_names_the_way_on(built: Built, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ("--run", run, "--epochs", 5, "--patience", 1, "--learning-rate", "1e-12")
+    ended = alexnet("fit", built[0], *words, *SMALL, "--json")
+    assert (ended.code, ended.json["epochs"]) == (0, 2)
+    assert ended.json["best"]["epoch"] == 1
+    assert "--patience 1 has ended the run. A larger one goes on: `alexnet fit" in (
+        ended.err
+    )
+    assert f"--run {run} --resume --patience 2`" in ended.err
+
+
+def test_help_says_that_photos_will_do() -> None:
+    said = " ".join(alexnet("fit", "--help").out.split())
+    assert "or photos: a folder of them, a zip, or a CSV that names them" in said
+
+
+@pytest.mark.parametrize("more", ["--resume", "--overwrite"])
+def test_a_run_that_is_being_trained_is_left_alone(
+    trained: Trained, built: Built, tmp_path: Path, more: str
+) -> None:
+    run = RunFolder(Path(shutil.copytree(trained[0], tmp_path / "run")))
+    before = sorted(run.path.rglob("*"))
+    words = ("--run", run.path, more, *([] if more == "--resume" else SMALL))
+    with run.sole_training():
+        message = failure("fit", built[0], *words)
+        assert alexnet_json("evaluate", run.path, built[0])["num_examples"]
+    assert f"another process is training in {run.path} at this moment." in message
+    assert set(before) <= set(run.path.rglob("*"))
 
 
 @pytest.mark.usefixtures("no_training")
@@ -276,17 +325,6 @@ def test_a_loss_that_explodes_is_told_with_its_step(
     assert re.match(r"the loss is \S+, at a learning rate of \S+, at step 2;", message)
     assert "last/ckpt-1 is kept" in message
     assert len(message.splitlines()) == 1
-
-
-def test_skipped_steps_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    record = EpochRecord(1, 4, 0.1, 0.5, 0.75, None, None, 1.0, 0.0, 1.0)
-    with meter("training", "steps") as shown:
-        for skipped in (0, 3):
-            progress = cli.train.FitProgress(shown)
-            progress.epoch(replace(record, skipped_steps=skipped), 2, "")
-    first, second = capsys.readouterr().err.splitlines()
-    assert "skipped" not in first
-    assert second == f"{first} · 3 steps skipped: float16 overflowed"
 
 
 @pytest.mark.slow

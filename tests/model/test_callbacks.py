@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
+from tensorflow import keras
 
 from model.callbacks import (
+    EarlyStop,
     EpochRecorder,
     LossGuard,
     ProgressCallback,
@@ -172,25 +174,51 @@ def saver(
         ([0.9, 0.1], [True, False]),
     ],
 )
-@pytest.mark.parametrize("validates", [True, False])
-def test_the_best_is_the_first_with_the_highest_accuracy(
-    scores: list[float], best: list[bool], validates: bool
+def test_the_best_is_the_first_with_the_highest_validation_accuracy(
+    scores: list[float], best: list[bool]
 ) -> None:
     history: list[EpochRecord] = [RECORD]
     saves = Saves([])
     made = saver(saves, history)
     history.clear()
     for epoch, score in enumerate(scores):
-        # Where there is a validation, the training's accuracy must not matter.
-        history.append(
-            replace(RECORD, accuracy=-epoch, val_accuracy=score)
-            if validates
-            else replace(RECORD, accuracy=score, val_accuracy=None)
-        )
+        # The training's accuracy must not matter.
+        history.append(replace(RECORD, accuracy=-epoch, val_accuracy=score))
         made.on_epoch_end(epoch)
     assert saves.saved == [
         ((epoch + 1) * STEPS, epoch + 1, is_best) for epoch, is_best in enumerate(best)
     ]
+
+
+def test_without_a_validation_there_is_no_best() -> None:
+    history = [replace(RECORD, val_loss=None, val_accuracy=None)]
+    saves = Saves([])
+    saver(saves, history).on_epoch_end(0)
+    assert saves.saved == [(STEPS, 1, False)]
+
+
+@pytest.mark.parametrize(("patience", "last"), [(1, 3), (2, 6), (3, 7), (None, 8)])
+def test_patience_ends_the_training_so_many_epochs_after_the_best(
+    patience: int | None, last: int
+) -> None:
+    """As Keras's EarlyStopping counts; an equal accuracy is no better one."""
+    history: list[EpochRecord] = []
+    ours, theirs = EarlyStop(history, patience), None
+    ours.model = SimpleNamespace(stop_training=False)
+    if patience:
+        theirs = keras.callbacks.EarlyStopping("val_accuracy", patience=patience)
+        theirs.model = SimpleNamespace(stop_training=False)
+        theirs.on_train_begin()
+    for epoch, score in enumerate((0.5, 0.6, 0.6, 0.7, 0.7, 0.1, 0.2, 0.3)):
+        record = replace(RECORD, epoch=epoch + 1, val_accuracy=score)
+        history.append(record)
+        ours.on_epoch_end(epoch)
+        if theirs:
+            theirs.on_epoch_end(epoch, {"val_accuracy": score})
+            assert theirs.model.stop_training == ours.model.stop_training
+        if ours.model.stop_training:
+            break
+    assert history[-1].epoch == last
 
 
 def test_a_begun_epoch_goes_on_with_its_figures() -> None:

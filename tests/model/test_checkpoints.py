@@ -171,7 +171,7 @@ def test_a_state_elsewhere_is_neither_read_nor_deleted(
     for use in (
         lambda: Checkpoints(run, tiny_classifier()).restore_last(),
         lambda: Checkpoints(run, tiny_classifier()).sweep(),
-        lambda: load_network(run, tiny_classifier().network),
+        lambda: load_network(run, tiny_classifier().network, "last"),
     ):
         with pytest.raises(RunError, match=r"names no state of this folder") as error:
             use()
@@ -235,8 +235,37 @@ def test_a_checkpoint_of_another_network_is_named(run: RunFolder) -> None:
 
 
 def test_a_run_without_a_checkpoint_says_so(run: RunFolder) -> None:
-    with pytest.raises(RunError, match="best holds no checkpoint yet"):
-        load_network(run, tiny_classifier().network, "best")
+    for which in ("best", "last"):
+        with pytest.raises(RunError, match="last holds no checkpoint yet"):
+            load_network(run, tiny_classifier().network, which)
+
+
+def test_without_a_validation_the_best_is_the_last(run: RunFolder) -> None:
+    classifier = tiny_classifier()
+    checkpoints = Checkpoints(run, classifier)
+    for epoch in (1, 2):
+        classifier.network.variables[0].assign(tf.fill([2, 3], float(epoch)))
+        checkpoints.save(10 * epoch, epoch)
+    network = tiny_classifier().network
+    assert load_network(run, network, "best") == 2
+    np.testing.assert_array_equal(network.variables[0].numpy(), 2.0)
+
+
+def test_a_state_is_on_the_disk_before_it_counts(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files and the folders down to it first; then the file that names it."""
+    synced: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    Checkpoints(run, tiny_classifier()).save(12, 1)
+    files, folders = synced[:2], synced[2:6]
+    assert set(files) == {"ckpt-12.index", "ckpt-12.data-00000-of-00001"}
+    assert folders == ["last", "checkpoints", "run", run.path.parent.name]
+    assert synced[6:] == [".checkpoint.partial", "last"]
 
 
 def flip(data: bytearray, rng: random.Random) -> None:

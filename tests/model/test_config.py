@@ -43,6 +43,7 @@ def test_a_network_that_cannot_be_built_is_refused(
         ("epochs", 0, "1 to 1,000,000"),
         ("batch_size", 0, "1 to 1,000,000"),
         ("decay_epochs", 10**7, "1 to 1,000,000"),
+        ("patience", 0, "1 to 1,000,000"),
         ("steps_per_execution", 0, "1 to 1,000,000"),
         ("warmup_epochs", -0.5, "0 to 1,000,000"),
         ("weight_decay", -1e-4, "0 to 1,000"),
@@ -71,12 +72,18 @@ def test_an_unknown_augmentation_is_refused_with_the_known_ones() -> None:
 def test_epochs_beyond_the_schedule_say_the_way_out(schedule: Any) -> None:
     with pytest.raises(ConfigError) as error:
         TrainConfig(schedule=schedule, epochs=9, decay_epochs=8)
-    assert "Start a new run with --epochs 9" in str(error.value)
+    assert "with --decay-epochs 8 the learning rate has fallen" in str(error.value)
+    assert "Start a run with --decay-epochs 9, or without it" in str(error.value)
 
 
 def test_a_constant_rate_has_no_end() -> None:
-    config = TrainConfig(schedule="constant", epochs=DEFAULT_EPOCHS + 1)
-    assert config.epochs > config.decay_epochs
+    assert TrainConfig(schedule="constant", epochs=9, decay_epochs=8).epochs == 9
+
+
+def test_the_rate_falls_over_the_run_where_nothing_else_is_said() -> None:
+    assert TrainConfig().falling_epochs == DEFAULT_EPOCHS
+    assert TrainConfig(epochs=5).falling_epochs == 5
+    assert TrainConfig(epochs=5, decay_epochs=8).falling_epochs == 8
 
 
 @pytest.mark.parametrize(

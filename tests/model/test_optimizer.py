@@ -69,10 +69,23 @@ def test_the_rate_is_a_pure_function_of_the_step(schedule: Any) -> None:
     assert forwards == [float(again(step)) for step in range(22)]
 
 
-def test_more_epochs_leave_the_rates_as_they_were() -> None:
+@pytest.mark.parametrize("epochs", [1, 2, 5, 20, 90])
+def test_a_run_anneals_however_short_it_is(epochs: int) -> None:
+    """It reaches its peak early, and ends next to nothing."""
+    rate = make_learning_rate(TrainConfig(epochs=epochs), 100)
+    rates = rate(tf.range(100 * epochs)).numpy()
+    # An epoch's warm-up, or a tenth of a short run's steps.
+    warmup = min(100, 10 * epochs)
+    assert rates[0] == pytest.approx(PEAK / warmup)
+    assert rates.argmax() == warmup - 1
+    assert rates.max() == pytest.approx(PEAK)
+    assert rates[-1] < PEAK / 1000
+
+
+def test_with_a_decay_of_its_own_more_epochs_leave_the_rates_as_they_were() -> None:
     short, long = (
-        make_learning_rate(TrainConfig(epochs=epochs), STEPS_PER_EPOCH)
-        for epochs in (2, 20)
+        make_learning_rate(TrainConfig(epochs=n, decay_epochs=20), STEPS_PER_EPOCH)
+        for n in (2, 20)
     )
     assert [float(short(s)) for s in range(20)] == [float(long(s)) for s in range(20)]
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import copy
 import csv
 import json
+import os
 import random
 import resource
 import shlex
+import subprocess
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +19,8 @@ import pytest
 
 from model.config import NetworkConfig, TrainConfig
 from model.history import EpochRecord
-from model.run import (
-    RunConfig,
-    RunFolder,
-    describe_data,
-    new_run_path,
-    require_same_settings,
-)
+from model.plan import describe_data, require_same_settings
+from model.run import RunConfig, RunFolder, new_run
 from pipeline.config import AugmentConfig
 from pipeline.errors import RunError
 from pipeline.presets import preset
@@ -172,6 +170,7 @@ def mutated(value: Any, rng: random.Random) -> Any:
 KINDS = {
     **{"str": (str,), "int": (int,), "float": (float, int), "bool": (bool,)},
     **{"int | None": (int, type(None)), "bool | None": (bool, type(None))},
+    "float | None": (float, int, type(None)),
     **dict.fromkeys(("tuple[float, float]", "tuple[float, float, float]"), (tuple,)),
     "tuple[str, ...]": (tuple,),
     **dict.fromkeys(("Storage", "Resize", "Variant", "OptimizerName"), (str,)),
@@ -212,8 +211,8 @@ def test_json_that_is_no_object_of_settings_is_named(run: RunFolder, text: str) 
         run.load_config()
 
 
-def test_only_epochs_may_grow_and_records_may_move(run: RunFolder) -> None:
-    longer = replace(CONFIG.train, epochs=5)
+def test_epochs_may_grow_patience_change_and_records_move(run: RunFolder) -> None:
+    longer = replace(CONFIG.train, epochs=5, patience=2)
     require_same_settings(run, CONFIG, CONFIG)
     require_same_settings(run, CONFIG, replace(CONFIG, data="/new", train=longer))
 
@@ -237,14 +236,62 @@ def test_every_other_difference_is_listed(run: RunFolder) -> None:
     assert str(error.value).count("->") == 4
 
 
-def test_new_runs_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    made = []
-    for _ in range(3):
-        made.append(new_run_path())
-        made[-1].mkdir(parents=True)
-    assert len(set(made)) == 3
+EIGHT_RUNS = """
+from model.run import new_run
+for _ in range(8):
+    with new_run() as run:
+        (run.path / "config.json").touch()
+    print(run.path)
+"""
+
+
+def test_runs_that_begin_in_one_second_do_not_meet(tmp_path: Path) -> None:
+    """Four processes with eight each: 32 folders, and numbers without a gap."""
+    root = str(Path(__file__).parents[2])
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", EIGHT_RUNS],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": root},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    printed = "".join(process.communicate(timeout=60)[0] for process in processes)
+    made = [Path(line) for line in printed.splitlines()]
+    assert len(set(made)) == 32
     assert {path.parent for path in made} == {Path("runs")}
+    seconds = {path.name[:17] for path in made}
+    for second in seconds:
+        names = {path.name for path in made if path.name.startswith(second)}
+        numbers = range(2, len(names) + 1)
+        assert names == {second, *(f"{second}-{number}" for number in numbers)}
+
+
+def test_a_run_that_never_began_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError), new_run() as run:
+        assert run.path.is_dir()
+        raise RunError("the records are gone")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(run: RunFolder) -> None:
+    with run.sole_training():
+        with (
+            pytest.raises(RunError, match="another process is training in") as error,
+            run.sole_training(),
+        ):
+            pass
+        assert str(run.path) in str(error.value)
+        assert "at this moment. Wait" in str(error.value)
+    assert not run.path.parent.exists()  # it was made for the lock alone
+    with run.sole_training():
+        run.save_config(CONFIG)
+    assert [path.name for path in run.path.iterdir()] == ["config.json"]
 
 
 def test_the_records_own_settings(train_records: Path) -> None:

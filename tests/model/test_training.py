@@ -16,11 +16,15 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
+from model.alexnet import build_network
+from model.checkpoints import load_network
 from model.classifier import Classifier
 from model.config import NetworkConfig, TrainConfig
+from model.evaluation import evaluate
 from model.hardware import set_up_hardware
 from model.history import EpochRecord
-from model.plan import TrainPlan, plan_training
+from model.optimizer import make_learning_rate
+from model.plan import TrainPlan, make_run_config, plan_training
 from model.report import FitReport
 from model.run import RunFolder
 from model.training import make_train_step, train
@@ -93,7 +97,9 @@ def test_what_a_run_leaves(trained_run: RunFolder) -> None:
 def test_one_and_one_epoch_are_two(
     trained_run: RunFolder, train_records: Path, run: RunFolder
 ) -> None:
-    do(plan_training(train_records, run, {**TINY_RUN, "epochs": 1}))
+    # As long a decay as the whole run's, which needs not be told.
+    settings = {**TINY_RUN, "epochs": 1, "decay_epochs": 2}
+    do(plan_training(train_records, run, settings))
     assert run.load_config().train.epochs == 1
     progress = RecordedProgress()
     # Nothing but the number of epochs: all else is the run's own, its records too.
@@ -101,7 +107,10 @@ def test_one_and_one_epoch_are_two(
     assert progress.starts == [(STEPS, 2 * STEPS)]
     assert progress.steps == list(range(STEPS + 1, 2 * STEPS + 1))
     assert [record.epoch for record in progress.epochs] == [2]
-    assert run.load_config() == trained_run.load_config()
+    config = run.load_config()
+    assert config.train.decay_epochs == 2
+    train = replace(config.train, decay_epochs=None)
+    assert replace(config, train=train) == trained_run.load_config()
     assert list(report.history) == run.load_history()
     names = set(checkpointed(trained_run))
     for part in ("network/", "optimizer/_variables/", "metrics/", "step/", "epoch/"):
@@ -124,7 +133,7 @@ def test_fresh_deletes_what_the_run_made_and_a_rate_too_high_is_told(
     kept = copied_run.path / "notes.txt"
     kept.write_text("mine")
     (copied_run.path / "curves.png").write_bytes(b"drawn")
-    settings = {**TINY_RUN, "epochs": 1, "learning_rate": 1e30}
+    settings = {**TINY_RUN, "epochs": 1, "learning_rate": 1e30, "warmup_epochs": 1}
     plan = plan_training(train_records, copied_run, settings, overwrite=True)
     # The first step's loss is that of fresh weights.
     rate = re.escape(f"{1e30 * 2 / STEPS:g}")  # the warm-up's second step
@@ -165,7 +174,7 @@ def test_a_history_that_is_shorter_than_its_run_is_told(
     copied_run: RunFolder, epochs_left: int
 ) -> None:
     copied_run.save_history(copied_run.load_history()[:epochs_left])
-    told = f"history.csv holds {epochs_left} epochs, and the last .* has 2 behind it"
+    told = rf"history.csv holds {epochs_left} epochs?, and the last .* has 2 behind it"
     with pytest.raises(RunError, match=told):
         do(plan_training(None, copied_run, {}, resume=True))
 
@@ -222,16 +231,28 @@ def test_resuming_with_other_settings_lists_them(trained_run: RunFolder) -> None
     assert str(error.value).count("->") == 3
 
 
-def test_resuming_beyond_the_schedule_is_refused(trained_run: RunFolder) -> None:
-    with pytest.raises(ConfigError, match="fallen to nothing by epoch 20"):
-        plan_training(None, trained_run, {"epochs": 21}, resume=True)
+def test_resuming_beyond_a_decay_of_its_own_is_refused(
+    train_records: Path, run: RunFolder
+) -> None:
+    settings = {**TINY_RUN, "epochs": 1, "decay_epochs": 1}
+    run.save_config(plan_training(train_records, run, settings).config)
+    with pytest.raises(ConfigError, match="with --decay-epochs 1 the learning rate"):
+        plan_training(None, run, {"epochs": 2}, resume=True)
 
 
-def test_a_long_run_has_a_long_schedule(train_records: Path, run: RunFolder) -> None:
-    plan = plan_training(train_records, run, {**TINY_RUN, "epochs": 30})
-    assert plan.config.train.decay_epochs == 30
-    with pytest.raises(ConfigError, match="new run with --epochs 30"):
-        plan_training(train_records, run, {"epochs": 30, "decay_epochs": 20})
+def test_a_run_that_gets_more_epochs_falls_over_all_of_them(
+    copied_run: RunFolder,
+) -> None:
+    plan = plan_training(None, copied_run, {"epochs": 4}, resume=True)
+    assert plan.former is not None
+    assert plan.former.train.falling_epochs == 2
+    assert plan.config.train.falling_epochs == 4
+    report = do(plan)
+    rate = make_learning_rate(plan.config.train, STEPS)
+    found = [record.learning_rate for record in report.history]
+    # By then it had fallen; now it is where it would be in the middle of a long run.
+    assert found[1] < found[2] / 2
+    assert found[2:] == [float(rate(3 * STEPS - 1)), float(rate(4 * STEPS - 1))]
 
 
 def records_of(photos: Path, out: Path, **options: Any) -> Path:
@@ -247,8 +268,72 @@ def test_other_classes_are_not_this_runs(
     shutil.copytree(photos / "cat", source / "cat")
     shutil.copytree(photos / "dog", source / "fox")
     other = records_of(source, tmp_path / "records")
-    with pytest.raises(RunError, match=r"the classes cat, dog; .* hold cat, fox"):
+    told = (
+        r"other records than the run's: .* lacks the class dog and adds the class fox"
+    )
+    with pytest.raises(RunError, match=told):
         plan_training(other, trained_run, {}, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"seed": 22}, "holds other photos, or was built with another seed or split"),
+        ({"side": 96}, "was built with --side 96 instead of 72"),
+        (
+            {"resize": "squash", "storage": "jpeg"},
+            "was built with --storage jpeg instead of raw, --resize squash instead of",
+        ),
+    ],
+)
+def test_other_records_are_not_this_runs(
+    photos: Path,
+    tmp_path: Path,
+    run: RunFolder,
+    options: dict[str, Any],
+    told: str,
+) -> None:
+    """The same folder, built anew, is another set; a fingerprint tells nobody."""
+    records, settings = tmp_path / "records", {**TINY_RUN, "batch_size": 9}
+    old = records_of(photos, records)
+    run.save_config(plan_training(old, run, settings).config)
+    plan_training(None, run, {}, resume=True)
+    fingerprint = run.load_config().records_fingerprint
+    shutil.rmtree(records)
+    config = BuildConfig(**{"storage": "raw", "side": TRAIN_SIDE, **options})
+    build(scan(photos), records, config, workers=1)
+    with pytest.raises(RunError, match="these are other records than") as error:
+        plan_training(None, run, {}, resume=True)
+    assert f"{records} {told}" in str(error.value)
+    assert fingerprint not in str(error.value)
+    assert "start another --run" in str(error.value)
+
+
+def test_other_photos_are_not_this_runs(
+    photos: Path, tmp_path: Path, run: RunFolder
+) -> None:
+    source = Path(shutil.copytree(photos, tmp_path / "photos"))
+    plan = plan_training(source, run, {**TINY_RUN, "batch_size": 9})
+    run.save_config(plan.config)
+    assert plan_training(None, run, {}, resume=True).config == plan.config
+    next((source / "cat").iterdir()).rename(source / "cat" / "another.jpg")
+    with pytest.raises(RunError, match=r"these are other records .* other photos"):
+        plan_training(None, run, {}, resume=True)
+
+
+def test_of_ten_thousand_classes_a_few_are_named(trained_run: RunFolder) -> None:
+    config = trained_run.load_config()
+    names = tuple(f"class {number}" for number in range(10_000))
+    network = replace(config.network, num_classes=len(names))
+    many = replace(
+        config, class_names=names, network=network, records_fingerprint="another"
+    )
+    records = open_records(Path(config.data))
+    with pytest.raises(RunError) as error:
+        make_run_config(Path(config.data), records, {}, many)
+    assert "lacks the classes class 0, class 1, " in str(error.value)
+    assert "(10,000 in all) and adds the classes cat, dog. Put" in str(error.value)
+    assert len(str(error.value)) < 500
 
 
 def test_one_class_is_refused(photos: Path, tmp_path: Path, run: RunFolder) -> None:
@@ -271,25 +356,86 @@ def test_small_records_and_large_batches_are_refused(
 
 def test_without_validation(photos: Path, tmp_path: Path, run: RunFolder) -> None:
     records = records_of(photos, tmp_path / "records", validation_fraction=0.0)
-    plan = plan_training(records, run, {**TINY_RUN, "batch_size": 24, "epochs": 1})
+    settings = {**TINY_RUN, "batch_size": 24, "epochs": 1}
+    plan = plan_training(records, run, settings)
     assert plan.validation_steps is None
     report = do(plan)
     assert report.last.val_loss is None
     assert report.to_json()["validation"] is None
-    assert checkpointed(run, "best")
+    assert report.to_json()["best"] is None
+    assert report.chance_warning is None
+    assert not run.checkpoints_path("best").exists()
+    config = plan.config
+    assert load_network(run, build_network(config.network), "best") == 1
+    with pytest.raises(ConfigError, match=r"--patience waits .* no validation"):
+        plan_training(records, run, {**settings, "patience": 1}, overwrite=True)
+
+
+def test_patience_ends_the_run_and_more_of_it_goes_on(
+    train_records: Path, run: RunFolder
+) -> None:
+    """A rate of next to nothing: no epoch is better than the first."""
+    rate = {"learning_rate": 1e-12, "schedule": "constant"}
+    settings = {**TINY_RUN, **rate, "epochs": 9, "steps_per_execution": 3}
+    report = do(plan_training(train_records, run, {**settings, "patience": 2}))
+    assert [record.epoch for record in report.history] == [1, 2, 3]
+    assert report.spent_patience == 2
+    assert report.best is report.history[0]
+
+    progress = RecordedProgress()
+    again = do(plan_training(None, run, {}, resume=True), progress)
+    assert progress == RecordedProgress()
+    assert again == report
+
+    longer = plan_training(None, run, {"patience": 3}, resume=True)
+    assert [record.epoch for record in do(longer).history] == [1, 2, 3, 4]
+
+
+def test_one_run_is_trained_by_one_process_at_a_time(
+    copied_run: RunFolder, train_records: Path
+) -> None:
+    """Neither --resume nor --overwrite gets at it, and a look at it needs no lock."""
+    before = copied_run.load_history()
+    for more in ({"resume": True}, {"overwrite": True}):
+        plan = plan_training(train_records, copied_run, TINY_RUN, **more)
+        with (
+            copied_run.sole_training(),
+            pytest.raises(RunError, match="another process is training in") as error,
+        ):
+            do(plan)
+        assert str(copied_run.path) in str(error.value)
+    assert copied_run.load_history() == before
+    with copied_run.sole_training():
+        assert evaluate(copied_run).num_examples == 10
+
+
+def test_a_run_that_was_begun_meanwhile_is_not_begun_again(
+    trained_run: RunFolder, train_records: Path, run: RunFolder
+) -> None:
+    """Planned when there was none, by two at once."""
+    plan = plan_training(train_records, run, TINY_RUN)
+    shutil.copytree(trained_run.path, run.path)
+    with pytest.raises(RunError, match=r"holds a run already.*--resume.*--overwrite"):
+        do(plan)
+    resumed = plan_training(None, run, {}, resume=True)
+    do(plan_training(None, run, {"epochs": 3}, resume=True))
+    with pytest.raises(RunError, match="epochs 3 -> 2"):
+        do(resumed)
 
 
 def test_a_reports_totals() -> None:
     """100 images in 1 s, then 300 in 3 s with half of that waiting: 1.5 of 4 s."""
     first = EpochRecord(1, 10, 0.1, 0.7, 0.5, 0.6, 0.5, 100.0, 0.0, 1.0)
     second = EpochRecord(2, 20, 0.1, 0.4, 0.8, 0.3, 0.9, 100.0, 0.5, 3.0)
-    report = FitReport(Path("runs/x"), (first, replace(second, images_per_second=60)))
+    second = replace(second, images_per_second=60)
+    report = FitReport(Path("runs/x"), (first, second), (50, 50))
     assert report.to_json() == {
         "run": "runs/x",
         "epochs": 2,
         "step": 20,
         "train": {"loss": 0.4, "accuracy": 0.8},
         "validation": {"loss": 0.3, "accuracy": 0.9},
+        "best": {"epoch": 2, "loss": 0.3, "accuracy": 0.9},
         "images_per_second": pytest.approx((100 + 180) / 4),
         "input_wait_share": pytest.approx(1.5 / 4),
     }

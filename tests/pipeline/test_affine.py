@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras.preprocessing.image import apply_affine_transform
+from PIL import Image
 from scipy import ndimage
 
 from pipeline.affine import (
     AffineDraw,
     affine_rows,
     apply_affine,
+    averaged,
     draw_affine,
     identity_draw,
+    scaled_side,
 )
 from pipeline.config import AugmentConfig, Geometry
 from pipeline.errors import ConfigError
@@ -111,7 +114,7 @@ def test_shift_x_above_0_looks_to_the_right() -> None:
     np.testing.assert_array_equal(ours[:, :, 24:], pictures[:, :, [31] * 8])
 
 
-@pytest.mark.parametrize(("stored", "side"), [(64, 57), (64, 56), (50, 37), (32, 32)])
+@pytest.mark.parametrize(("stored", "side"), [(64, 57), (64, 56), (50, 43), (32, 32)])
 def test_identity_is_the_centre_crop(stored: int, side: int) -> None:
     pictures, start = noise(stored, 2), (stored - side) // 2
     ours = warped(pictures, identity_draw(2), side, "crop")
@@ -162,7 +165,7 @@ def test_a_random_crop_is_a_slice() -> None:
     assert {top for top, _ in found} == {left for _, left in found} == {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize(("stored", "side"), [(64, 57), (50, 37), (256, 227)])
+@pytest.mark.parametrize(("stored", "side"), [(64, 57), (50, 43), (256, 227)])
 def test_picked_pixels_are_the_stored_ones(stored: int, side: int) -> None:
     """Crops and flips of RGB pixels and of luma; chroma is sampled as ever."""
     config = replace(PRESETS["paper"], flip_vertical=True)
@@ -259,6 +262,68 @@ def test_chroma_lies_where_luma_does(name: str, side: int) -> None:
     assert inside.mean() > 0.5
     sums = np.sum(place, axis=-1)[inside] / 2
     np.testing.assert_allclose(light[..., 0][inside], sums, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("stored", "side", "scaled"),
+    [
+        *((256, 227, 256), (256, 250, 256), (256, 224, 256), (72, 67, 72)),
+        *((96, 83, 96), (32, 27, 32), (256, 96, 108), (512, 227, 256)),
+        *((256, 67, 76), (250, 128, 144)),
+    ],
+)
+def test_a_crop_covers_what_the_papers_does(
+    stored: int, side: int, scaled: int
+) -> None:
+    """227 px of 256 px are 88.7 % of a side; all else by hand from that."""
+    for geometry in ("crop", "centre"):
+        assert scaled_side(stored, side, geometry) == scaled
+    assert scaled_side(stored, side, "whole") == side
+    assert side / scaled >= 0.842
+
+
+@pytest.mark.parametrize(("stored", "side"), [(256, 96), (96, 67), (512, 227)])
+def test_a_small_crop_is_one_of_the_scaled_picture(stored: int, side: int) -> None:
+    """Each is a slice of what Pillow scales down, at a place that was drawn."""
+    pictures, scaled = smooth(stored), round(side * 256 / 227)
+    small = Image.fromarray(pictures[0]).resize(
+        (scaled, scaled), Image.Resampling.BILINEAR
+    )
+    draw = draw_affine(AugmentConfig(), SEED, 30, stored, side)
+    batch = np.repeat(pictures, 30, axis=0)
+    crops = warped(batch, draw, side, "crop").numpy()
+    start = (scaled - side) // 2
+    places = set()
+    for crop, x, y in zip(crops, draw.shift_x, draw.shift_y, strict=True):
+        left, top = (start + round(float(shift) * scaled) for shift in (x, y))
+        places.add((left, top))
+        window = np.asarray(small, float)[top : top + side, left : left + side]
+        assert psnr(crop[2:-2, 2:-2], window[2:-2, 2:-2]) > 38
+    assert len(places) > 20
+    room = scaled - side
+    assert 0 <= np.min(list(places)) < room / 4 < 3 * room / 4 < np.max(list(places))
+    assert np.max(list(places)) <= room
+
+
+def psnr(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The peak signal-to-noise ratio in dB."""
+    return float(10 * np.log10(255**2 / np.mean((ours - theirs) ** 2)))
+
+
+def test_scaling_far_down_looks_at_every_pixel() -> None:
+    """A chequerboard becomes grey, as by Pillow; of four pixels it may be anything."""
+    board = np.indices((256, 256)).sum(axis=0) % 2 * 255
+    pictures = np.repeat(board[None, :, :, None], 3, axis=3).astype(np.uint8)
+    theirs = np.asarray(
+        Image.fromarray(pictures[0]).resize((108, 108), Image.Resampling.BILINEAR)
+    )
+    for side, geometry in ((96, "crop"), (108, "whole")):
+        ours = warped(pictures, identity_draw(1), side, geometry).numpy()
+        np.testing.assert_allclose(ours, 127.5, atol=0.01)
+    assert np.abs(theirs - 127.5).max() < 3
+    np.testing.assert_array_equal(averaged(pictures, 129), pictures)
+    odd = noise(255)  # nothing but 3 divides it, which is too much here
+    np.testing.assert_array_equal(averaged(odd, 108), odd)
 
 
 def test_resized_windows_keep_to_scale_ratio_and_picture() -> None:

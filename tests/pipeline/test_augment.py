@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline.affine import apply_affine, identity_draw
 from pipeline.augment import eval_view, fold, mix, train_view
-from pipeline.config import AugmentConfig
+from pipeline.config import AugmentConfig, Geometry
 from pipeline.pixels import rgb_from_planes, yuv420_planes
 from pipeline.presets import PRESETS
 from tests.conftest import smooth_photo
@@ -109,6 +109,37 @@ def test_eval_is_the_centre_crop(images: np.ndarray) -> None:
     np.testing.assert_array_equal(view, images[:, 2:29, 2:29])
 
 
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("side", [11, 16, 20])
+def test_eval_of_a_small_side_is_what_training_sees(
+    batch: np.ndarray, config: AugmentConfig, side: int
+) -> None:
+    """Scaled and averaged alike, by two ways: resizing and the affine sampling."""
+    geometry: Geometry = "whole" if config.geometry == "whole" else "centre"
+    plain = replace(config, mean=(0, 0, 0), std=(1, 1, 1))
+    layers = apply_affine(batch, identity_draw(ROWS), side, geometry)
+    view = eval_view(batch, plain, side)
+    if len(layers) == 2:
+        luma, chroma = (
+            np.asarray(layer) - [0, 128][i] for i, layer in enumerate(layers)
+        )
+        layers = [luma + 1.402 * chroma[..., 1:]]  # red
+        view = view[..., :1]
+    np.testing.assert_allclose(view, layers[0], atol=1e-3)
+
+
+def test_a_small_side_sees_as_much_of_the_picture() -> None:
+    """A mark 16 px from the edge of 256 px is in view at 227 px, and so at 96 px."""
+    picture = np.zeros((1, 256, 256, 3), np.uint8)
+    picture[:, 16:32, 16:32] = 255
+    plain = AugmentConfig(std=(1.0, 1.0, 1.0))
+    for side in (227, 96):
+        view = eval_view(picture, plain, side).numpy()
+        area = (view / 255).mean() * side**2
+        scale = 108 / 256 if side == 96 else 1
+        assert area == pytest.approx((16 * scale) ** 2, rel=0.02)
+
+
 def test_planes_are_seen_as_pillow_decodes_them(smooth: np.ndarray) -> None:
     plain, planes, side = AugmentConfig(std=(1, 1, 1)), planes_of(smooth), 2 * STORED
     ours = eval_view(planes, plain, side).numpy()
@@ -131,17 +162,20 @@ def test_planes_are_augmented_as_their_pixels(
     assert 10 * np.log10(255**2 / error) > 50
 
 
-def test_eval_compiles_under_xla(batch: np.ndarray) -> None:
+@pytest.mark.parametrize("side", [SIDE, 11])
+def test_eval_compiles_under_xla(batch: np.ndarray, side: int) -> None:
     for name in ("article", "none"):
         compiled = tf.function(eval_view, jit_compile=True)
-        eager = eval_view(batch, PRESETS[name], SIDE)
-        ours = compiled(batch, PRESETS[name], SIDE)
+        eager = eval_view(batch, PRESETS[name], side)
+        ours = compiled(batch, PRESETS[name], side)
         np.testing.assert_allclose(ours, eager, atol=1e-4)
 
 
 def test_none_trains_on_what_it_evaluates(images: np.ndarray) -> None:
     view = train_view(images, PRESETS["none"], SIDE, fold(1), 0, ROWS)
     np.testing.assert_array_equal(view, eval_view(images, PRESETS["none"], SIDE))
+    small = train_view(images, PRESETS["none"], 11, fold(1), 0, ROWS)
+    np.testing.assert_allclose(small, eval_view(images, PRESETS["none"], 11), atol=1e-4)
 
 
 def test_paper_is_a_crop_or_its_reflection_in_another_light(

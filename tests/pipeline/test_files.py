@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +12,10 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.files import (
     atomic_path,
+    count,
     fingerprint,
     format_bytes,
+    name_some,
     require_room,
     write_json,
 )
@@ -84,6 +87,42 @@ def test_room_is_asked_of_the_nearest_folder_that_exists(
 )
 def test_sizes_for_people(size: float, text: str) -> None:
     assert format_bytes(size) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "text"),
+    [
+        (1, ("line",), "1 line"),
+        (0, ("line",), "0 lines"),
+        (1200, ("line",), "1,200 lines"),
+        (1, ("class", "classes"), "1 class"),
+        (2, ("class", "classes"), "2 classes"),
+    ],
+)
+def test_numbers_of_things(number: int, words: tuple[str, ...], text: str) -> None:
+    assert count(number, *words) == text
+
+
+def test_a_sentence_names_a_few_of_many() -> None:
+    names = [f"class {number}" for number in range(10_000)]
+    assert name_some(["cat", "dog"]) == "cat, dog"
+    assert name_some(names, most=2) == "class 0, class 1, ... (10,000 in all)"
+    assert len(name_some(names)) < 80
+
+
+def test_a_name_is_on_the_disk_before_it_is_relied_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file before it gets its name, the folder that holds the name after it."""
+    synced = []
+
+    def fsync(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced.append((path.name, (tmp_path / "card.json").exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_json(tmp_path / "card.json", {})
+    assert synced == [(".card.json.partial", False), (tmp_path.name, True)]
 
 
 def test_json_ends_with_a_line_end(tmp_path: Path) -> None:

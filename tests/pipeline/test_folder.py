@@ -170,7 +170,7 @@ def test_a_csv_may_name_what_is_no_file(tmp_path: Path) -> None:
     ("files", "labels", "message"),
     [
         ({}, "auto", "no images in .*: found 0 other files"),
-        ({"readme.txt": b"hello"}, "auto", "no images in .*: found 1 other files"),
+        ({"readme.txt": b"hello"}, "auto", "no images in .*: found 1 other file"),
         (
             images("cat/1.jpg", "dog.2.jpg"),
             "auto",
@@ -183,7 +183,7 @@ def test_a_csv_may_name_what_is_no_file(tmp_path: Path) -> None:
         ),
         (images("cat.1.jpg", "2.jpg"), "auto", "1 of 2 names carry no label.*'2.jpg'"),
         (images("cat/1.jpg", "2.jpg"), "folder", "1 of 2 images lie in no class"),
-        (images("cat/1.jpg"), "name", "none of the 1 images has a label"),
+        (images("cat/1.jpg"), "name", "1 image, and none has a label"),
         (images("1.jpg"), "folder", "the images of .* lie in no class folders"),
         (images("cat/1.jpg"), "csv", "no CSV file with the columns filename,label"),
         (

@@ -115,7 +115,7 @@ def test_the_index_of_no_records_is_empty(tmp_path: Path) -> None:
 def test_records_that_were_not_written_are_not_indexed(tmp_path: Path) -> None:
     """Zeros look like records without data, 16 bytes each."""
     (tmp_path / "zeros.tfrecord").write_bytes(bytes(32))
-    with pytest.raises(DataError, match="with 1 records in 32 bytes"):
+    with pytest.raises(DataError, match="with 1 record in 32 bytes"):
         shard_index(tmp_path, Shard("zeros.tfrecord", 1, 32, 0))
 
 

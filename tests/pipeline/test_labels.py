@@ -145,7 +145,7 @@ def test_images_without_labels_are_named_and_left_out(
             "train is named as a split.*beside it lies more. Give train/",
         ),
         (many("test1/{}.jpg"), "test1 is named as splits are.*such as test1/0.jpg"),
-        (many("IMG_{}.jpg"), "none of the 6 images has a label, such as 'IMG_0.jpg'"),
+        (many("IMG_{}.jpg"), "6 images, and none has a label, such as 'IMG_0.jpg'"),
         (
             {"train.zip": b"PK", "test1.zip": b"PK", "sampleSubmission.csv": b"id\n"},
             "no images in .* but archives: test1.zip, train.zip.*such as train.zip",

@@ -1,0 +1,143 @@
+"""What `fit` says: before it trains, after every step and epoch, and at the end."""
+
+from __future__ import annotations
+
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from cli.console import Meter, say
+from pipeline.files import count
+
+if TYPE_CHECKING:
+    from model.hardware import Hardware
+    from model.history import EpochRecord
+    from model.plan import TrainPlan
+    from model.report import FitReport
+
+
+def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
+    """Tell what will be trained, on what, and where it goes."""
+    config, splits = plan.config, plan.records.manifest.splits
+    say(
+        f"{config.data}: {splits['train'].num_examples:,} train and"
+        f" {count(splits['validation'].num_examples, 'validation example')};"
+        f" {count(plan.steps_per_epoch, 'step')} of {config.train.batch_size} an epoch"
+    )
+    say(
+        f"{config.network.variant} network, augmentation {config.train.augment};"
+        f" {hardware.describe()}"
+    )
+    _say_scale(plan)
+    _say_stretch(plan)
+    if verbose:
+        say(f"reader {config.train.reader}: {config.reader_reason}")
+    say(f"run folder {plan.run.path}")
+
+
+def _say_scale(plan: TrainPlan) -> None:
+    """Tell of pictures that are much larger than what is cut of them."""
+    from pipeline.affine import CROP, STORED, scaled_side
+
+    stored, side = plan.config.stored_side, plan.config.network.image_size
+    geometry = plan.config.augment.geometry
+    scaled = scaled_side(stored, side, geometry)
+    if geometry in ("centre", "crop") and scaled < stored:
+        say(
+            f"pictures of {stored} px are scaled to {scaled} px first, so that a crop"
+            f" of {side} px covers what {CROP} px cover of {STORED} px"
+        )
+
+
+def _say_stretch(plan: TrainPlan) -> None:
+    """Tell what becomes of the learning rate in a run that gets more epochs."""
+    train = plan.config.train
+    if not plan.former or train.schedule == "constant":
+        return
+    before, now = plan.former.train.falling_epochs, train.falling_epochs
+    if before != now:
+        say(
+            f"from {before} to {now} epochs: the learning rate now falls over all"
+            f" {now}, and rises again where it had fallen. Begun with --decay-epochs"
+            f" {now}, a run in parts takes the steps of an unbroken one."
+        )
+
+
+class FitProgress:
+    """Shows a training's steps on a Meter and a line an epoch."""
+
+    def __init__(self, shown: Meter) -> None:
+        self.shown = shown
+        self.total = 0
+        self.first: int | None = None
+
+    def start(self, first_step: int, total_steps: int) -> None:
+        """The run begins, or goes on, at `first_step`."""
+        self.total = total_steps
+        self.shown.show(first_step, total_steps)
+
+    def step(self, step: int, logs: dict[str, float]) -> None:
+        """A step has ended; the first one was spent on tracing and compiling."""
+        if self.first is None:
+            self.first = step
+            self.shown.start_clock(step)
+        note = f"loss {logs.get('loss', 0):.3f}, accuracy {logs.get('accuracy', 0):.3f}"
+        self.shown.show(step, self.total, note)
+
+    def epoch(self, record: EpochRecord, total_epochs: int, gpu: str) -> None:
+        """An epoch has ended: its figures in a line, what is rarer in another."""
+        figures = [
+            f"epoch {record.epoch:>{len(str(total_epochs))}}/{total_epochs}",
+            f"loss {_loss(record.loss)} acc {record.accuracy:.3f}",
+            f"{record.images_per_second:,.0f} img/s",
+            f"wait {record.input_wait_share:.0%}",
+        ]
+        if record.val_loss is not None:
+            figures.insert(2, f"val {_loss(record.val_loss)} {record.val_accuracy:.3f}")
+        self.shown.write("  ".join(figures))
+        more = [gpu] if gpu else []
+        if record.skipped_steps:
+            skipped = count(record.skipped_steps, "step")
+            more.append(f"{skipped} skipped: float16 overflowed")
+        if more:
+            self.shown.write(f"  {', '.join(more)}")
+
+
+def _loss(loss: float) -> str:
+    return f"{loss:.3f}" if loss < 100 else f"{loss:.0f}"
+
+
+def say_report(report: FitReport) -> None:
+    """Tell what a run has reached, and what to make of it."""
+    from model.run import RunFolder
+
+    lost = sum(e.seconds * e.input_wait_share for e in report.history)
+    total = sum(epoch.seconds for epoch in report.history)
+    say(
+        f"epoch {report.last.epoch}, step {report.last.step:,}:"
+        f" {report.images_per_second:,.0f} images/s. Of {total:,.0f} s of training,"
+        f" {lost:,.1f} s ({report.input_wait_share:.1%}) were lost waiting for input."
+    )
+    say(_describe_accuracy(report))
+    if report.spent_patience:
+        resume = RunFolder(report.run).resume_command
+        say(
+            f"--patience {report.spent_patience} has ended the run. A larger one goes"
+            f" on: `{resume} --patience {2 * report.spent_patience}`"
+        )
+    if report.chance_warning:
+        say(f"warning: {report.chance_warning}")
+    run = quote(str(report.run))
+    say(f"next: alexnet evaluate {run}   alexnet plot {run}")
+
+
+def _describe_accuracy(report: FitReport) -> str:
+    best, last = report.best, report.last
+    if not best:
+        return (
+            f"accuracy in training {last.accuracy:.4f} (epoch {last.epoch}); there are"
+            " no validation examples to tell the best epoch by"
+        )
+    return (
+        f"validation accuracy: best {best.val_accuracy:.4f} (epoch {best.epoch}),"
+        f" last {last.val_accuracy:.4f} (epoch {last.epoch})"
+    )

@@ -1,0 +1,65 @@
+"""A folder for one process at a time: locked while it builds, or trains, there."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import FileIO
+from pathlib import Path
+
+from pipeline.errors import AlexnetError
+
+
+@contextmanager
+def sole_process(lock: Path, taken: AlexnetError) -> Iterator[None]:
+    """Hold a lock file for the block; its folder goes when it was made here, in vain.
+
+    The system unlocks the file when this process ends, however it ends: one that a
+    killed process has left behind keeps nobody out.
+
+    Raises:
+        AlexnetError: `taken`, when another process holds the lock.
+    """
+    with removed_when_empty(lock.parent):
+        file = _lock(lock, taken)
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                lock.unlink()
+            if file:
+                file.close()
+
+
+@contextmanager
+def removed_when_empty(folder: Path) -> Iterator[None]:
+    """Delete the folder, and those above it, that the block has made and left empty."""
+    absent = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    finally:
+        for path in absent:
+            with suppress(OSError):  # it is not empty
+                path.rmdir()
+
+
+def _lock(path: Path, taken: AlexnetError) -> FileIO | None:
+    """Lock a file and return it.
+
+    None where there are no locks, as on some network file systems, or where nothing can
+    be written: whoever writes there first will say so better.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = FileIO(path, "a")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever held it may have deleted it between our opening and our locking.
+        if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError:
+        return None
+    raise taken
