@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from pipeline.pixels import ORIENTATION_TAG
 
+EXIF_HEAD = r"^(?:Exif\x00\x00)+"
 # TIFF's two byte orders, and what some software writes instead, as Pillow allows it.
 HEADS = (b"II*\0", b"MM\0*", b"II\0*", b"MM*\0")
 ENTRY_BYTES = 12
@@ -40,8 +41,7 @@ def xmp_orientation(xmp: tf.Tensor) -> tf.Tensor:
 
 def exif_orientation(exif: tf.Tensor) -> tf.Tensor:
     """int64 []: the number in the first directory; 0 where absent, -1 where broken."""
-    exif = tf.strings.regex_replace(exif, r"^(?:Exif\x00\x00)+", "")
-    data = tf.io.decode_raw(exif, tf.uint8)
+    data = tf.io.decode_raw(tf.strings.regex_replace(exif, EXIF_HEAD, ""), tf.uint8)
     head = number(data, 0, 4)
     sound = tf.reduce_any(head == [int.from_bytes(known, "big") for known in HEADS])
     little = number(data, 0, 2) == int.from_bytes(b"II", "big")

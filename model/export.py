@@ -21,14 +21,14 @@ from model.run import RunConfig, RunFolder
 from model.serving import ServedClassifier, ServedNetwork
 from pipeline.errors import RunError
 from pipeline.files import atomic_path
-from pipeline.manifest import label_line
+from pipeline.manifest import labels_text
 
 Format = Literal["saved-model", "keras", "tflite", "onnx"]
 
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was exported; `signatures` holds what is sent to each, by its name."""
+    """An export: its checkpoint's epoch, and what its signatures take, by name."""
 
     run: str
     out: str
@@ -98,7 +98,7 @@ def _save_classifier(classifier: Classifier, config: RunConfig, folder: Path) ->
     served = ServedClassifier(classifier, config)
     labels = folder / "labels.txt"
     folder.mkdir()
-    labels.write_bytes(b"".join(label_line(n) + b"\n" for n in config.class_names))
+    labels.write_bytes(labels_text(config.class_names))
     served.labels = tf.saved_model.Asset(str(labels))
     signatures = {
         "serving_default": served.files,

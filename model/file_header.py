@@ -1,4 +1,4 @@
-"""What an image file says before its pixels, read by TensorFlow's operations alone.
+"""The header of an image file, read by TensorFlow's operations alone.
 
 A served model learns here how the picture is to be turned, and which files it would not
 show as `pipeline.pixels` does: those it refuses by the name of their kind.
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from model.exif import number, orientation_of
+from model.exif import EXIF_HEAD, exif_orientation, number, orientation_of
 from pipeline.pixels import MAX_PIXELS, MAX_SCANS, START_OF_SCAN
 
 TAKEN = "JPEG, PNG and 24-bit BMP"
@@ -30,18 +30,22 @@ OTHERS = (
 FRAMES = tuple({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 PROGRESSIVE, RESTART, END_OF_IMAGE, SCAN = (0xC2, 0xCA), 0xD0, 0xD9, 0xDA
 DECODED_FRAMES = (0xC0, 0xC1, *PROGRESSIVE, 0xC9)
-APP1, EXIF_HEAD, XMP_HEAD = 0xE1, b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
-# PNG's text chunks that hold what `eXIf` and XMP's own place should.
+APP1, XMP_HEAD = 0xE1, b"http://ns.adobe.com/xap/1.0/\0"
+# The place of a PNG's colour type, and the types with alpha.
+PNG_COLOUR, ALPHA_COLOURS = 25, (4, 6)
+# PNG's text chunks that hold EXIF and XMP.
 EXIF_TEXT, XMP_TEXT = b"Raw profile type exif\0", b"XML:com.adobe.xmp\0"
 
 
 class Header(NamedTuple):
-    """Scalars, int64, but for the refusal, a string: empty where the file is shown."""
+    """The header's scalars: a string, three int64 and a bool."""
 
+    # Empty where the file is shown.
     refusal: tf.Tensor
     orientation: tf.Tensor
     width: tf.Tensor
     height: tf.Tensor
+    has_alpha: tf.Tensor
 
 
 def kind_of(data: tf.Tensor) -> tf.Tensor:
@@ -71,20 +75,21 @@ def _read_jpeg(file: tf.Tensor, data: tf.Tensor) -> Header:
     colours = number(data, frame + 9, 1)
     return Header(
         _refusal(
-            (rare, f"JPEG that is lossless, hierarchical or of 12 bits: {WAY_OUT}"),
+            (rare, f"JPEG that is damaged, lossless or of 12 bits: {WAY_OUT}"),
             (endless, f"JPEG of more than {MAX_SCANS} scans: {WAY_OUT}"),
             (~_is_one_of(colours, (1, 3)), f"CMYK JPEG: {WAY_OUT}"),
         ),
         orientation_of(exif, xmp),
         width=number(data, frame + 7, 2),
         height=number(data, frame + 5, 2),
+        has_alpha=tf.constant(False),
     )
 
 
 def _walk_jpeg(
     file: tf.Tensor, data: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Where the frame's segment begins, and EXIF and XMP, string []."""
+    """The place of the frame's segment, int64 [], and EXIF and XMP, string []."""
     at, frame = tf.constant(2, tf.int64), tf.constant(0, tf.int64)
     code, exif, xmp = tf.constant(0, tf.int64), tf.constant(b""), tf.constant(b"")
     end = tf.size(data, tf.int64)
@@ -98,44 +103,50 @@ def _walk_jpeg(
         inside = tf.maximum(length - 2, 0)
         body = tf.strings.substr(file, tf.minimum(at + 4, end), inside)
         body = tf.where(code == APP1, body, b"")
-        exif += tf.where(_starts(body, EXIF_HEAD), body, b"")
+        part = tf.strings.regex_replace(body, EXIF_HEAD, "")
+        exif += tf.where(part != body, part, b"")
         xmp = tf.where(_starts(body, XMP_HEAD), body, xmp)
         at += tf.where(~stray, tf.where(~bare, length + 2, 2), 1)
     return frame, exif, xmp
 
 
 def _read_png(file: tf.Tensor, data: tf.Tensor) -> Header:
-    exif, xmp, hidden = _walk_png(file, data)
+    exif, xmp, hides, is_keyed = _walk_png(file, data)
+    hides &= exif_orientation(exif) == 0
     return Header(
-        _refusal((hidden, f"PNG with EXIF or packed XMP in a text chunk: {WAY_OUT}")),
+        _refusal((hides, f"PNG with EXIF or packed XMP in a text chunk: {WAY_OUT}")),
         orientation_of(exif, xmp),
         width=number(data, 16, 4),
         height=number(data, 20, 4),
+        has_alpha=is_keyed | _is_one_of(number(data, PNG_COLOUR, 1), ALPHA_COLOURS),
     )
 
 
 def _walk_png(
     file: tf.Tensor, data: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """EXIF and XMP, string [], and whether text that cannot be read may hold either."""
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """EXIF and XMP, string [], and two bool []: more of them hides in text chunks, and
+    some colours are transparent.
+    """
     at, end = tf.constant(8, tf.int64), tf.size(data, tf.int64)
-    exif, xmp, hidden = tf.constant(b""), tf.constant(b""), tf.constant(False)
+    exif, xmp = tf.constant(b""), tf.constant(b"")
+    hides, is_keyed = tf.constant(False), tf.constant(False)
     while at < end:
         length = number(data, at, 4)
         name = tf.strings.substr(file, tf.minimum(at + 4, end), 4)
         body = tf.strings.substr(file, tf.minimum(at + 8, end), length)
         is_text = (name == b"tEXt") | (name == b"iTXt") | (name == b"zTXt")
-        text = tf.where(is_text, body, b"")
-        is_xmp = _starts(text, XMP_TEXT)
-        packed = (name == b"zTXt") | (
-            (name == b"iTXt")
-            & (tf.strings.substr(text + XMP_TEXT + b"\0", len(XMP_TEXT), 1) == b"\1")
+        # The byte behind the keyword of an iTXt says that the text is not packed.
+        is_xmp = ((name == b"tEXt") & _starts(body, XMP_TEXT)) | (
+            (name == b"iTXt") & _starts(body, XMP_TEXT + b"\0")
         )
+        other = _starts(body, EXIF_TEXT) | (_starts(body, XMP_TEXT) & ~is_xmp)
         exif = tf.where(name == b"eXIf", body, exif)
-        xmp = tf.where(is_xmp & ~packed, text, xmp)
-        hidden |= _starts(text, EXIF_TEXT) | (is_xmp & packed)
+        xmp = tf.where(is_xmp, body, xmp)
+        hides |= is_text & other
+        is_keyed |= name == b"tRNS"
         at += length + 12
-    return exif, xmp, hidden
+    return exif, xmp, hides, is_keyed
 
 
 def _read_bmp(_: tf.Tensor, data: tf.Tensor) -> Header:
@@ -148,16 +159,17 @@ def _read_bmp(_: tf.Tensor, data: tf.Tensor) -> Header:
         tf.constant(1, tf.int64),
         width,
         height,
+        tf.constant(False),
     )
 
 
 def _read_other(_: tf.Tensor, data: tf.Tensor) -> Header:
     named = [
-        (_is_at(data, at, mark), f"{name}: {WAY_OUT}") for at, mark, name in OTHERS
+        (_is_at(data, at, mark), f"{kind}: {WAY_OUT}") for at, mark, kind in OTHERS
     ]
     unknown = (tf.constant(True), f"not {TAKEN}: {WAY_OUT}")
     one = tf.constant(1, tf.int64)
-    return Header(_refusal(*named, unknown), one, one, one)
+    return Header(_refusal(*named, unknown), one, one, one, tf.constant(False))
 
 
 def _refusal(*reasons: tuple[tf.Tensor, str]) -> tf.Tensor:

@@ -11,12 +11,12 @@ from functools import partial
 import tensorflow as tf
 
 from model.exif import number
-from model.file_header import Header, kind_of, read_header
+from model.file_header import PNG_COLOUR, Header, kind_of, read_header
 from model.resample import to_square
 from pipeline.config import Resize
 
-# In a PNG's first chunk.
-PNG_COLOUR_PLACE, GREY, ALPHA_BIT = 25, 0, 4
+# A PNG's colour type without colour or alpha.
+GREY = 0
 
 
 def decode_square(
@@ -32,7 +32,7 @@ def decode_square(
     def show() -> tf.Tensor:
         decoders = [
             lambda: _decode_jpeg(file, header, side),
-            lambda: _decode_png(file, data),
+            lambda: _decode_png(file, data, header),
             lambda: tf.io.decode_bmp(file, channels=3),
         ]
         # No other kind comes here.
@@ -65,39 +65,33 @@ def _decode_jpeg(file: tf.Tensor, header: Header, side: int) -> tf.Tensor:
     return tf.switch_case(place, decoders)
 
 
-def _decode_png(file: tf.Tensor, data: tf.Tensor) -> tf.Tensor:
+def _decode_png(file: tf.Tensor, data: tf.Tensor, header: Header) -> tf.Tensor:
     """uint8 [height, width, 3], transparency over white, 16 bits brought to 8."""
-    colour = number(data, PNG_COLOUR_PLACE, 1)
-    before_pixels = tf.strings.split(file, b"IDAT", 1)[0]
-    keyed = tf.size(tf.strings.split(before_pixels, b"tRNS")) > 1
-    decode = partial(tf.io.decode_png, file, dtype=tf.uint16)
+    is_grey = number(data, PNG_COLOUR, 1) == GREY
 
-    def to_8_bits(levels: tf.Tensor) -> tf.Tensor:
-        """int32; grey is rounded, of colours Pillow takes the upper byte."""
-        levels = tf.cast(levels, tf.int32)
-        return tf.where(colour == GREY, (levels + 128) // 257, levels // 256)
+    def decode(channels: int) -> tf.Tensor:
+        """int32 levels in [0, 255]; grey is rounded, of colours Pillow cuts 8 bits."""
+        deep = tf.io.decode_png(file, channels=channels, dtype=tf.uint16)
+        deep = tf.cast(deep, tf.int32)
+        return tf.where(is_grey, (deep + 128) // 257, deep // 256)
 
-    def over_white() -> tf.Tensor:
-        rgba = to_8_bits(decode(channels=4))
-        return _over_white(rgba[..., :3], rgba[..., 3:])
-
-    # Asked for four channels, TensorFlow misreads what is opaque and below 8 bits.
-    see_through = keyed | (colour & ALPHA_BIT > 0)
-    rgb = tf.cond(see_through, over_white, lambda: to_8_bits(decode(channels=3)))
+    # Asked for alpha, TensorFlow misreads what is opaque and of less than 8 bits.
+    rgb = tf.cond(header.has_alpha, lambda: _over_white(decode(4)), lambda: decode(3))
     return tf.cast(rgb, tf.uint8)
 
 
-def _over_white(rgb: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
-    """int32 levels in [0, 255], rounded as by BLEND in Pillow's ImagingUtils.h."""
+def _over_white(rgba: tf.Tensor) -> tf.Tensor:
+    """int32 RGB in [0, 255] of RGBA, rounded as by BLEND in Pillow's ImagingUtils.h."""
+    rgb, alpha = rgba[..., :3], rgba[..., 3:]
     sums = 255 * (255 - alpha) + rgb * alpha + 128
     return ((sums // 256) + sums) // 256
 
 
 def turn_upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """The square, uint8 [side, side, 3], turned as its EXIF orientation asks."""
-    turns = ((5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8))
     transposed, mirrored, upended = (
-        tf.reduce_any(orientation == tf.constant(those, tf.int64)) for those in turns
+        tf.reduce_any(orientation == tf.constant(orders, tf.int64))
+        for orders in ((5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8))
     )
     image = tf.where(transposed, tf.transpose(image, [1, 0, 2]), image)
     image = tf.where(mirrored, image[:, ::-1], image)

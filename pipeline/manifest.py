@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median_low
@@ -27,7 +28,7 @@ FORMAT = 1
 ALWAYS_SPLITS = {"train", "validation"}
 # A name and nothing else: who hands on a record set says nothing about other files.
 NUMBERED = r"-[0-9]{5,}-of-[0-9]{5,}\.tfrecord"
-# What Python's `str.splitlines` takes for the end of a line.
+# The ends of a line, as `str.splitlines` has them.
 LINE_ENDS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 # What reading JSON raises of a file that holds something else.
 NO_CARD = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
@@ -140,7 +141,12 @@ class Manifest:
 
     def labels_text(self) -> bytes:
         """What `labels.txt` holds: a name a line, in UTF-8."""
-        return b"".join(label_line(name) + b"\n" for name in self.class_names)
+        return labels_text(self.class_names)
+
+
+def labels_text(class_names: Iterable[str]) -> bytes:
+    """A file of labels: a name a line, in UTF-8."""
+    return b"".join(label_line(name) + b"\n" for name in class_names)
 
 
 def label_line(name: str) -> bytes:
