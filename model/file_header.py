@@ -31,8 +31,8 @@ FRAMES = tuple({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 PROGRESSIVE, RESTART, END_OF_IMAGE, SCAN = (0xC2, 0xCA), 0xD0, 0xD9, 0xDA
 DECODED_FRAMES = (0xC0, 0xC1, *PROGRESSIVE, 0xC9)
 APP1, XMP_HEAD = 0xE1, b"http://ns.adobe.com/xap/1.0/\0"
-# The place of a PNG's colour type, and the types with alpha.
-PNG_COLOUR, ALPHA_COLOURS = 25, (4, 6)
+# The places of a PNG's bit depth and colour type, and the types with alpha.
+PNG_DEPTH, PNG_COLOUR, ALPHA_COLOURS = 24, 25, (4, 6)
 # PNG's text chunks that hold EXIF and XMP.
 EXIF_TEXT, XMP_TEXT = b"Raw profile type exif\0", b"XML:com.adobe.xmp\0"
 

@@ -11,7 +11,7 @@ from functools import partial
 import tensorflow as tf
 
 from model.exif import number
-from model.file_header import PNG_COLOUR, Header, kind_of, read_header
+from model.file_header import PNG_COLOUR, PNG_DEPTH, Header, kind_of, read_header
 from model.resample import to_square
 from pipeline.config import Resize
 
@@ -67,24 +67,28 @@ def _decode_jpeg(file: tf.Tensor, header: Header, side: int) -> tf.Tensor:
 
 def _decode_png(file: tf.Tensor, data: tf.Tensor, header: Header) -> tf.Tensor:
     """uint8 [height, width, 3], transparency over white, 16 bits brought to 8."""
-    is_grey = number(data, PNG_COLOUR, 1) == GREY
+    depth, colour = number(data, PNG_DEPTH, 1), number(data, PNG_COLOUR, 1)
 
-    def decode(channels: int) -> tf.Tensor:
-        """int32 levels in [0, 255]; grey is rounded, of colours Pillow cuts 8 bits."""
+    def halve(channels: int) -> tf.Tensor:
         deep = tf.io.decode_png(file, channels=channels, dtype=tf.uint16)
         deep = tf.cast(deep, tf.int32)
-        return tf.where(is_grey, (deep + 128) // 257, deep // 256)
+        # Grey is rounded; of colours, Pillow takes the upper half.
+        levels = tf.where(colour == GREY, (deep + 128) // 257, deep // 256)
+        return tf.cast(levels, tf.uint8)
+
+    def decode(channels: int) -> tf.Tensor:
+        as_stored = partial(tf.io.decode_png, file, channels)
+        return tf.cond(depth == 16, partial(halve, channels), as_stored)
 
     # Asked for alpha, TensorFlow misreads what is opaque and of less than 8 bits.
-    rgb = tf.cond(header.has_alpha, lambda: _over_white(decode(4)), lambda: decode(3))
-    return tf.cast(rgb, tf.uint8)
+    return tf.cond(header.has_alpha, lambda: _over_white(decode(4)), partial(decode, 3))
 
 
 def _over_white(rgba: tf.Tensor) -> tf.Tensor:
-    """int32 RGB in [0, 255] of RGBA, rounded as by BLEND in Pillow's ImagingUtils.h."""
-    rgb, alpha = rgba[..., :3], rgba[..., 3:]
+    """uint8 RGB of RGBA, rounded as by BLEND in Pillow's ImagingUtils.h."""
+    rgb, alpha = tf.split(tf.cast(rgba, tf.int32), [3, 1], axis=-1)
     sums = 255 * (255 - alpha) + rgb * alpha + 128
-    return ((sums // 256) + sums) // 256
+    return tf.cast((sums // 256 + sums) // 256, tf.uint8)
 
 
 def turn_upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:

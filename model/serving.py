@@ -65,7 +65,11 @@ class ServedClassifier(ServedNetwork):
         input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")]
     )
     def pixels(self, images: tf.Tensor) -> Answer:
-        """Answers for upright RGB pictures, uint8 [batch, height, width, 3]."""
+        """Answers for upright RGB pictures, uint8 [batch, height, width, 3].
+
+        A JPEG much larger than the network is not the one that `predict` sees, which
+        scales it while decoding: send its bytes to be answered as by that.
+        """
         with tf.device(HOST):
             squares = tf.map_fn(
                 lambda image: to_square(image, self._side, self._resize),
