@@ -1,4 +1,4 @@
-"""What one does with a run: evaluate, predict, export, plot; a network's summary."""
+"""What one does with a run: evaluate, predict, plot; a network's summary."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ def add_commands(app: typer.Typer) -> None:
             "alexnet predict runs/first test/ --csv submission.csv",
         )
     )(predict)
-    app.command(epilog=examples("alexnet export runs/first saved-model"))(export)
     app.command(epilog=examples("alexnet plot runs/first"))(plot)
     app.command(epilog=examples("alexnet summary --variant paper --classes 1000"))(
         summary
@@ -136,24 +135,6 @@ def _print_predictions(report: PredictionReport, top_k: int) -> None:
             )
             said = ", ".join(f"{name} {p:.1%}" for p, name in ranked[:top_k])
             print(f"{one.image}: {said}")
-
-
-def export(
-    run: RunArgument,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder to make.")],
-    checkpoint: CheckpointOption = "last",
-    as_json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """Write a SavedModel: encoded images or pixels in, probabilities out."""
-    from model.export import export as run_export
-    from model.run import RunFolder
-
-    run_export(RunFolder(run), out, checkpoint)
-    if as_json:
-        print_json({"run": str(run), "out": str(out)})
-    else:
-        say(f"{out}: signatures serving_default (image bytes) and pixels (uint8)")
 
 
 def plot(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median_low
@@ -28,6 +29,8 @@ ALWAYS_SPLITS = {"train", "validation"}
 # A name and nothing else: who hands on a record set says nothing about other files.
 NUMBERED = r"-[0-9]{5,}-of-[0-9]{5,}\.tfrecord"
 SHARD_NAME = f"({'|'.join(get_args(Split))}){NUMBERED}"
+# The ends of a line, as `str.splitlines` has them.
+LINE_ENDS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 # What reading JSON raises of a file that holds something else.
 NO_CARD = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 
@@ -139,12 +142,22 @@ class Manifest:
 
     def labels_text(self) -> bytes:
         """What `labels.txt` holds: a name a line, in UTF-8."""
-        names = "".join(f"{_one_line(name)}\n" for name in self.class_names)
-        return names.encode("utf-8", "surrogateescape")
+        return labels_text(self.class_names)
 
 
-def _one_line(name: str) -> str:
-    return name.replace("\n", "\\n").replace("\r", "\\r")
+def labels_text(class_names: Iterable[str]) -> bytes:
+    """A file of labels: a name a line, in UTF-8."""
+    return b"".join(label_line(name) + b"\n" for name in class_names)
+
+
+def label_line(name: str) -> bytes:
+    """A class name in UTF-8, on one line whatever is in it: a line's end as its escape.
+
+    Raises:
+        UnicodeEncodeError: it is no text and was no file's name.
+    """
+    escaped = LINE_ENDS.sub(lambda end: repr(end.group())[1:-1], name)
+    return escaped.encode("utf-8", "surrogateescape")
 
 
 def load_manifest(folder: Path) -> Manifest:

@@ -11,7 +11,7 @@ import re
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.config import BuildConfig, Resize, Storage
+from pipeline.config import BuildConfig, Storage
 from pipeline.decoder import decode_images
 from pipeline.duplicates import pixel_digest
 from pipeline.example import encode_example, read_varint, signed
@@ -218,17 +218,3 @@ def decode(stored: tf.Tensor, config: BuildConfig) -> tf.Tensor:
 
     decoded = tf.numpy_function(decode_group, [stored], tf.uint8, stateful=False)
     return tf.ensure_shape(decoded, shape)
-
-
-def to_square(image: tf.Tensor, side: int, resize: Resize) -> tf.Tensor:
-    """As `pixels.square`, in TensorFlow, on uint8 [height, width, 3]."""
-    import tensorflow as tf
-
-    if resize == "crop":
-        height, width = tf.shape(image)[0], tf.shape(image)[1]
-        shorter = tf.minimum(height, width)
-        image = tf.image.crop_to_bounding_box(
-            image, (height - shorter) // 2, (width - shorter) // 2, shorter, shorter
-        )
-    resized = tf.image.resize(image, [side, side], "bicubic", antialias=True)
-    return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)

@@ -435,13 +435,6 @@ def test_predict_takes_folders(photos: Path, trained: Trained) -> None:
     assert re.fullmatch(rf"{photos / 'cat' / '00.jpg'}: (cat|dog) \d+\.\d%", lines[0])
 
 
-def test_export_json(trained: Trained, tmp_path: Path) -> None:
-    out = tmp_path / "saved-model"
-    found = alexnet_json("export", trained[0], out)
-    assert found == {"run": str(trained[0]), "out": str(out)}
-    assert (out / "saved_model.pb").is_file()
-
-
 def test_plot_json(trained: Trained, tmp_path: Path) -> None:
     found = alexnet_json("plot", trained[0], "--out", tmp_path)
     assert found["run"] == str(trained[0])

@@ -51,11 +51,12 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 
 
 def test_a_label_is_a_line_whatever_its_name(tmp_path: Path) -> None:
-    names = ("two\nlines", "not \udcff UTF-8")
+    names = ("a\nb\rc\vd\x1de\u2028f", "not \udcff UTF-8")
     manifest = dataclasses.replace(MANIFEST, class_names=names)
     manifest.save(tmp_path)
     labels = (tmp_path / "labels.txt").read_bytes()
-    assert labels == b"two\\nlines\nnot \xff UTF-8\n"
+    assert labels == rb"a\nb\rc\x0bd\x1de\u2028f" + b"\nnot \xff UTF-8\n"
+    assert len(labels.decode("utf-8", "replace").splitlines()) == len(names)
     assert load_manifest(tmp_path).class_names == names
 
 

@@ -23,7 +23,6 @@ from pipeline.record import (
     encode_record,
     find_jpeg,
     parse,
-    to_square,
 )
 from tests.conftest import smooth_photo
 
@@ -154,17 +153,6 @@ def test_jpeg_is_close_to_the_photo() -> None:
     data = photo_bytes("JPEG")
     found = round_trip(data, BuildConfig("jpeg", side=SIDE, quality=95))
     assert np.abs(found.astype(float) - pillow_square(data, "crop")).mean() < 3
-
-
-@pytest.mark.parametrize("resize", ["crop", "squash"])
-def test_fit_square_is_pillows_resample(resize: Resize) -> None:
-    image = smooth_photo(7, 50, 70)
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    found = to_square(tf.constant(np.asarray(image)), SIDE, resize).numpy()
-    expected = pillow_square(file.getvalue(), resize)
-    assert distance(found, expected) <= 1
-    assert abs((found.astype(float) - expected).mean()) < 0.1  # rounded, not cut off
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG"])
