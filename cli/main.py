@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from cli import bench, demo, doctor, records, runs, train
+from cli import bench, demo, doctor, evaluate, predict, records, runs, train
 from cli.options import examples
 from pipeline.errors import AlexnetError
 
@@ -52,6 +52,8 @@ app = typer.Typer(
 app.add_typer(records.app, name="records")
 app.add_typer(bench.app, name="bench")
 train.add_commands(app)
+evaluate.add_commands(app)
+predict.add_commands(app)
 runs.add_commands(app)
 doctor.add_commands(app)
 

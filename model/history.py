@@ -35,6 +35,16 @@ class EpochRecord:
     skipped_steps: int = 0
 
 
+def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord | None:
+    """The first epoch of the highest validation accuracy; None without validation."""
+    validated = [record for record in history if record.val_accuracy is not None]
+    return max(validated, key=_validation_accuracy, default=None)
+
+
+def _validation_accuracy(record: EpochRecord) -> float:
+    return record.val_accuracy or 0.0
+
+
 def write_history(path: Path, history: Sequence[EpochRecord]) -> None:
     """Write every epoch's line, so that the file is whole or as before."""
     with atomic_path(path) as partial, partial.open("w", newline="") as file:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,3 +78,15 @@ def format_bytes(num_bytes: float) -> str:
             )
         num_bytes /= 1024
     return f"{num_bytes:.1f} TiB"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """A number of things: '1 line', '1,200 lines', '2 classes'."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def name_some(names: Sequence[str], most: int = 5) -> str:
+    """Names for a sentence, no more than `most`: 'cat, dog, ... (10,000 in all)'."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[:most])}, ... ({len(names):,} in all)"

@@ -44,8 +44,8 @@ class PhotoSet(RecordSet):
         return []
 
 
-def open_data(path: Path) -> RecordSet:
-    """The record set at `path`, or the image source there.
+def open_data(path: Path, config: BuildConfig | None = None) -> RecordSet:
+    """The record set at `path`, or the image source there, as `open_photos` has it.
 
     Raises:
         DataError: it is neither.
@@ -53,7 +53,7 @@ def open_data(path: Path) -> RecordSet:
     if is_set(path) or not path.exists():
         return open_records(path)
     try:
-        return open_photos(path)
+        return open_photos(path, config)
     except DataError as error:
         raise DataError(
             f"{path} is no record set (`alexnet records build` makes one), nor can"
