@@ -181,7 +181,12 @@ def find_images(paths: Sequence[Path]) -> Iterator[Path]:
         if not found:
             what = "no images in" if path.is_dir() else "no file fits"
             raise DataError(f"{what} {path}. Expected an image, a folder or a pattern.")
-        yield from sorted(found)
+        yield from sorted(found, key=_by_number)
+
+
+def _by_number(path: Path) -> tuple[str, Path]:
+    """A sort key by which 2.jpg comes before 10.jpg."""
+    return re.sub(r"\d+", lambda digits: digits[0].zfill(20), str(path)), path
 
 
 def _fitting(pattern: Path) -> list[Path]:

@@ -11,14 +11,22 @@ from pipeline.files import atomic_path
 
 
 def submission_ids(keys: Sequence[str]) -> list[str]:
-    """Ids of images by their posix paths: 42 for `42.jpg`, a/1 for `a/1.jpg`.
+    """Ids of images by their posix paths, different ones for different images.
 
-    Other names keep their ending, and so do those that differ in nothing else: files
-    that differ have different ids.
+    42 for `test/42.jpg` and b.c.jpg for `test/b.c.jpg`; where that does not tell all of
+    them apart, a/1 for `a/1.jpg`, or the whole path where files differ in their ending.
     """
-    short = {key: _without_ending(key) for key in keys}
-    shared = Counter(short.values())
-    return [short[key] if shared[short[key]] == 1 else key for key in keys]
+    images = list(dict.fromkeys(keys))
+    for shorten in (_name, _without_ending):
+        ids = {key: shorten(key) for key in images}
+        if len(set(ids.values())) == len(images):
+            return [ids[key] for key in keys]
+    shared = Counter(ids.values())
+    return [ids[key] if shared[ids[key]] == 1 else key for key in keys]
+
+
+def _name(key: str) -> str:
+    return PurePosixPath(_without_ending(key)).name
 
 
 def _without_ending(key: str) -> str:
@@ -34,19 +42,14 @@ def write_submission(
     """Write the probabilities of images by their ids.
 
     With two classes `id,label`, the label being the probability of the second class, as
-    "Dogs vs. Cats Redux" asks; with more, a column a class. Ids that are all numbers
-    are sorted as such.
+    "Dogs vs. Cats Redux" asks; with more, a column a class.
     """
     two = len(class_names) == 2
-    ids = list(probabilities)
-    if all(map(str.isdecimal, ids)):
-        ids.sort(key=int)
     with (
         atomic_path(path) as partial,
         partial.open("w", -1, "utf-8", "surrogateescape", newline="") as file,
     ):
         writer = csv.writer(file)
         writer.writerow(["id", *(["label"] if two else class_names)])
-        for name in ids:
-            values = probabilities[name]
+        for name, values in probabilities.items():
             writer.writerow([name, *(values[1:] if two else values)])

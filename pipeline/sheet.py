@@ -18,7 +18,7 @@ COLUMNS, ROWS = 8, 5
 # Room for a line above an image.
 CAPTION_INCHES = 0.16
 # Signs that fit above an image, at the size they are drawn in.
-CAPTION_SIGNS = 24
+CAPTION_SIGNS = 22
 # Samples of one image side by side, after the image as evaluation sees it.
 SAMPLES = COLUMNS - 1
 

@@ -104,10 +104,10 @@ def test_all_promised_commands_are_there() -> None:
         ("fit --run run --resume --overwrite", "choose one"),
         ("records verify --repair", "--repair needs --source"),
         ("bench input-pipeline --fail-below 1", "--fail-below needs --compare"),
-        ("evaluate run --split test", "--split"),
+        ("evaluate run --split held-out", "--split"),
         ("tune", "'tune'"),
         ("records sort", "'sort'"),
-        ("summary extra", "extra"),
+        ("summary run extra", "extra"),
     ],
 )
 def test_wrong_usage_exits_2_and_shows_the_usage(line: str, named: str) -> None:
