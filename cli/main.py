@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -60,10 +62,8 @@ doctor.add_commands(app)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    # TensorFlow's start-up chatter (plugins registered twice, missing TensorRT) is no
-    # news to a user; warnings and errors still come through with ALEXNET_DEBUG=1.
     debug = bool(os.environ.get("ALEXNET_DEBUG"))
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
+    _quieten_libraries(debug)
     try:
         return app(args=arguments, standalone_mode=False, prog_name="alexnet") or 0
     except TyperException as error:
@@ -77,6 +77,22 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort) as error:
         print(f"\n{str(error) or 'interrupted'}", file=sys.stderr)
         return getattr(error, "exit_code", INTERRUPTED)
+
+
+def _quieten_libraries(debug: bool) -> None:
+    """Keep what is imported later from what a user has not asked for.
+
+    TensorFlow's start-up chatter (plugins registered twice, missing TensorRT) is no
+    news; nor is the cache folder that Matplotlib makes where there is no home. Warnings
+    and errors still come through with ALEXNET_DEBUG=1.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
+    if not debug:
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    try:
+        Path.home()
+    except RuntimeError:  # Keras would make a folder called ~ in the current one
+        os.environ["HOME"] = os.devnull
 
 
 def _told(error: Exception) -> str:

@@ -16,7 +16,9 @@ import tensorflow as tf
 from PIL import Image
 
 import model.evaluation
+import pipeline.blame
 from model.checkpoints import Checkpoints
+from model.classifier import Classifier
 from model.evaluation import (
     classify,
     evaluate,
@@ -107,6 +109,20 @@ def test_memory_holds_one_batch_at_a_time(
     evaluate(trained_run, split="all", batch_size=4)
     assert len(alive) == 8 + 3
     assert max(alive) <= 1  # the loop's variable still holds the last one
+
+
+def test_an_error_of_the_networks_own_is_not_blamed_on_the_records(
+    trained_run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise tf.errors.InvalidArgumentError(None, None, "of the network")
+
+    monkeypatch.setattr(Classifier, "eval_logits", broken)
+    monkeypatch.setattr(
+        pipeline.blame, "require_whole_shards", lambda _: pytest.fail("shards are read")
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match="of the network"):
+        evaluate(trained_run)
 
 
 def test_it_is_what_training_said_of_its_last_epoch(trained_run: RunFolder) -> None:
