@@ -71,8 +71,6 @@ def evaluate(
         print_json(report.to_json())
     else:
         _print_report(report)
-    if report.note:
-        say(f"{report.split}: {report.note}")
     if confusion:
         report.scores.save_confusion(confusion)
         say(f"confusion written: {confusion}")
@@ -95,6 +93,8 @@ def _print_report(report: EvaluationReport) -> None:
         rows = zip(names, scores.confusion().tolist(), strict=True)
         counts = [[name, *map(str, row)] for name, row in rows]
         print_table("rows: true, columns: predicted", ["", *names], counts)
+    if report.note:
+        print(f"{report.split}: {report.note}")
 
 
 def _print_classes(title: str, scores: Scores) -> None:

@@ -80,7 +80,7 @@ def summary(
     context: typer.Context,
     run: Annotated[
         Path | None,
-        typer.Argument(metavar="[RUN]", help="A run, whose network it is then."),
+        typer.Argument(metavar="RUN", help="A run, whose network it is then."),
     ] = None,
     variant: VariantOption = "article",
     classes: Annotated[int, typer.Option(help="How many classes.")] = 2,

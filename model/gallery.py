@@ -16,7 +16,7 @@ from pipeline.reader import RecordSet
 from pipeline.sheet import CAPTION_SIGNS, draw_grid, to_rgb_images
 
 EXAMPLES, COLUMNS = 24, 8
-LEGEND_INCHES = 0.6
+LEGEND_INCHES = 0.7
 # Apart also for those who do not tell red from green.
 COLORS = {"right": "C0", "wrong": "C3"}
 
@@ -89,9 +89,14 @@ def plot_examples(
     colors = [COLORS[example.verdict] for example in examples]
     figure = draw_grid(images, captions, COLUMNS, colors=colors)
     figure.set_figheight(figure.get_figheight() + LEGEND_INCHES)
-    handles = [Patch(color=color, label=name) for name, color in COLORS.items()]
-    title = "file / true class: predicted class, its probability"
-    figure.legend(handles=handles, title=title, ncols=2, loc="outside upper center")
+    figure.legend(
+        handles=[Patch(color=color, label=name) for name, color in COLORS.items()],
+        title="file / true class: predicted class, its probability",
+        ncols=2,
+        loc="outside upper center",
+        borderaxespad=0,
+        frameon=False,
+    )
     return save_figure(figure, path)
 
 

@@ -16,13 +16,12 @@ from model.evaluation import (
     Progress,
     checkpoint_to_use,
     classify,
-    held_out_split,
     load_classifier,
-    open_run_data,
 )
 from model.gallery import EXAMPLES, Gallery, plot_examples
 from model.history import EpochRecord, best_epoch
 from model.run import RunFolder
+from model.run_data import held_out_split, open_run_data
 from model.scores import MATRIX_CLASSES, Scores
 from pipeline.errors import RunError
 from pipeline.lookup import sample_rows

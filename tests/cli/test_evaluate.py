@@ -120,7 +120,7 @@ def test_other_records_are_refused_until_they_are_named(
     assert "other records than the run's" in found["note"]
     ended = alexnet("evaluate", "run", "set")
     assert "all, 24 examples" in ended.out
-    assert "all: these are other records than the run's" in ended.err
+    assert "\nall: these are other records than the run's" in ended.out
     part = alexnet_json("evaluate", "run", "set", "--split", "train")
     assert (part["split"], part["num_examples"]) == ("train", 18)
 

@@ -22,13 +22,12 @@ from model.classifier import Classifier
 from model.evaluation import (
     classify,
     evaluate,
-    held_out_split,
     load_classifier,
-    require_fitting,
 )
 from model.history import EpochRecord
 from model.plots import plot_run
 from model.run import RunConfig, RunFolder
+from model.run_data import held_out_split, require_fitting
 from pipeline.build import build
 from pipeline.config import BuildConfig
 from pipeline.errors import DataError, RunError
