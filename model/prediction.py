@@ -95,7 +95,8 @@ class PredictionReport:
 
         Images that failed are left out; one that was named twice has one line.
         """
-        rows = {one.id: one.probabilities for one in self.predictions if not one.error}
+        read = (one for one in self.predictions if one.error is None)
+        rows = {one.id: one.probabilities for one in read}
         write_submission(path, self.class_names, rows)
         return len(rows)
 
