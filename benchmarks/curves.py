@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from model.run import RunFolder
-from pipeline.files import atomic_path
+from pipeline.pictures import legible, save_figure
 
 
 def draw_runs(runs: list[RunFolder], out: Path) -> None:
@@ -22,24 +22,24 @@ def draw_runs(runs: list[RunFolder], out: Path) -> None:
     Raises:
         RunError: a folder holds no run.
     """
-    figure = Figure(figsize=(7, 4))
+    figure = Figure(figsize=(7, 4), layout="constrained")
     axis = figure.subplots()
     for number, run in enumerate(runs):
         run.load_config()
         history = run.load_history()
+        name = legible(run.path.name)
         epochs, color = [record.epoch for record in history], f"C{number}"
-        held_out = [record.val_accuracy or nan for record in history]
+        scores = [record.val_accuracy for record in history]
+        held_out = [nan if score is None else score for score in scores]
         trained = [record.accuracy for record in history]
-        axis.plot(epochs, held_out, color=color, marker=".", label=run.path.name)
+        axis.plot(epochs, held_out, color=color, marker=".", label=name)
         axis.plot(epochs, trained, color=color, linewidth=0.6, linestyle="--")
     axis.set_xlabel("epoch")
     axis.set_ylabel("validation accuracy (dashed: training)")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.grid(alpha=0.3)
     axis.legend()
-    figure.tight_layout()
-    with atomic_path(out) as partial:
-        figure.savefig(partial, format="png", dpi=110)
+    save_figure(figure, out)
 
 
 if __name__ == "__main__":

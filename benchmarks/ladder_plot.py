@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.ladder import Rung, split_rungs
 from benchmarks.report import BenchReport
-from pipeline.files import atomic_path
+from pipeline.pictures import legible, save_figure
 
 COLORS = {"host": "C0", "device": "C1", "rival": "0.65"}
 LIMIT_COLOR = "C3"
@@ -35,7 +35,8 @@ class Bar(NamedTuple):
 def draw_ladder(report: BenchReport, out: Path) -> None:
     """Write a PNG of the report's rungs, limits and rivals."""
     bars = ladder_bars(report)
-    figure = Figure(figsize=(8, 1.5 + INCHES_A_BAR * len(bars)))
+    size = (8, 1.5 + INCHES_A_BAR * len(bars))
+    figure = Figure(figsize=size, layout="constrained")
     axis = figure.subplots()
     _draw_rates(axis, bars)
     _draw_limits(axis, bars)
@@ -44,9 +45,7 @@ def draw_ladder(report: BenchReport, out: Path) -> None:
         f"{report.storage} records, reader {report.reader}, batch {report.batch_size},"
         f" {report.num_cpus} CPUs"
     )
-    figure.tight_layout()
-    with atomic_path(out) as partial:
-        figure.savefig(partial, format="png", dpi=110)
+    save_figure(figure, out)
 
 
 def ladder_bars(report: BenchReport) -> list[Bar]:
@@ -93,6 +92,7 @@ def _scale(axis: Axes, bars: list[Bar]) -> None:
     axis.set_xscale("log")
     axis.set_xlim(min(rates) / ROOM_LEFT, most * ROOM_RIGHT)
     axis.set_xlabel("images/s")
-    axis.set_yticks(range(len(bars)), [bar.name for bar in bars])
+    axis.xaxis.set_major_formatter("{x:,.0f}")
+    axis.set_yticks(range(len(bars)), [legible(bar.name) for bar in bars])
     axis.invert_yaxis()
     axis.legend(loc="lower right")

@@ -66,7 +66,7 @@ def _say_next(out: Path, trained: Path) -> None:
     say(
         f"""
 Done. Look at {out}/sheet.png, and in {trained}/ at curves.png, predictions.png,
-mistakes.png, confusion.png and filters.png. Then, with photos of your own:
+mistakes.png, confusion-validation.png and filters.png. Then, with your own photos:
 
   alexnet records build train/
   alexnet fit --mixed-precision

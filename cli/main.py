@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from cli import bench, demo, doctor, export, records, runs, train
+from cli import (
+    bench,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    predict,
+    records,
+    runs,
+    train,
+)
 from cli.options import examples
 from pipeline.errors import AlexnetError
 from pipeline.files import require_local
@@ -54,6 +66,8 @@ app = typer.Typer(
 app.add_typer(records.app, name="records")
 app.add_typer(bench.app, name="bench")
 train.add_commands(app)
+evaluate.add_commands(app)
+predict.add_commands(app)
 runs.add_commands(app)
 export.add_commands(app)
 doctor.add_commands(app)
@@ -61,10 +75,8 @@ doctor.add_commands(app)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    # TensorFlow's start-up chatter (plugins registered twice, missing TensorRT) is no
-    # news to a user; warnings and errors still come through with ALEXNET_DEBUG=1.
     debug = bool(os.environ.get("ALEXNET_DEBUG"))
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
+    _quieten_libraries(debug)
     try:
         _require_local(sys.argv[1:] if arguments is None else arguments)
         return app(args=arguments, standalone_mode=False, prog_name="alexnet") or 0
@@ -94,6 +106,22 @@ def _require_local(words: list[str]) -> None:
         if BEAM_OPTIONS not in (before, name):  # another program's, in one word
             require_local(value if is_pair else word)
         before = word
+
+
+def _quieten_libraries(debug: bool) -> None:
+    """Keep what is imported later from what a user has not asked for.
+
+    TensorFlow's start-up chatter (plugins registered twice, missing TensorRT) is no
+    news; nor is the cache folder that Matplotlib makes where there is no home. Warnings
+    and errors still come through with ALEXNET_DEBUG=1.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
+    if not debug:
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    try:
+        Path.home()
+    except RuntimeError:  # Keras would make a folder called ~ in the current one
+        os.environ["HOME"] = os.devnull
 
 
 def _told(error: Exception) -> str:

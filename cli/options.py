@@ -91,5 +91,6 @@ RamBudgetOption = Annotated[
     str, typer.Option(metavar="SIZE", help="What the input pipeline may hold.")
 ]
 CheckpointOption = Annotated[
-    Literal["last", "best"], typer.Option(help="Which state of the run.")
+    Literal["best", "last"],
+    typer.Option(help="The best epoch by validation accuracy, or the last one."),
 ]

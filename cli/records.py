@@ -225,25 +225,32 @@ def show(
         "sheet.png"
     ),
     split: Annotated[
-        Literal["train", "validation"], typer.Option(help="Which split.")
-    ] = "train",
+        Literal["train", "validation", "test"] | None,
+        typer.Option(help="Default: train, or the first that has examples."),
+    ] = None,
     augment: Annotated[
         Literal["article", "paper", "modern", "none"] | None,
         typer.Option(help="Show what the network would see with this augmentation."),
     ] = None,
     image_size: ImageSizeOption = 227,
-    seed: Annotated[int, typer.Option(help="Of the augmentation.")] = 21,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Decides which images, and the augmentation.")
+    ] = 21,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Draw a contact sheet with labels: stored images, or augmented samples of them."""
+    """Draw a contact sheet with labels: stored images, or augmented samples of them.
+
+    The images are drawn at random from the whole split.
+    """
     from pipeline.sheet import draw_sheet
 
-    shown = draw_sheet(data, out, split, augment, image_size, seed)
+    split_shown, shown = draw_sheet(data, out, split, augment, image_size, seed)
     if as_json:
-        print_json({"data": str(data), "out": str(out), "images": shown})
+        values = {"data": str(data), "split": split_shown, "images": shown}
+        print_json({**values, "out": str(out)})
     else:
-        say(f"{shown} images drawn: {out}")
+        say(f"{shown} {split_shown} images drawn: {out}")
 
 
 info.add_commands(app)

@@ -1,8 +1,10 @@
-"""Pictures of a run: curves, first-layer filters, confusion, confident mistakes."""
+"""Pictures of a run: curves, first-layer filters, confusion, examples and mistakes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -11,79 +13,99 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from model.evaluation import (
-    EvaluationReport,
-    Predictions,
+    Progress,
+    checkpoint_to_use,
+    classify,
     load_classifier,
-    make_report,
-    predict_records,
-    require_same_classes,
 )
-from model.history import EpochRecord
+from model.gallery import EXAMPLES, Gallery, plot_examples
+from model.history import EpochRecord, best_epoch
 from model.run import RunFolder
-from pipeline.config import ReadConfig
-from pipeline.dataset import eval_dataset
+from model.run_data import held_out_split, open_run_data
+from model.scores import MATRIX_CLASSES, Scores
 from pipeline.errors import RunError
-from pipeline.files import atomic_path
-from pipeline.photos import open_data
-from pipeline.reader import RecordSet
-from pipeline.sheet import save_grid, to_rgb_images
+from pipeline.lookup import sample_rows
+from pipeline.pictures import legible, save_figure
+from pipeline.sheet import draw_grid
 
-EXAMPLES = 24
 BATCH = 128
 # A confusion matrix of more has no names and figures, only colours.
 LEGIBLE_CLASSES = 30
 
 
-def plot_run(run: RunFolder, out: Path) -> list[Path]:
-    """Draw every picture of a run into `out`; return their paths.
+@dataclass(frozen=True)
+class RunPictures:
+    """The pictures that were drawn of a run, and the checkpoint they show."""
+
+    checkpoint: str
+    epoch: int
+    paths: tuple[Path, ...]
+
+
+def plot_run(
+    run: RunFolder,
+    out: Path,
+    which: str = "best",
+    progress: Progress = lambda done, total: None,
+) -> RunPictures:
+    """Draw every picture of a run into `out`.
 
     Raises:
-        RunError: there is no such run, or it has not finished an epoch.
+        RunError: there is no such run, it has not finished an epoch, or its records are
+            others now.
         DataError: the run's records are not there any more.
     """
-    config = run.load_config()
-    history = run.load_history()
+    config, history = run.load_config(), run.load_history()
     if not history:
         raise RunError(f"{run.path} has no finished epoch to draw")
-    classifier, epoch = load_classifier(run)
+    classifier, epoch = load_classifier(run, which)
     out.mkdir(parents=True, exist_ok=True)
-    drawn = [out / "curves.png", out / "filters.png"]
-    plot_curves(history, drawn[0])
-    plot_filters(classifier.network.get_layer("conv1").get_weights()[0], drawn[1])
-    records = open_data(Path(config.data))
-    require_same_classes(config, records)
-    held_out = records.manifest.splits["validation"].num_examples
-    split = "validation" if held_out else "train"
-    found = predict_records(classifier, records, split, BATCH)
-    drawn += [out / f"{name}.png" for name in ("confusion", "predictions", "mistakes")]
-    plot_confusion(make_report(found, split, epoch, config.class_names), drawn[2])
-    plot_examples(found, records, split, np.arange(len(found.labels)), drawn[3])
-    plot_examples(found, records, split, worst_mistakes(found), drawn[4])
-    return drawn
-
-
-def _save(figure: Figure, path: Path) -> None:
-    figure.tight_layout()
-    with atomic_path(path) as partial:
-        figure.savefig(partial, format="png", dpi=120)
+    curves, filters, predictions, mistakes = (
+        out / f"{name}.png" for name in ("curves", "filters", "predictions", "mistakes")
+    )
+    plot_curves(history, curves)
+    plot_filters(classifier.network.get_layer("conv1").get_weights()[0], filters)
+    records = open_run_data(run)
+    split = held_out_split(records)
+    num_examples = records.manifest.split(split).num_examples
+    gallery = Gallery(frozenset(sample_rows(num_examples, EXAMPLES, config.train.seed)))
+    scores = Scores(config.class_names)
+    for batch in classify(classifier, records, [split], BATCH):
+        scores.add(batch.labels, batch.logits)
+        gallery.add(batch)
+        progress(scores.num_examples, num_examples)
+    confusion = plot_confusion(scores, split, out)
+    plot_examples(gallery.chosen, records, split, predictions)
+    plot_examples(gallery.mistakes, records, split, mistakes)
+    paths = (curves, filters, confusion, predictions, mistakes)
+    return RunPictures(checkpoint_to_use(run, which), epoch, paths)
 
 
 def plot_curves(history: Sequence[EpochRecord], path: Path) -> None:
-    """Draw accuracy and loss over the epochs, training and validation."""
-    figure = Figure(figsize=(10, 4))
-    epochs = [record.epoch for record in history]
+    """Draw accuracy and loss over the epochs, training and validation, and the best."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
     for axis, name in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
-        train = [getattr(record, name) for record in history]
-        axis.plot(epochs, train, marker=".", label="train (augmented)")
-        held_out = [getattr(record, f"val_{name}") for record in history]
-        if held_out[0] is not None:
-            axis.plot(epochs, held_out, marker=".", label="validation")
+        _draw_curve(axis, history, name, "train (augmented)")
+        best = best_epoch(history)
+        if best:
+            _draw_curve(axis, history, f"val_{name}", "validation")
+            label = f"best: epoch {best.epoch}, accuracy {best.val_accuracy:.3f}"
+            axis.axvline(best.epoch, color="0.5", linestyle=":", label=label)
         axis.set_xlabel("epoch")
         axis.set_ylabel(name)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
         axis.legend()
-    _save(figure, path)
+    save_figure(figure, path)
+
+
+def _draw_curve(
+    axis: Axes, history: Sequence[EpochRecord], name: str, label: str
+) -> None:
+    """Draw a column of the history, with gaps where it has no value."""
+    values = [getattr(record, name) for record in history]
+    heights = [nan if value is None else value for value in values]
+    axis.plot([record.epoch for record in history], heights, marker=".", label=label)
 
 
 def plot_filters(kernel: np.ndarray, path: Path) -> None:
@@ -92,75 +114,41 @@ def plot_filters(kernel: np.ndarray, path: Path) -> None:
     low = filters.min(axis=(1, 2, 3), keepdims=True)
     high = filters.max(axis=(1, 2, 3), keepdims=True)
     pictures = (255 * (filters - low) / np.maximum(high - low, 1e-12)).astype(np.uint8)
-    save_grid(pictures, [""] * len(pictures), 16, path, cell_inches=0.5)
+    figure = draw_grid(pictures, [""] * len(pictures), 16, cell_inches=0.5)
+    save_figure(figure, path)
 
 
-def plot_confusion(report: EvaluationReport, path: Path) -> None:
-    """Draw the confusion matrix as shares of each true class, with the counts."""
-    counts = report.confusion
+def plot_confusion(scores: Scores, split: str, folder: Path) -> Path:
+    """Draw the confusion as shares of each true class into `folder`; return the file.
+
+    Up to 30 classes have their names and counts; above 1 000, neighbouring ones share a
+    cell.
+    """
+    num_classes = len(scores.class_names)
+    counts = scores.confusion(min(num_classes, MATRIX_CLASSES))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = max(4.0, 0.6 * min(len(counts), LEGIBLE_CLASSES) + 2)
-    figure = Figure(figsize=(size, size))
+    size = max(4.0, 0.6 * min(num_classes, LEGIBLE_CLASSES) + 2)
+    figure = Figure(figsize=(size, size), layout="constrained")
     axis = figure.subplots()
-    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    edges = (-0.5, num_classes - 0.5)  # in classes, however many share a cell
+    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1, extent=(*edges, *edges[::-1]))
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
-    axis.set_title(
-        f"{report.split}: top-1 {report.top1:.1%} of {report.num_examples:,}"
-    )
-    if len(counts) <= LEGIBLE_CLASSES:
-        _label_cells(axis, report, shares)
-    _save(figure, path)
+    axis.set_title(f"{split}: top-1 {scores.top1:.1%} of {scores.num_examples:,}")
+    if num_classes <= LEGIBLE_CLASSES:
+        _label_cells(axis, scores.class_names, counts, shares)
+    path = folder / f"confusion-{split}.png"
+    save_figure(figure, path)
+    return path
 
 
-def _label_cells(axis: Axes, report: EvaluationReport, shares: np.ndarray) -> None:
+def _label_cells(
+    axis: Axes, names: Sequence[str], counts: np.ndarray, shares: np.ndarray
+) -> None:
     """Write the classes beside a confusion matrix, and every count into it."""
-    ticks = range(len(shares))
-    axis.set_xticks(ticks, report.class_names, rotation=45, ha="right")
-    axis.set_yticks(ticks, report.class_names)
-    for (row, column), count in np.ndenumerate(report.confusion):
+    ticks, labels = range(len(names)), [legible(name) for name in names]
+    axis.set_xticks(ticks, labels, rotation=45, ha="right")
+    axis.set_yticks(ticks, labels)
+    for (row, column), count in np.ndenumerate(counts):
         color = "white" if shares[row, column] > 0.5 else "black"
         axis.text(column, row, f"{count:,}", ha="center", va="center", color=color)
-
-
-def confidence(found: Predictions) -> np.ndarray:
-    """The probability of the likeliest class, float32 [examples]."""
-    odds = np.exp(found.logits - found.logits.max(axis=1, keepdims=True))
-    return odds.max(axis=1) / odds.sum(axis=1)
-
-
-def worst_mistakes(found: Predictions) -> np.ndarray:
-    """The rows that were labelled wrongly, the most confident first."""
-    wrong = np.flatnonzero(found.logits.argmax(axis=1) != found.labels)
-    return wrong[np.argsort(-confidence(found)[wrong], kind="stable")]
-
-
-def plot_examples(
-    found: Predictions, records: RecordSet, split: str, rows: np.ndarray, path: Path
-) -> None:
-    """Draw the first of `rows` with their true class and what was said instead."""
-    rows = rows[:EXAMPLES]
-    if not len(rows):
-        return _say_none(path)
-    names, guesses = records.manifest.class_names, found.logits.argmax(axis=1)
-    sure = confidence(found)
-    titles = [
-        f"{names[found.labels[i]]}: {names[guesses[i]]} {sure[i]:.0%}" for i in rows
-    ]
-    return save_grid(_images_at(records, split, rows), titles, 8, path)
-
-
-def _say_none(path: Path) -> None:
-    figure = Figure(figsize=(4, 1))
-    figure.text(0.5, 0.5, "none", ha="center", va="center")
-    _save(figure, path)
-
-
-def _images_at(records: RecordSet, split: str, rows: np.ndarray) -> np.ndarray:
-    """uint8 [rows, side, side, 3]: the stored images at places of a split's order."""
-    wanted, found = set(rows.tolist()), {}
-    for number, batch in enumerate(eval_dataset(records, ReadConfig(BATCH), split)):
-        start = number * BATCH
-        for row in wanted.intersection(range(start, start + BATCH)):
-            found[row] = batch[0][row - start].numpy()
-    return to_rgb_images(np.stack([found[row] for row in rows.tolist()]))

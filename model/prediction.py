@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Iterator, Sequence
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,16 +12,23 @@ from typing import Any
 
 import numpy as np
 
-from model.evaluation import Progress, load_classifier
-from model.run import RunFolder
-from pipeline.archive import is_hidden
-from pipeline.errors import DataError
-from pipeline.files import atomic_path
-from pipeline.formats import has_image_suffix
+from model.classifier import Classifier
+from model.evaluation import Progress, checkpoint_to_use, load_classifier
+from model.run import RunConfig, RunFolder
+from model.submission import submission_ids, write_submission
+from pipeline.image_items import ImageItem, find_images
 from pipeline.pixels import BadImage, read_image, square
 
 BATCH = 64
-PATTERN = re.compile(r"[*?[]")
+
+
+@dataclass(frozen=True)
+class ImageToPredict:
+    """An image: the name that it is shown by, its id in a submission, its bytes."""
+
+    name: str
+    id: str
+    read: Callable[[], bytes]
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class Prediction:
     """What was said of one image, or why nothing could be."""
 
     image: str
+    id: str
     probabilities: tuple[float, ...] = ()
     error: str | None = None
 
@@ -40,8 +48,10 @@ class Prediction:
 
 @dataclass(frozen=True)
 class PredictionReport:
-    """The predictions in the order of the images."""
+    """The predictions in the order of the images, and the checkpoint they come from."""
 
+    checkpoint: str
+    epoch: int
     class_names: tuple[str, ...]
     predictions: tuple[Prediction, ...]
 
@@ -50,9 +60,19 @@ class PredictionReport:
         """The images that could not be read."""
         return [one for one in self.predictions if one.error is not None]
 
+    @property
+    def class_counts(self) -> Counter[str]:
+        """How many images were taken for each class; the others are left out."""
+        said = (one.label for one in self.predictions if one.error is None)
+        return Counter(self.class_names[label] for label in said)
+
     def to_json(self) -> dict[str, Any]:
         """The report's promised fields."""
-        return {"predictions": [self._one(one) for one in self.predictions]}
+        return {
+            "checkpoint": self.checkpoint,
+            "epoch": self.epoch,
+            "predictions": [self._one(one) for one in self.predictions],
+        }
 
     def _one(self, one: Prediction) -> dict[str, Any]:
         if one.error is not None:
@@ -66,105 +86,74 @@ class PredictionReport:
             ),
         }
 
-    def save_csv(self, path: Path) -> None:
-        """Write Kaggle's submission form; images that failed are left out.
+    def save_csv(self, path: Path) -> int:
+        """Write Kaggle's submission form; return its number of images.
 
-        With two classes `id,label`, the label being the probability of the second
-        class, as "Dogs vs. Cats Redux" asks; with more, a column a class.
+        Images that failed are left out; one that was named twice has one line.
         """
-        two = len(self.class_names) == 2
-        header = ["label"] if two else list(self.class_names)
-        with (
-            atomic_path(path) as partial,
-            partial.open("w", -1, "utf-8", "surrogateescape", newline="") as file,
-        ):
-            writer = csv.writer(file)
-            writer.writerow(["id", *header])
-            for one in self.predictions:
-                if one.error is None:
-                    values = one.probabilities[1:] if two else one.probabilities
-                    writer.writerow([_kaggle_id(one.image), *values])
-
-
-def _kaggle_id(image: str) -> str:
-    """'test/42.jpg' is image 42; other names keep their ending."""
-    path = Path(image)
-    return path.stem if path.stem.isdecimal() else path.name
+        read = (one for one in self.predictions if one.error is None)
+        rows = {one.id: one.probabilities for one in read}
+        write_submission(path, self.class_names, rows)
+        return len(rows)
 
 
 def predict(
     run: RunFolder,
     images: Sequence[Path],
-    which: str = "last",
+    which: str = "best",
     progress: Progress = lambda done, total: None,
 ) -> PredictionReport:
-    """The predictions for image files, folders of them, and glob patterns.
+    """Predict image files, and those in folders, archives, tables and patterns.
 
     Raises:
         RunError: there is no such run or checkpoint.
-        DataError: a folder holds no images, or a pattern fits nothing.
+        DataError: one of these holds no images, or cannot be read.
     """
     config = run.load_config()
-    files = list(find_images(images))
-    side, resize = config.stored_side, config.resize
-    classifier, _ = load_classifier(run, which)
+    named = name_images(list(find_images(images)))
+    classifier, epoch = load_classifier(run, which)
     predictions: list[Prediction] = []
-    for chunk in _chunks(files):
-        pixels, chunk_predictions = [], []
-        for path in chunk:
-            try:
-                image = square(read_image(path.read_bytes(), side), side, resize)
-                pixels.append(np.asarray(image))
-                chunk_predictions.append(Prediction(str(path)))
-            except (BadImage, OSError) as error:
-                reason = getattr(error, "strerror", None) or str(error)
-                chunk_predictions.append(Prediction(str(path), error=reason))
-        said = iter(classifier(np.stack(pixels)).numpy() if pixels else ())
-        predictions += [
-            one if one.error else Prediction(one.image, tuple(map(float, next(said))))
-            for one in chunk_predictions
-        ]
-        progress(len(predictions), len(files))
-    return PredictionReport(config.class_names, tuple(predictions))
+    for chunk in _chunks(named):
+        predictions += _predict_chunk(chunk, classifier, config)
+        progress(len(predictions), len(named))
+    checkpoint = checkpoint_to_use(run, which)
+    return PredictionReport(checkpoint, epoch, config.class_names, tuple(predictions))
 
 
-def _chunks(files: Sequence[Path]) -> Iterator[list[Path]]:
-    remaining = iter(files)
+def _predict_chunk(
+    chunk: Sequence[ImageToPredict], classifier: Classifier, config: RunConfig
+) -> Iterator[Prediction]:
+    stored = [_read_stored(image, config) for image in chunk]
+    pixels = [one for one in stored if not isinstance(one, str)]
+    said = iter(classifier(np.stack(pixels)).numpy() if pixels else ())
+    for image, one in zip(chunk, stored, strict=True):
+        if isinstance(one, str):
+            yield Prediction(image.name, image.id, error=one)
+        else:
+            yield Prediction(image.name, image.id, tuple(map(float, next(said))))
+
+
+def _read_stored(image: ImageToPredict, config: RunConfig) -> np.ndarray | str:
+    """uint8 [side, side, 3], cut as the run's records were; a reason where it fails."""
+    side = config.stored_side
+    try:
+        return np.asarray(square(read_image(image.read(), side), side, config.resize))
+    except (BadImage, OSError) as error:
+        return getattr(error, "strerror", None) or str(error)
+
+
+def _chunks(images: Sequence[ImageToPredict]) -> Iterator[list[ImageToPredict]]:
+    remaining = iter(images)
     while chunk := list(islice(remaining, BATCH)):
         yield chunk
 
 
-def find_images(paths: Sequence[Path]) -> Iterator[Path]:
-    """The image files that the paths name; folders are searched to the bottom.
-
-    A file that is not there is named all the same: reading it says so, and the others
-    are not held up.
-
-    Raises:
-        DataError: a folder holds no images, or a pattern fits nothing.
-    """
-    for path in paths:
-        if path.is_dir():
-            found = [p for p in path.rglob("*") if _is_image(p.relative_to(path))]
-        elif path.exists() or not PATTERN.search(str(path)):
-            found = [path]
-        else:
-            found = _fitting(path)
-        if not found:
-            what = "no images in" if path.is_dir() else "no file fits"
-            raise DataError(f"{what} {path}. Expected an image, a folder or a pattern.")
-        yield from sorted(found)
-
-
-def _fitting(pattern: Path) -> list[Path]:
-    """The files that a pattern fits; nothing where it is malformed, such as **.jpg."""
-    below = str(pattern).removeprefix(pattern.anchor)
-    try:
-        return list(Path(pattern.anchor or ".").glob(below))
-    except ValueError:
-        return []
-
-
-def _is_image(name: Path) -> bool:
-    """By its ending; hidden ones, such as a Mac's ._1.jpg, are none."""
-    return has_image_suffix(name.name) and not is_hidden(name.as_posix())
+def name_images(items: Sequence[ImageItem]) -> list[ImageToPredict]:
+    """Give images their ids in a submission, a different one to each."""
+    places = [Path(item.name).absolute() for item in items]
+    common = Path(os.path.commonpath([place.parent for place in places]))
+    keys = [place.relative_to(common).as_posix() for place in places]
+    return [
+        ImageToPredict(item.name, id, item.read)
+        for item, id in zip(items, submission_ids(keys), strict=True)
+    ]

@@ -79,7 +79,13 @@ def _images_in(store: Store, path: Path, inner: str = "") -> Iterator[ImageItem]
         keys = [key for key in keys if f"{key}/".startswith(f"{inner}/")]
     if not keys:
         raise DataError(f"no images in {path / inner}. {EXPECTED}")
+    keys.sort(key=_by_number)
     return (ImageItem(str(path / key), store, key) for key in keys)
+
+
+def _by_number(key: str) -> tuple[str, str]:
+    """Return a sort key by which 2.jpg comes before 10.jpg."""
+    return re.sub(r"\d+", lambda digits: digits[0].zfill(20), key), key
 
 
 def _images_of_table(path: Path) -> Iterator[ImageItem]:

@@ -126,6 +126,11 @@ class Manifest:
             )
         return card
 
+    def first_split(self, *names: str) -> str:
+        """The first of `names` that has examples; the first one where none has."""
+        counts = {name: card.num_examples for name, card in self.splits.items()}
+        return next((name for name in names if counts.get(name)), names[0])
+
     def to_json(self) -> dict[str, Any]:
         """What `dataset.json` holds."""
         return {"format": FORMAT, **asdict(self)}

@@ -45,8 +45,8 @@ class PhotoSet(RecordSet):
         return []
 
 
-def open_data(path: Path) -> RecordSet:
-    """The record set at `path`, or the image source there.
+def open_data(path: Path, config: BuildConfig | None = None) -> RecordSet:
+    """The record set at `path`, or the image source there, as `open_photos` has it.
 
     Raises:
         DataError: it is neither.
@@ -54,7 +54,7 @@ def open_data(path: Path) -> RecordSet:
     if is_set(path) or not path.exists():
         return open_records(path)
     try:
-        return open_photos(path)
+        return open_photos(path, config)
     except DataError as error:
         if (path / MANIFEST).is_file():
             return open_records(path)  # which says what is wrong with it

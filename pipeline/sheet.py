@@ -6,12 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import DataError
-from pipeline.files import atomic_path
+from pipeline.pictures import legible, save_figure
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.figure import Figure
+
+    from pipeline.reader import RecordSet
 
 COLUMNS, ROWS = 8, 5
+# Room for a line above an image.
+CAPTION_INCHES = 0.16
+# Signs that fit above an image, at the size they are drawn in.
+CAPTION_SIGNS = 22
 # Samples of one image side by side, after the image as evaluation sees it.
 SAMPLES = COLUMNS - 1
 
@@ -19,48 +26,58 @@ SAMPLES = COLUMNS - 1
 def draw_sheet(
     data: Path,
     out: Path,
-    split: str,
+    split: str | None = None,
     augment: str | None = None,
     side: int = 227,
     seed: int = 21,
-) -> int:
-    """Write a PNG of a split's first images; return how many stored images it shows.
+) -> tuple[str, int]:
+    """Write a PNG of a split's images, drawn at random; return the split and how many.
 
     With `augment`, a row holds one image: as evaluation sees it, then training samples.
+    Without `split`, it is train, or the first that has examples.
 
     Raises:
         DataError: there are no such records, or `out` is in no folder.
     """
+    from pipeline.reader import open_records
+
     if not out.absolute().parent.is_dir():
         raise DataError(
             f"no such folder: {out.parent}. Make it, or choose another --out"
         )
+    records = open_records(data)
+    split = split or records.manifest.first_split("train", "validation", "test")
     count = COLUMNS * ROWS if augment is None else ROWS
-    stored, titles = _first_images(data, split, count)
+    stored, captions = _sample(records, split, count, seed)
     shown = len(stored)
     if augment is None:
         images = to_rgb_images(stored)
     else:
-        images, titles = _augmented(stored, titles, augment, side, seed)
-    save_grid(images, titles, COLUMNS, out)
-    return shown
+        images, captions = _augmented(stored, captions, augment, side, seed)
+    save_figure(draw_grid(images, captions, COLUMNS), out, dpi=100)
+    return split, shown
 
 
-def _first_images(data: Path, split: str, count: int) -> tuple[np.ndarray, list[str]]:
+def _sample(
+    records: RecordSet, split: str, count: int, seed: int
+) -> tuple[np.ndarray, list[str]]:
+    """Images as they are stored, of any storage, and their class names."""
     import numpy as np
+    import tensorflow as tf
 
     from pipeline.blame import reading
-    from pipeline.config import ReadConfig
-    from pipeline.dataset import eval_dataset
-    from pipeline.reader import open_records
+    from pipeline.lookup import read_records, sample_rows
+    from pipeline.record import decode, parse
 
-    records = open_records(data)
-    count = min(count, records.manifest.split(split).num_examples)
-    batches = eval_dataset(records, ReadConfig(batch_size=count), split)
+    rows = sample_rows(records.manifest.split(split).num_examples, count, seed)
+    serialised = list(read_records(records, split, rows))
     with reading(records):
-        images, labels, _ = next(iter(batches))
+        stored, labels = parse(tf.constant(serialised), records.storage)
+        images = decode(stored, records.manifest.config)
     names = records.manifest.class_names
-    return np.asarray(images), [names[label] for label in labels.numpy()]
+    return np.asarray(images), [
+        legible(names[label], CAPTION_SIGNS) for label in labels.numpy()
+    ]
 
 
 def to_rgb_images(stored: np.ndarray) -> np.ndarray:
@@ -78,7 +95,7 @@ def to_rgb_images(stored: np.ndarray) -> np.ndarray:
 
 
 def _augmented(
-    images: np.ndarray, titles: list[str], augment: str, side: int, seed: int
+    images: np.ndarray, captions: list[str], augment: str, side: int, seed: int
 ) -> tuple[np.ndarray, list[str]]:
     import numpy as np
 
@@ -93,31 +110,36 @@ def _augmented(
         [plain[:, None], drawn.reshape(-1, SAMPLES, side, side, 3)], axis=1
     ).reshape(-1, side, side, 3)
     pixels = rows * np.array(config.std) + np.array(config.mean)
-    row_titles = [[title, *[""] * SAMPLES] for title in titles]
+    row_captions = [[caption, *[""] * SAMPLES] for caption in captions]
     return (
         np.clip(np.round(pixels), 0, 255).astype(np.uint8),
-        [title for row in row_titles for title in row],
+        [caption for row in row_captions for caption in row],
     )
 
 
-def save_grid(
+def draw_grid(
     images: np.ndarray,
-    titles: list[str],
+    captions: list[str],
     columns: int,
-    out: Path,
     cell_inches: float = 1.5,
-) -> None:
-    """Write uint8 [images, height, width, 3] as a PNG grid, a title above each."""
+    colors: list[str] | None = None,
+) -> Figure:
+    """A grid of uint8 [images, height, width, 3], a caption above each."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     rows = -(-len(images) // columns)
-    figure = Figure(figsize=(columns * cell_inches, rows * (cell_inches + 0.25)))
+    lines = max(caption.count("\n") + 1 if caption else 0 for caption in captions)
+    height = rows * (cell_inches + CAPTION_INCHES * lines)
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.03, wspace=0.01, hspace=0.01)
+    figure = Figure(figsize=(columns * cell_inches, height), layout=layout)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes:
         axis.set_axis_off()
-    for axis, image, title in zip(axes, images, titles, strict=False):
+    colors = colors or ["black"] * len(images)
+    for axis, image, caption, color in zip(
+        axes, images, captions, colors, strict=False
+    ):
         axis.imshow(image)
-        axis.set_title(title, fontsize=8, pad=2)
-    figure.tight_layout(pad=0.3)
-    with atomic_path(out) as partial:
-        figure.savefig(partial, format="png", dpi=100)
+        axis.set_title(caption, fontsize=8, pad=2, color=color)
+    return figure

@@ -86,9 +86,16 @@ def _require_whole(records: RecordSet, shards: Collection[Shard]) -> None:
 
 
 def _memory_path(folder: Path, split: str) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     place = fingerprint([str(folder.resolve()), split])
-    return cache / "alexnet" / "checked" / f"{place}.json"
+    return _cache_home() / "alexnet" / "checked" / f"{place}.json"
+
+
+def _cache_home() -> Path:
+    """The user's cache folder; a place that holds nothing where there is no home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # no HOME, and a user id without a name
+        return Path(os.devnull)
 
 
 def _forget_old(notes: Path) -> None:

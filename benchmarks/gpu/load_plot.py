@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from pipeline.files import atomic_path
+from pipeline.pictures import save_figure
 
 
 def draw_loads(rows: Sequence[dict[str, Any]], out: Path) -> None:
@@ -23,8 +23,7 @@ def draw_loads(rows: Sequence[dict[str, Any]], out: Path) -> None:
     for axis, row in zip(axes, rows, strict=True):
         _draw(axis, row)
     axes[-1].set_xlabel("seconds")
-    with atomic_path(out) as partial:
-        figure.savefig(partial, format="png", dpi=110)
+    save_figure(figure, out)
 
 
 def _draw(axis: Any, row: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import isnan
 from pathlib import Path
 
 import pytest
@@ -13,17 +15,23 @@ from model.run import RunFolder
 from pipeline.errors import RunError
 
 
-def test_every_run_is_drawn_as_its_history_has_it(
-    trained_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    drawn: list[list[float]] = []
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[list[float]]:
+    """The heights of the lines, as they are drawn."""
+    heights: list[list[float]] = []
     plot = Axes.plot
 
     def remember(axis: Axes, x: list[int], y: list[float], **style: object) -> object:
-        drawn.append(y)
+        heights.append(y)
         return plot(axis, x, y, **style)
 
     monkeypatch.setattr(Axes, "plot", remember)
+    return heights
+
+
+def test_every_run_is_drawn_as_its_history_has_it(
+    trained_run: RunFolder, tmp_path: Path, drawn: list[list[float]]
+) -> None:
     out = tmp_path / "curves.png"
     draw_runs([trained_run, trained_run], out)
     history = trained_run.load_history()
@@ -32,6 +40,20 @@ def test_every_run_is_drawn_as_its_history_has_it(
     assert drawn == [held_out, trained, held_out, trained]
     with Image.open(out) as picture:
         assert picture.format == "PNG"
+
+
+def test_an_accuracy_of_0_is_drawn_and_one_that_lacks_is_a_gap(
+    trained_run: RunFolder, tmp_path: Path, drawn: list[list[float]]
+) -> None:
+    first, second = trained_run.load_history()
+    run = RunFolder(tmp_path / "run")
+    run.save_config(trained_run.load_config())
+    run.save_history(
+        [replace(first, val_accuracy=0.0), replace(second, val_accuracy=None)]
+    )
+    draw_runs([run], tmp_path / "curves.png")
+    assert drawn[0][0] == 0.0
+    assert isnan(drawn[0][1])
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:

@@ -78,7 +78,9 @@ def test_the_demo_learns_the_shapes(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     ended = alexnet("demo", "--out", out)
     assert ended.code == 0, ended.err
-    for name in ("curves", "predictions", "mistakes", "confusion", "filters"):
+    for name in (
+        *("curves", "predictions", "mistakes", "confusion-validation", "filters"),
+    ):
         assert (out / "run" / f"{name}.png").is_file()
     assert (out / "sheet.png").is_file()
     found = alexnet_json("evaluate", out / "run")

@@ -104,10 +104,10 @@ def test_all_promised_commands_are_there() -> None:
         ("fit --run run --resume --overwrite", "choose one"),
         ("records verify --repair", "--repair needs --source"),
         ("bench input-pipeline --fail-below 1", "--fail-below needs --compare"),
-        ("evaluate run --split test", "--split"),
+        ("evaluate run --split held-out", "--split"),
         ("tune", "'tune'"),
         ("records sort", "'sort'"),
-        ("summary extra", "extra"),
+        ("summary run extra", "extra"),
     ],
 )
 def test_wrong_usage_exits_2_and_shows_the_usage(line: str, named: str) -> None:
@@ -182,6 +182,32 @@ def test_the_installed_script_keeps_to_the_codes(tmp_path: Path) -> None:
     assert done.stdout == ""
     assert done.stderr.startswith("alexnet: no such folder: gone. Expected ")
     assert len(done.stderr.splitlines()) <= 2
+
+
+def test_a_user_without_a_home_or_a_name(
+    record_sets: dict[str, Path], tmp_path: Path
+) -> None:
+    """Matplotlib and Keras look for a home when they are imported."""
+    code = """if True:
+        import pwd, sys
+        def nobody(uid): raise KeyError(uid)
+        pwd.getpwuid = nobody
+        from cli.main import main
+        network = "--width 0.05 --image-size 67".split()
+        sys.exit(main(["records", "show", sys.argv[1]]) or main(["summary", *network]))
+    """
+    unset = ("HOME", "MPLCONFIGDIR", "TF_CPP_MIN_LOG_LEVEL")
+    homeless = {k: v for k, v in os.environ.items() if k not in unset}
+    done = subprocess.run(
+        [sys.executable, "-c", code, record_sets["raw"]],
+        capture_output=True,
+        cwd=tmp_path,
+        env={**homeless, "PYTHONPATH": str(ROOT)},
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "18 train images drawn: sheet.png\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
 
 
 def test_a_name_that_stdout_cannot_show_is_told_all_the_same() -> None:

@@ -86,7 +86,10 @@ def test_fit_and_evaluate_on_a_folder_of_images(photos: Path, tmp_path: Path) ->
     # Records of the originals hold the same pixels in the same splits.
     words = ("--storage", "original", "--workers", 1, "--out", records)
     alexnet_json("records", "build", photos, *words)
-    assert alexnet_json("evaluate", run, records) == evaluated
+    same = alexnet_json("evaluate", run, records, "--split", "validation")
+    for name in ("num_examples", "loss", "confusion"):
+        assert same[name] == evaluated[name]
+    assert alexnet_json("evaluate", run, photos) == evaluated
     assert alexnet_json("evaluate", run, "--split", "all")["num_examples"] == 24
 
 

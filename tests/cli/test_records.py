@@ -478,12 +478,14 @@ def test_show_draws_a_sheet(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     found = alexnet_json("records", "show", built[0], "--split", "validation")
-    assert found == {"data": str(built[0]), "out": "sheet.png", "images": 6}
+    shown = {"data": str(built[0]), "split": "validation", "images": 6}
+    assert found == {**shown, "out": "sheet.png"}
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.format == "PNG"
     words = ("--augment", "article", "--image-size", 40, "--out", "drawn.png")
     found = alexnet_json("records", "show", built[0], *words)
-    assert found == {"data": str(built[0]), "out": "drawn.png", "images": 5}
+    shown = {"data": str(built[0]), "split": "train", "images": 5}
+    assert found == {**shown, "out": "drawn.png"}
     assert (tmp_path / "drawn.png").is_file()
 
 

@@ -352,92 +352,11 @@ def test_ctrl_c_at_a_terminal_keeps_finished_epochs(
     assert alexnet_json("evaluate", run)["epoch"] == len(epochs_done(run))
 
 
-def test_evaluate_json(trained: Trained) -> None:
-    run, fitted = trained
-    found = alexnet_json("evaluate", run)
-    assert found["split"] == "validation"
-    assert found["num_examples"] == 6
-    assert found["class_names"] == ["cat", "dog"]
-    assert found["top5"] is None
-    confusion = found["confusion"]
-    assert [sum(row) for row in confusion] == [3, 3]
-    assert found["top1"] == pytest.approx((confusion[0][0] + confusion[1][1]) / 6)
-    # The last checkpoint's figures are those of the last epoch.
-    assert found["loss"] == pytest.approx(fitted["validation"]["loss"], rel=1e-5)
-    assert found["top1"] == pytest.approx(fitted["validation"]["accuracy"])
-    assert (run / "confusion-validation.png").is_file()
-
-
-def test_figures_are_told_though_their_picture_cannot_be_written(
-    trained: Trained, tmp_path: Path
-) -> None:
-    run = Path(shutil.copytree(trained[0], tmp_path / "run"))
-    picture = run / "confusion-validation.png"
-    picture.unlink(missing_ok=True)
-    picture.mkdir()
-    ended = alexnet("evaluate", run, "--json")
-    assert ended.code == 1
-    assert str(picture) in ended.err
-    assert ended.json["num_examples"] == 6
-
-
-def test_evaluate_all_and_other_records(
-    photos: Path, trained: Trained, tmp_path: Path
-) -> None:
-    records = tmp_path / "records"
-    build = ("--out", records, "--side", STORED_SIDE, "--validation-fraction", 0.5)
-    alexnet_json("records", "build", photos, "--workers", 1, *build)
-    words = (records, "--split", "all", "--checkpoint", "best", "--batch-size", 5)
-    found = alexnet_json("evaluate", trained[0], *words)
-    assert found["split"] == "all"
-    assert found["num_examples"] == 24
-
-
-def test_evaluate_for_people(trained: Trained) -> None:
-    ended = alexnet("evaluate", trained[0])
-    assert ended.code == 0
-    assert "validation, 6 examples, epoch 2" in ended.out
-    assert "precision" in ended.out
-    assert "rows: true, columns: predicted" in ended.out
-    assert "confusion-validation.png" in ended.err
-
-
-def test_predict_json_names_what_failed_and_does_the_rest(
-    photos: Path, trained: Trained, tmp_path: Path
-) -> None:
-    broken = tmp_path / "broken.jpg"
-    broken.write_text("not a photo")
-    images = (photos / "dog" / "01.jpg", broken, photos / "cat" / "00.jpg")
-    table = tmp_path / "submission.csv"
-    ended = alexnet("predict", trained[0], *images, "--json", "--csv", table)
-    assert ended.code == 1
-    assert f"{broken}: " in ended.err
-    assert "1 of 3 images failed" in ended.err
-    assert "Traceback" not in ended.err
-    good, bad, last = ended.json["predictions"]
-    assert set(bad) == {"image", "error"}
-    assert [one["image"] for one in (good, bad, last)] == [str(x) for x in images]
-    for one in (good, last):
-        assert set(one["probabilities"]) == {"cat", "dog"}
-        assert sum(one["probabilities"].values()) == pytest.approx(1, abs=1e-5)
-        assert one["probability"] == max(one["probabilities"].values())
-        assert one["probabilities"][one["class_name"]] == one["probability"]
-    rows = list(csv.reader(table.open()))
-    assert [row[0] for row in rows] == ["id", "01", "00"]
-    assert float(rows[1][1]) == good["probabilities"]["dog"]
-
-
-def test_predict_takes_folders(photos: Path, trained: Trained) -> None:
-    ended = alexnet("predict", trained[0], photos / "cat", "--top-k", 1)
-    assert ended.code == 0
-    lines = ended.out.splitlines()
-    assert len(lines) == 12
-    assert re.fullmatch(rf"{photos / 'cat' / '00.jpg'}: (cat|dog) \d+\.\d%", lines[0])
-
-
 def test_plot_json(trained: Trained, tmp_path: Path) -> None:
     found = alexnet_json("plot", trained[0], "--out", tmp_path)
     assert found["run"] == str(trained[0])
+    assert found["checkpoint"] == "best"
+    assert found["epoch"] in (1, 2)
     assert len(found["pictures"]) >= 4
     for picture in found["pictures"]:
         assert Path(picture).parent == tmp_path
@@ -456,18 +375,6 @@ def test_a_folder_that_is_no_run_is_named(
     message = failure(*words.replace("RUN", "gone").split())
     assert message.startswith("no such folder: gone.")
     assert "alexnet fit" in message
-
-
-def test_predict_names_an_image_that_is_missing_and_does_the_rest(
-    trained: Trained, tmp_path: Path
-) -> None:
-    Image.new("RGB", (9, 9)).save(tmp_path / "a.jpg")
-    gone = tmp_path / "gone.jpg"
-    ended = alexnet("predict", trained[0], gone, tmp_path / "a.jpg", "--json")
-    assert ended.code == 1
-    failed, predicted = ended.json["predictions"]
-    assert failed == {"image": str(gone), "error": "No such file or directory"}
-    assert predicted["image"] == str(tmp_path / "a.jpg")
 
 
 @pytest.mark.parametrize(
@@ -494,3 +401,13 @@ def test_summary_for_people() -> None:
     assert ended.code == 0
     assert "article, 2 classes, 67 px" in ended.out
     assert re.search(r"parameters: [\d,]+ \([\d,]+ trainable\)", ended.out)
+
+
+def test_summary_of_a_run(trained: Trained) -> None:
+    found = alexnet_json("summary", trained[0])
+    words = ("--width", 0.05, "--image-size", IMAGE_SIZE)
+    assert found == alexnet_json("summary", *words)
+    ended = alexnet("summary", trained[0], "--classes", 3)
+    assert ended.code == 2
+    assert "--classes is the run's own" in ended.err
+    assert "no such folder: gone" in failure("summary", "gone")

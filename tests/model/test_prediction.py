@@ -11,24 +11,31 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.evaluation import load_classifier, predict_records
+from model.evaluation import classify, load_classifier
 from model.prediction import (
     BATCH,
     Prediction,
     PredictionReport,
-    find_images,
+    name_images,
     predict,
 )
 from model.run import RunFolder
 from pipeline.config import ReadConfig
 from pipeline.dataset import eval_dataset
 from pipeline.errors import DataError, RunError
+from pipeline.image_items import find_images
 from pipeline.reader import open_records
 from tests.conftest import NUM_HELD_OUT, smooth_photo
 
-CAT = Prediction("in/7.jpg", (0.75, 0.25))
-DOG = Prediction("in/b.c.jpg", (0.125, 0.875))
-BAD = Prediction("in/bad.jpg", error="empty file")
+CAT = Prediction("in/7.jpg", "7", (0.75, 0.25))
+DOG = Prediction("in/b.c.jpg", "b.c.jpg", (0.125, 0.875))
+BAD = Prediction("in/bad.jpg", "bad.jpg", error="empty file")
+
+
+def report_of(
+    *predictions: Prediction, names: tuple[str, ...] = ("cat", "dog")
+) -> PredictionReport:
+    return PredictionReport("best", 3, names, predictions)
 
 
 @pytest.fixture
@@ -47,7 +54,8 @@ def test_the_evaluations_probabilities(
 ) -> None:
     classifier, _ = load_classifier(trained_run)
     records = open_records(train_records)
-    logits = predict_records(classifier, records, "validation", 4).logits
+    batches = classify(classifier, records, ["validation"], 4)
+    logits = np.concatenate([batch.logits for batch in batches])
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     report = predict(trained_run, held_out)
     found = [one.probabilities for one in report.predictions]
@@ -112,6 +120,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def paths(*asked: Path) -> list[Path]:
+    return [Path(item.name) for item in find_images(asked)]
+
+
 @pytest.mark.parametrize(
     ("asked", "found"),
     [
@@ -133,8 +145,7 @@ def test_files_folders_and_patterns(
 ) -> None:
     monkeypatch.chdir(folder)
     base = folder if is_absolute else Path()
-    paths = list(find_images([base / name for name in asked]))
-    assert paths == [base / name for name in found]
+    assert paths(*(base / name for name in asked)) == [base / name for name in found]
 
 
 def test_a_folders_hidden_files_are_none_of_its_images(folder: Path) -> None:
@@ -142,9 +153,9 @@ def test_a_folders_hidden_files_are_none_of_its_images(folder: Path) -> None:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).touch()
     names = ["a.PNG", "b.jpg", "deep/er/c.jpeg"]
-    assert list(find_images([folder])) == [folder / name for name in names]
+    assert paths(folder) == [folder / name for name in names]
     asked = [folder / ".thumbs", folder / "._b.jpg"]
-    assert list(find_images(asked)) == [folder / ".thumbs" / "b.jpg", asked[1]]
+    assert paths(*asked) == [folder / ".thumbs" / "b.jpg", asked[1]]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +168,7 @@ def test_a_folders_hidden_files_are_none_of_its_images(folder: Path) -> None:
 )
 def test_a_path_that_names_nothing(folder: Path, name: str, what: str) -> None:
     with pytest.raises(DataError, match=what) as error:
-        list(find_images([folder / "b.jpg", folder / name]))
+        paths(folder / "b.jpg", folder / name)
     assert str(folder / name) in str(error.value)
 
 
@@ -167,8 +178,9 @@ def test_a_run_that_is_none_is_told_first(tmp_path: Path) -> None:
 
 
 def test_the_reports_json() -> None:
-    report = PredictionReport(("cat", "dog"), (CAT, BAD, DOG))
-    assert json.loads(json.dumps(report.to_json())) == {
+    assert json.loads(json.dumps(report_of(CAT, BAD, DOG).to_json())) == {
+        "checkpoint": "best",
+        "epoch": 3,
         "predictions": [
             {
                 "image": "in/7.jpg",
@@ -183,7 +195,7 @@ def test_the_reports_json() -> None:
                 "probability": 0.875,
                 "probabilities": {"cat": 0.125, "dog": 0.875},
             },
-        ]
+        ],
     }
 
 
@@ -193,7 +205,7 @@ def rows(path: Path) -> list[list[str]]:
 
 
 def test_kaggles_form_for_two_classes(tmp_path: Path) -> None:
-    PredictionReport(("cat", "dog"), (CAT, BAD, DOG)).save_csv(tmp_path / "out.csv")
+    assert report_of(CAT, BAD, DOG).save_csv(tmp_path / "out.csv") == 2
     assert rows(tmp_path / "out.csv") == [
         ["id", "label"],
         ["7", "0.25"],
@@ -201,18 +213,84 @@ def test_kaggles_form_for_two_classes(tmp_path: Path) -> None:
     ]
 
 
+def test_an_image_named_twice_has_one_line(tmp_path: Path) -> None:
+    assert report_of(CAT, DOG, CAT).save_csv(tmp_path / "out.csv") == 2
+    assert [row[0] for row in rows(tmp_path / "out.csv")] == ["id", "7", "b.c.jpg"]
+
+
+def test_a_folder_of_numbers_is_sorted_as_such(
+    trained_run: RunFolder, tmp_path: Path
+) -> None:
+    for number in (1, 2, 10, 100):
+        smooth_photo(number, 72, 72).save(tmp_path / f"{number}.png")
+    predict(trained_run, [tmp_path]).save_csv(tmp_path / "out.csv")
+    ids = [row[0] for row in rows(tmp_path / "out.csv")]
+    assert ids == ["id", "1", "2", "10", "100"]
+
+
+def test_classes_are_counted() -> None:
+    assert report_of(CAT, BAD, DOG, CAT).class_counts == {"cat": 2, "dog": 1}
+
+
 def test_an_image_keeps_a_name_that_is_no_text(tmp_path: Path) -> None:
-    named = Prediction(os.fsdecode(b"caf\xe9.jpg"), CAT.probabilities)
-    PredictionReport(("cat", "dog"), (named,)).save_csv(tmp_path / "out.csv")
+    name = os.fsdecode(b"caf\xe9.jpg")
+    report_of(Prediction(name, name, CAT.probabilities)).save_csv(tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_bytes().split() == [
         *(b"id,label", b"caf\xe9.jpg,0.25")
     ]
 
 
 def test_a_column_a_class_for_more(tmp_path: Path) -> None:
-    one = Prediction("x.png", (0.5, 0.25, 0.25))
-    PredictionReport(("cat", "dog", "owl, big"), (one,)).save_csv(tmp_path / "out.csv")
+    one = Prediction("x.png", "x.png", (0.5, 0.25, 0.25))
+    names = ("cat", "dog", "owl, big")
+    report_of(one, names=names).save_csv(tmp_path / "out.csv")
     assert rows(tmp_path / "out.csv") == [
         ["id", "cat", "dog", "owl, big"],
         ["x.png", "0.5", "0.25", "0.25"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("files", "ids"),
+    [
+        (["test/42.jpg", "test/7.jpg"], ["42", "7"]),
+        (["42.jpg"], ["42"]),
+        (["a/1.jpg", "b/1.jpg"], ["a/1", "b/1"]),
+        (["a/1.jpg", "b/2.jpg"], ["1", "2"]),
+        (["a/x.jpg", "b/x.jpg", "b/3.jpg"], ["a/x.jpg", "b/x.jpg", "b/3"]),
+        (["in/a/1.jpg", "in/a/b/1.jpg"], ["1", "b/1"]),
+        (["a/1.jpg", "a/1.png", "b/2.png"], ["a/1.jpg", "a/1.png", "b/2"]),
+        (["in/1.jpg", "in/1.png", "in/2.png"], ["1.jpg", "1.png", "2"]),
+        (["in/1", "in/1.jpg"], ["1", "1.jpg"]),
+        (["in/cat.1.jpg", "in/cat.1.png"], ["cat.1.jpg", "cat.1.png"]),
+        (["in/1.jpg", "in/1.jpg"], ["1", "1"]),
+    ],
+)
+@pytest.mark.parametrize("is_absolute", [True, False])
+def test_files_that_differ_have_different_ids(
+    files: list[str], ids: list[str], is_absolute: bool
+) -> None:
+    base = Path("/photos") if is_absolute else Path()
+    named = name_images(list(find_images(base / file for file in files)))
+    assert [one.id for one in named] == ids
+    assert [one.name for one in named] == [str(base / file) for file in files]
+
+
+def test_two_folders_with_the_same_names_are_told_apart(
+    trained_run: RunFolder, tmp_path: Path
+) -> None:
+    for place in ("a/1.png", "b/1.png"):
+        (tmp_path / place).parent.mkdir()
+        smooth_photo(3, 90, 90).save(tmp_path / place)
+    report = predict(trained_run, [tmp_path / "a", tmp_path / "b"])
+    report.save_csv(tmp_path / "out.csv")
+    assert [row[0] for row in rows(tmp_path / "out.csv")] == ["id", "a/1", "b/1"]
+
+
+def test_it_says_which_state_it_used(trained_run: RunFolder, tmp_path: Path) -> None:
+    smooth_photo(3, 90, 90).save(tmp_path / "1.png")
+    history = trained_run.load_history()
+    best = max(history, key=lambda one: one.val_accuracy or 0).epoch
+    for which, epoch in (("best", best), ("last", 2)):
+        report = predict(trained_run, [tmp_path / "1.png"], which)
+        assert (report.checkpoint, report.epoch) == (which, epoch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import time
 from pathlib import Path
@@ -103,6 +104,27 @@ def test_without_the_variable_the_cache_is_at_home(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     check_shards(records, "train")
     assert list((tmp_path / "home/.cache/alexnet/checked").iterdir())
+
+
+def test_without_a_home_shards_are_read_again(
+    records: RecordSet,
+    read: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    for name in ("XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RuntimeError):
+        Path.home()
+    for _ in range(2):
+        check_shards(records, "train")
+        assert taken(read) == TRAIN
+    assert [path.name for path in tmp_path.iterdir()] == ["records"]
 
 
 def test_a_set_known_by_another_path_is_the_same(

@@ -1,0 +1,138 @@
+"""`alexnet evaluate`: a run's network on labelled examples: figures, a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from cli.console import meter, print_json, print_table, say
+from cli.options import CheckpointOption, Json, RunArgument, Verbose, examples
+
+if TYPE_CHECKING:
+    from model.evaluation import EvaluationReport
+    from model.scores import Scores
+
+# Classes with a row of their own, and with a column in the matrix, on the screen.
+MOST_ROWS, MOST_COLUMNS = 40, 12
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this module's command to the root command."""
+    app.command(
+        epilog=examples(
+            "alexnet evaluate runs/first",
+            "alexnet evaluate runs/first other-records --split test",
+        )
+    )(evaluate)
+
+
+def evaluate(
+    run: RunArgument,
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DATA",
+            help="Records or photos. Default: what the run was trained on.",
+        ),
+    ] = None,
+    split: Annotated[
+        Literal["validation", "train", "test", "all"] | None,
+        typer.Option(
+            help="Examples to evaluate. Default: validation, or all of other records"
+            " than the run's."
+        ),
+    ] = None,
+    checkpoint: CheckpointOption = "best",
+    batch_size: Annotated[int, typer.Option(min=1, help="Changes no figure.")] = 128,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where the picture goes. Default: the run folder."),
+    ] = None,
+    confusion: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Also write the confusion as CSV: true, predicted."
+        ),
+    ] = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Say how good a run's network is: loss, top-1, top-5, every class, confusion."""
+    from model.evaluation import evaluate as run_evaluation
+    from model.run import RunFolder
+
+    with meter("evaluating", "images") as shown:
+        report = run_evaluation(
+            RunFolder(run), data, split, checkpoint, batch_size, shown.show
+        )
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _print_report(report)
+    if confusion:
+        report.scores.save_confusion(confusion)
+        say(f"confusion written: {confusion}")
+    elif reason := report.scores.why_no_matrix():
+        say(reason)
+    _draw(report, run, out)
+
+
+def _print_report(report: EvaluationReport) -> None:
+    scores = report.scores
+    top5 = "" if scores.top5 is None else f", top-5 {scores.top5:.2%}"
+    title = (
+        f"{report.split}, {scores.num_examples:,} examples, {report.checkpoint}"
+        f" checkpoint, epoch {report.epoch}:"
+        f" loss {scores.loss:.4f}, top-1 {scores.top1:.2%}{top5}"
+    )
+    _print_classes(title, scores)
+    names = list(scores.class_names)
+    if len(names) <= MOST_COLUMNS:
+        rows = zip(names, scores.confusion().tolist(), strict=True)
+        counts = [[name, *map(str, row)] for name, row in rows]
+        print_table("rows: true, columns: predicted", ["", *names], counts)
+    if report.note:
+        print(f"{report.split}: {report.note}")
+
+
+def _print_classes(title: str, scores: Scores) -> None:
+    """Print a row for each class, or for those that are recognised worst."""
+    classes = scores.per_class()
+    if len(classes) > MOST_ROWS:
+        met = [one for one in classes if one.num_examples]
+        classes = sorted(met, key=lambda one: one.f1)[:MOST_ROWS]
+    rows = [
+        [one.name, *(f"{x:.4f}" for x in (one.precision, one.recall, one.f1)), count]
+        for one in classes
+        for count in [f"{one.num_examples:,}"]
+    ]
+    print_table(title, ["class", "precision", "recall", "F1", "examples"], rows)
+    if len(classes) < len(scores.class_names):
+        print(
+            f"the {len(classes)} of {len(scores.class_names):,} classes with the lowest"
+            " F1; --json has all of them"
+        )
+
+
+def _draw(report: EvaluationReport, run: Path, out: Path | None) -> None:
+    """Draw the confusion; a run folder that cannot be written is no failure.
+
+    Raises:
+        OSError: a folder that was asked for cannot be written.
+    """
+    from model.plots import plot_confusion
+
+    try:
+        if out:
+            out.mkdir(parents=True, exist_ok=True)
+        picture = plot_confusion(report.scores, report.split, out or run)
+    except OSError as error:
+        if out:
+            raise
+        say(
+            f"confusion not drawn: {run}: {error.strerror}; --out DIR puts it elsewhere"
+        )
+    else:
+        say(f"confusion drawn: {picture}")

@@ -1,0 +1,87 @@
+"""`alexnet predict`: what a run's network says of images, on the screen and as CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.console import meter, print_json, say
+from cli.options import CheckpointOption, Json, RunArgument, Verbose, examples
+
+if TYPE_CHECKING:
+    from model.prediction import PredictionReport
+
+# Classes counted in the summary.
+MOST_CLASSES = 5
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this module's command to the root command."""
+    app.command(
+        epilog=examples(
+            "alexnet predict runs/first photo.jpg",
+            "alexnet predict runs/first test/ --csv submission.csv",
+        )
+    )(predict)
+
+
+def predict(
+    run: RunArgument,
+    images: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGE_OR_FOLDER...", help="Files, folders, patterns."),
+    ],
+    top_k: Annotated[int, typer.Option(min=1, help="Classes to show.")] = 5,
+    csv: Annotated[
+        Path | None, typer.Option(help="Also write Kaggle's submission form here.")
+    ] = None,
+    checkpoint: CheckpointOption = "best",
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Say what is on images; those that cannot be read are named, the rest is done."""
+    from model.prediction import predict as run_prediction
+    from model.run import RunFolder
+
+    with meter("predicting", "images") as shown:
+        report = run_prediction(RunFolder(run), images, checkpoint, shown.show)
+    if csv:
+        say(f"{report.save_csv(csv):,} images written: {csv}")
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _print_predictions(report, top_k)
+    for one in report.failed:
+        say(f"{one.image}: {one.error}")
+    say(_summary(report))
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def _print_predictions(report: PredictionReport, top_k: int) -> None:
+    for one in report.predictions:
+        if one.error is None:
+            ranked = sorted(
+                zip(one.probabilities, report.class_names, strict=True), reverse=True
+            )
+            said = ", ".join(f"{name} {p:.1%}" for p, name in ranked[:top_k])
+            print(f"{one.image}: {said}")
+
+
+def _summary(report: PredictionReport) -> str:
+    """How many images are of which class: '3 images: 2 cat, 1 dog; ...'."""
+    from pipeline.files import count
+
+    counts = report.class_counts
+    parts = [f"{n:,} {name}" for name, n in counts.most_common(MOST_CLASSES)]
+    if len(counts) > MOST_CLASSES:
+        others = counts.total() - sum(n for _, n in counts.most_common(MOST_CLASSES))
+        parts.append(f"{others:,} of {len(counts) - MOST_CLASSES:,} other classes")
+    if report.failed:
+        parts.append(f"{len(report.failed):,} failed")
+    return (
+        f"{count(len(report.predictions), 'image')}: {', '.join(parts)};"
+        f" {report.checkpoint} checkpoint, epoch {report.epoch}"
+    )

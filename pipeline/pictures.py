@@ -1,0 +1,52 @@
+"""Figures as PNG files: texts as they are, and the project's mark in every file.
+
+Names of classes and of files are a user's own: `$5` is no formula, and a sign that no
+font has is no reason to fail or to warn.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SOFTWARE = "alexnet"
+# Stands within the first 256 bytes of every picture that is drawn here: PNG's text
+# chunk, before the pixels.
+OWN_PICTURE = b"tEXtSoftware\0" + SOFTWARE.encode()
+# What Matplotlib warns of where it draws a box, or letters that are not joined.
+UNDRAWABLE = "Glyph |Matplotlib currently does not support "
+# Signs of a name that a picture has room for.
+LONGEST = 32
+
+
+def legible(name: str, longest: int = LONGEST) -> str:
+    """A user's name on one line, its middle left out where it is long.
+
+    Signs that cannot be drawn, such as line ends and bytes that are no UTF-8, become
+    escapes.
+    """
+    shown = "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode()
+        for sign in name
+    )
+    if len(shown) <= longest:
+        return shown
+    head = longest // 2
+    return f"{shown[:head]}…{shown[head + 1 - longest :]}"
+
+
+def save_figure(figure: Figure, path: Path, dpi: int = 110) -> None:
+    """Write a figure as a PNG, whole or not at all; none of its texts is a formula."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    with atomic_path(path) as partial, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=UNDRAWABLE)
+        figure.savefig(partial, format="png", dpi=dpi, metadata={"Software": SOFTWARE})
