@@ -80,7 +80,9 @@ def plan_training(
         data = Path(old.data)
     if data is None:
         raise ConfigError("a new run needs the folder of its records")
-    if not (resume or overwrite):
+    if overwrite:
+        run.require_ours()
+    elif not resume:
         run.require_free()
     records = open_data(data)
     config = make_run_config(data, records, settings, old)

@@ -142,6 +142,26 @@ class RunFolder:
                 " delete it and start again with --overwrite."
             )
 
+    def require_ours(self) -> None:
+        """Check that what is here may be deleted: a run, whole or damaged, or nothing.
+
+        Raises:
+            RunError: it is someone else's.
+        """
+        if (
+            not self.exists()
+            or (self.checkpoints_path("last") / "checkpoint").is_file()
+        ):
+            return
+        with suppress(ValueError):
+            values = json.loads(self.config_path.read_text("utf-8"))
+            if isinstance(values, dict) and {"network", "train"} <= set(values):
+                return
+        raise RunError(
+            f"{self.config_path} is none of a run's, and --overwrite deletes nothing"
+            " else. Choose another --run, or take that file away."
+        )
+
     def sole_training(self) -> AbstractContextManager[None]:
         """Keep other trainings from the folder for a block.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +104,12 @@ def _remove_run(run: RunFolder) -> None:
     Its settings first, then its states: see `RunFolder.is_taken`.
     """
     run.config_path.unlink(missing_ok=True)
-    for folder in (run.checkpoints_path("last").parent, run.logs_path):
+    states = [run.checkpoints_path(name) for name in ("last", "best")]
+    logs = [run.logs_path / name for name in ("train", "validation")]
+    for folder in (*states, *logs):
         shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # someone else's files are in it
+            folder.parent.rmdir()
     run.history_path.unlink(missing_ok=True)
     for name in PICTURES:
         for picture in run.path.glob(f"{name}.png"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from io import FileIO
 from pathlib import Path
 
@@ -22,15 +22,13 @@ def sole_process(lock: Path, taken: AlexnetError) -> Iterator[None]:
     Raises:
         AlexnetError: `taken`, when another process holds the lock.
     """
-    with removed_when_empty(lock.parent):
-        file = _lock(lock, taken)
+    # Closed even if what comes before that is interrupted.
+    with removed_when_empty(lock.parent), _lock(lock, taken) or nullcontext():
         try:
             yield
         finally:
             with suppress(OSError):
                 lock.unlink()
-            if file:
-                file.close()
 
 
 @contextmanager

@@ -6,11 +6,8 @@ build, name.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from io import FileIO
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from pipeline.duplicates import DUPLICATES
 from pipeline.errors import DataError
 from pipeline.files import partial_path
 from pipeline.interop import INDEX_FOLDER, TFDS_FILES, index_name
+from pipeline.lock import removed_when_empty, sole_process
 from pipeline.manifest import LABELS, MANIFEST, load_manifest
 from pipeline.quarantine import QUARANTINE
 from pipeline.unfinished import (
@@ -144,36 +142,14 @@ def sole_build(out: Path) -> Iterator[None]:
     Raises:
         DataError: another process builds there.
     """
-    made = [path for path in (out, *out.parents) if not path.exists()]
-    with _lock(out) or nullcontext():  # closed even if what follows is interrupted
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                (out / STATE / LOCK).unlink()
-            for folder in (out / STATE, *made):
-                with suppress(OSError):  # it is not empty
-                    folder.rmdir()
-
-
-def _lock(out: Path) -> FileIO | None:
-    """The locked file, which the system unlocks when this process ends.
-
-    None where there are no locks, as on some network file systems, or where nothing can
-    be written: the build's own first file will say so better.
-    """
-    path = out / STATE / LOCK
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = FileIO(path, "a")
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            return file
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    except OSError:
-        return None
-    raise DataError(
+    taken = DataError(
         f"another process is building in {out} at this moment. Wait for it to end, or"
         " choose another --out."
     )
+    with removed_when_empty(out):
+        try:
+            with sole_process(out / STATE / LOCK, taken):
+                yield
+        finally:
+            with suppress(OSError):  # notes are in it
+                (out / STATE).rmdir()

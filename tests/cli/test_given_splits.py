@@ -15,7 +15,7 @@ EACH = 6
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def split_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three folders of splits with the same two classes, all pictures different."""
     folder = tmp_path_factory.mktemp("splits")
     for number in range(2 * EACH * len(SPLITS)):
@@ -27,9 +27,19 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def records(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def records(split_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("built") / "records"
-    words = ("records", "build", photos, "--out", out, "--side", 72, "--workers", 1)
+    words = (
+        "records",
+        "build",
+        split_photos,
+        "--out",
+        out,
+        "--side",
+        72,
+        "--workers",
+        1,
+    )
     found = alexnet_json(*words)
     assert found["class_names"] == ["cats", "dogs"]
     counts = {name: one["num_examples"] for name, one in found["splits"].items()}
@@ -45,12 +55,12 @@ def test_the_splits_are_those_of_the_folders(records: Path) -> None:
     assert {split["name"] for split in card["splits"]} == set(SPLITS.values())
 
 
-def test_a_test_shard_is_verified_and_mended(records: Path, photos: Path) -> None:
+def test_a_test_shard_is_verified_and_mended(records: Path, split_photos: Path) -> None:
     assert alexnet_json("records", "verify", records)["num_examples"] == 36
     shard = records / "test-00000-of-00001.tfrecord"
     before = shard.read_bytes()
     flip(shard, len(before) // 2)
-    words = ("records", "verify", records, "--repair", "--source", photos)
+    words = ("records", "verify", records, "--repair", "--source", split_photos)
     found = alexnet_json(*words)
     assert found["repaired"] == [shard.name]
     assert shard.read_bytes() == before
@@ -82,7 +92,7 @@ def test_a_set_without_a_test_split_says_so(
 
 
 def test_unlabelled_test_photos_are_named_with_what_predicts_them(
-    photos: Path, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     source = tmp_path / "kaggle"
     for number in range(8):

@@ -146,6 +146,29 @@ def test_fresh_deletes_what_the_run_made_and_a_rate_too_high_is_told(
     assert left <= {"notes.txt", "config.json", "logs"}
 
 
+@pytest.mark.parametrize("text", ["{}", "[1]", '{"model_type": "bert"}', "no JSON"])
+def test_a_strangers_folder_is_not_overwritten(
+    train_records: Path, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "config.json").write_text(text)
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(RunError, match=r"is none of a run's.*another --run"):
+        plan_training(train_records, RunFolder(tmp_path), TINY_RUN, overwrite=True)
+    assert (tmp_path / "config.json").read_text() == text
+
+
+def test_overwriting_leaves_what_others_have_put_into_a_run(
+    copied_run: RunFolder, train_records: Path
+) -> None:
+    mine = [copied_run.path / name for name in ("checkpoints/mine", "logs/mine/x")]
+    for path in mine:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    settings = {**TINY_RUN, "epochs": 1}
+    do(plan_training(train_records, copied_run, settings, overwrite=True))
+    assert [path.read_text() for path in mine] == ["mine"] * 2
+
+
 def test_a_deletion_that_was_cut_short_is_no_new_runs_past(
     copied_run: RunFolder, train_records: Path
 ) -> None:
@@ -406,7 +429,7 @@ def test_one_run_is_trained_by_one_process_at_a_time(
         assert str(copied_run.path) in str(error.value)
     assert copied_run.load_history() == before
     with copied_run.sole_training():
-        assert evaluate(copied_run).num_examples == 10
+        assert evaluate(copied_run).scores.num_examples == 10
 
 
 def test_a_run_that_was_begun_meanwhile_is_not_begun_again(
