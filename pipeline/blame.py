@@ -6,6 +6,7 @@ others; here both become a DataError that names the file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,17 +16,33 @@ from pipeline.errors import DataError, data_error_in
 from pipeline.reader import RecordSet
 from pipeline.verify import require_whole_shards
 
+# TensorFlow names the ops that an error came through, one a bracket: of what tf.data
+# raised one is an iterator's, `IteratorGetNext` or a kin of it, of a network's none is.
+# Behind a name `/_7` is an edge between devices, on which others wait for the failed.
+FROM_ITERATOR = re.compile(
+    r"(\[\[|\{\{node |\[Op:)([^\s\]}]*/)?\w*IteratorGetNext\w*[\]}]"
+)
+
 
 def blame_data(records: RecordSet, error: Exception) -> None:
     """Say what an error was about, where that is the data.
 
+    Shards are read through only where TensorFlow could not use what was in them.
+
     Raises:
         DataError: a shard is damaged, or a photo cannot be used.
     """
-    if isinstance(error, (tf.errors.DataLossError, tf.errors.InvalidArgumentError)):
+    if isinstance(error, tf.errors.DataLossError) or _came_with_a_batch(error):
         require_whole_shards(records)
     if told := error if isinstance(error, DataError) else data_error_in(error):
         raise told
+
+
+def _came_with_a_batch(error: Exception) -> bool:
+    """Whether making a batch failed, and not what was then done with it."""
+    return isinstance(error, tf.errors.InvalidArgumentError) and bool(
+        FROM_ITERATOR.search(str(error))
+    )
 
 
 @contextmanager

@@ -265,7 +265,7 @@ def _prefetch(dataset: tf.data.Dataset, config: ReadConfig) -> tf.data.Dataset:
     """Batches ahead of their use, and the limits of the whole host pipeline."""
     options = tf.data.Options()
     options.deterministic = True
-    # They gain nothing here, and turn captured tensors into constants, which are copies.
+    # They gain nothing here, and turn captured tensors into constants: into copies.
     options.experimental_optimization.apply_default_optimizations = False
     options.autotune.ram_budget = config.ram_budget_bytes
     # Parallelism is across images: threads inside one image's ops only get in its way.
