@@ -13,8 +13,9 @@ import tensorflow as tf
 from tensorflow import keras
 
 from benchmarks.consumers import Consumer
-from benchmarks.machine import read_processor
+from benchmarks.machine import count_cpus, read_processor
 from benchmarks.measure import Deliveries, Timing
+from benchmarks.settings import gpu_names
 from benchmarks.step_report import TrainStepReport
 from benchmarks.stopwatch import Progress, Stopwatch
 from model.classifier import DRAWS, Classifier
@@ -197,8 +198,7 @@ def _multiply(side: int) -> Deliveries:
 
 def _device_name() -> str:
     """The first GPU's, or the processor's and how many of its CPUs can be used."""
-    for gpu in tf.config.list_physical_devices("GPU"):
-        details = tf.config.experimental.get_device_details(gpu)
-        return str(details.get("device_name", "GPU"))
+    for name in gpu_names():
+        return name
     processor = read_processor()
-    return f"{processor.model or 'CPU'}, {processor.usable_cpus} CPUs"
+    return f"{processor.model or 'CPU'}, {count_cpus(processor.usable_cpus)}"

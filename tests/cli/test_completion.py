@@ -25,6 +25,9 @@ VERSION = (
 )
 
 
+FAIL_SHARE = "--fail-below-share"
+
+
 @pytest.fixture
 def command(tmp_path: Path) -> Path:
     """The console script, of this tree, in a folder of its own."""
@@ -86,7 +89,7 @@ def completed(line: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("alexnet records es", ["estimate"]),
         ("alexnet records build --over", ["--overwrite"]),
         ("alexnet records build --storage y", ["yuv420"]),
-        ("alexnet bench input-pipeline --comp", ["--compare"]),
+        ("alexnet bench input-pipeline --fail", ["--fail-below", FAIL_SHARE]),
         ("alexnet bench train-step --x", ["--xla"]),
         ("alexnet fit --reader ", ["auto", "stream", "mmap"]),
     ],
