@@ -104,7 +104,8 @@ def require_comparable(old: Figures, now: BenchSettings) -> None:
     differ = [
         f"{WORDS.get(name, name)} {known[name]} (now {value})"
         for name, value in asdict(now).items()
-        if name in known and known[name] != value
+        # A quality that one of them lacks goes with its storage.
+        if name in known and known[name] != value and None not in (known[name], value)
     ]
     lacking = [WORDS.get(name, name) for name in asdict(now) if name not in known]
     told = [f"it was measured with {', '.join(differ)}"] if differ else []

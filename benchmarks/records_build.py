@@ -174,7 +174,7 @@ def describe(speed: BuildSpeed) -> str:
     """The figures for people."""
     return "\n".join(
         (
-            f"{speed.num_images} photos as {speed.storage}, {speed.workers} workers",
+            f"{speed.num_images} photos as {speed.storage}, workers: {speed.workers}",
             f"limit   {speed.limit_images_per_second:8,.0f} images/s",
             f"steady  {speed.steady_images_per_second:8,.0f} images/s,"
             f" {speed.of_limit.ratio:.2f} of the limit"

@@ -69,8 +69,9 @@ class BenchReport:
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values; `against` only where it was asked for."""
-        values = {**asdict(self), "images_per_second": self.images_per_second}
-        values |= values.pop("settings")
+        values = asdict(self)
+        values = {"data": self.data, **values.pop("settings"), **values}
+        values["images_per_second"] = self.images_per_second
         added = added_microseconds(self.rungs)
         for rung, microseconds in zip(values["rungs"], added, strict=True):
             rung["added_microseconds"] = microseconds

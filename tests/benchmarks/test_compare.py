@@ -143,6 +143,12 @@ def test_all_that_differs_and_all_that_is_lacking_is_named() -> None:
     )
 
 
+def test_the_quality_goes_with_the_storage() -> None:
+    other = replace(SETTINGS, storage="raw", quality=None)
+    with pytest.raises(ConfigError, match=r"with storage jpeg \(now raw\)\. Measure"):
+        require_comparable(OLD, other)
+
+
 def test_a_report_of_before_is_refused_with_what_it_lacks() -> None:
     before = {name: REPORT[name] for name in ("storage", "reader", "batch_size")}
     old = figures({**before, "images_per_second": 1, "rungs": REPORT["rungs"]})
