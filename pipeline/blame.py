@@ -23,6 +23,9 @@ FROM_ITERATOR = re.compile(
     r"(\[\[|\{\{node |\[Op:)([^\s\]}]*/)?\w*IteratorGetNext\w*[\]}]"
 )
 
+# By the loss, which knows how many classes the network has, and not how many there are.
+WRONG_LABEL = re.compile(r"Received a label value of (-?\d+) which is outside")
+
 
 def blame_data(records: RecordSet, error: Exception) -> None:
     """Say what an error was about, where that is the data.
@@ -32,17 +35,20 @@ def blame_data(records: RecordSet, error: Exception) -> None:
     Raises:
         DataError: a shard is damaged, or a photo cannot be used.
     """
-    if isinstance(error, tf.errors.DataLossError) or _came_with_a_batch(error):
+    if isinstance(error, tf.errors.DataLossError) or (
+        isinstance(error, tf.errors.InvalidArgumentError)
+        and (FROM_ITERATOR.search(str(error)) or _met_no_class(records, str(error)))
+    ):
         require_whole_shards(records)
     if told := error if isinstance(error, DataError) else data_error_in(error):
         raise told
 
 
-def _came_with_a_batch(error: Exception) -> bool:
-    """Whether making a batch failed, and not what was then done with it."""
-    return isinstance(error, tf.errors.InvalidArgumentError) and bool(
-        FROM_ITERATOR.search(str(error))
-    )
+def _met_no_class(records: RecordSet, message: str) -> bool:
+    """Whether a label was met that is none of the classes."""
+    found = WRONG_LABEL.search(message)
+    num_classes = len(records.manifest.class_names)
+    return found is not None and not 0 <= int(found[1]) < num_classes
 
 
 @contextmanager

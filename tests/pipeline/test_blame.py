@@ -141,6 +141,19 @@ def test_others_that_wait_for_a_failed_op_are_no_iterator(
         assert len(reads) == times
 
 
+@pytest.mark.parametrize(("label", "times"), [(-1, 1), (1, 0), (2, 1), (9, 1)])
+def test_a_label_that_is_no_class_is_the_datas_fault(
+    label: int, times: int, records: RecordSet, reads: list[RecordSet]
+) -> None:
+    """Of two classes; where one of them is refused, the network has too few outputs."""
+    labels, logits = tf.constant([label]), tf.zeros([1, 1])
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    assert f"label value of {label} " in str(error.value)
+    blame_data(records, error.value)
+    assert len(reads) == times
+
+
 def test_lost_data_is_looked_for(records: RecordSet, reads: list[RecordSet]) -> None:
     blame_data(records, tf.errors.DataLossError(None, None, "corrupted record at 0"))
     assert reads == [records]
