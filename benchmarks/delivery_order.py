@@ -10,7 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.shuffle_quality import ShuffleQuality, class_mixing, displacement
+from benchmarks.shuffle_quality import (
+    ShuffleQuality,
+    class_mixing,
+    class_mixing_interval,
+    displacement,
+)
 from pipeline.dataset import Stage, compose
 
 # More examples than these make the figures no steadier.
@@ -25,7 +30,9 @@ def judge_shuffle(
     labels = delivered_labels(stages, count)
     positions = delivered_positions(stages, count, num_examples)
     return ShuffleQuality(
-        class_mixing(labels, batch_size), displacement(positions, num_examples)
+        class_mixing(labels, batch_size),
+        class_mixing_interval(labels, batch_size),
+        displacement(positions, num_examples),
     )
 
 

@@ -7,42 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from benchmarks.advice import device_advice, host_advice
 from benchmarks.ladder import DEVICE_STAGES, Rung, added_microseconds, split_rungs
 from benchmarks.prediction import Prediction
 from benchmarks.shares import Share, alone
+from benchmarks.situation import Situation
 
 # Below this share of what the host delivers, the device is behind and not just noisy.
 DEVICE_BEHIND = 0.9
-# From this share of a limit on, the limit and not the pipeline is what is slow.
-NEAR_LIMIT = 0.6
-
-DEVICE_ADVICE = {
-    "to device": "Smaller pictures (`records build --side`) are less to copy.",
-    "augment": "It runs on the device that trains, which is a CPU that also decodes"
-    " where there is no GPU: use a GPU, or a lighter --augment.",
-    "train step": "The input pipeline keeps up; for more, make the step faster:"
-    " `alexnet fit --mixed-precision`, a larger --batch-size.",
-}
-# Where a stage is near its limit, and no other storage is predicted to be faster.
-LIMIT_ADVICE = {
-    "disk read": "A faster disk helps, or smaller records (--storage jpeg, --side).",
-    "jpeg decode": "Fewer pixels (`records build --side`) or more CPUs help in"
-    " proportion.",
-    "memory gather": "Only fewer pixels (`records build --side`) help.",
-}
-STAGE_ADVICE = {
-    "read": "More shards (`records build --shards`) are read side by side.",
-    "shuffle": "A smaller --ram-budget holds fewer records in the shuffle buffer.",
-    "parse": "This is TensorFlow's work for each record; more CPUs help.",
-    "decode": "Fewer pixels (`records build --side`) or more CPUs help in proportion.",
-    "batch": "Records are put into batches here; more CPUs help.",
-    "prefetch": "Batches wait for each other here; more CPUs help.",
-}
-# As "read", of mapped shards.
-GATHER_ADVICE = (
-    "Rows are gathered from the page cache here: more CPUs help, and memory that holds"
-    " all of the shards."
-)
 
 
 def bottleneck(rungs: Sequence[Rung], limits: Mapping[str, float]) -> str:
@@ -67,17 +39,18 @@ def verdict(
     limits: Mapping[str, float],
     shares: Mapping[str, Share],
     predictions: Sequence[Prediction],
+    now: Situation,
 ) -> str:
-    """What limits, by how much, and what to change, in a few sentences."""
+    """What limits, by how much, and what is left to change, in a few sentences."""
     stage = bottleneck(rungs, limits)
     if stage in DEVICE_STAGES:
-        sentences = [*_device(rungs, stage), DEVICE_ADVICE[stage]]
+        sentences = [*_device(rungs, stage), device_advice(stage, now)]
     else:
         sentences = [*_host(rungs, stage), *_demand(rungs, limits)]
         sentences += _reached(rungs, shares, limits)
         sentences += map(_predicted, predictions)
         if not predictions:
-            sentences.append(_remedy(stage, shares.get(stage)))
+            sentences.append(host_advice(stage, shares.get(stage), now))
     return " ".join(sentences)
 
 
@@ -127,14 +100,6 @@ def _predicted(prediction: Prediction) -> str:
         f" {rate(prediction.images_per_second)} on this machine"
         + (f", for {disk:.1f} times the disk." if disk else ".")
     )
-
-
-def _remedy(stage: str, share: Share | None) -> str:
-    if share and share.share >= NEAR_LIMIT:
-        return LIMIT_ADVICE[share.limit]
-    if share and (stage, share.limit) == ("read", "memory gather"):
-        return GATHER_ADVICE
-    return STAGE_ADVICE[stage]
 
 
 def rate(images_per_second: float) -> str:

@@ -36,6 +36,7 @@ from benchmarks.machine import (
 )
 from pipeline.errors import DataError
 from pipeline.machine import read_memory
+from pipeline.versions import installed
 
 
 @dataclass(frozen=True)
@@ -86,15 +87,8 @@ def _required_by(name: str) -> Iterator[Package]:
         for line in requires(name) or ():
             wanted = Requirement(line)
             if wanted.marker is None or wanted.marker.evaluate({"extra": ""}):
-                found = _installed(wanted.name)
+                found = installed(wanted.name)
                 yield Package(wanted.name, str(wanted.specifier), found)
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _machine() -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.machine import Disk, Processor
+from benchmarks.machine import Disk, Processor, count_cpus
 from pipeline.config import ReadConfig
 from pipeline.files import format_bytes
 from pipeline.machine import REMOTE, Memory
@@ -77,7 +77,7 @@ def judge_cpus(processor: Processor) -> Finding:
     if quota is not None and quota < usable:
         return Finding(
             "CPUs",
-            f"{value}, for {quota:g} CPUs' time",
+            f"{value}, for the time of {count_cpus(quota)}",
             "note",
             "A container's quota stops its threads in mid-work, and they are as many as"
             " the CPUs: give it whole ones (docker run --cpuset-cpus).",

@@ -110,9 +110,14 @@ def _judge_gpu(
     advice = (
         f"TensorFlow brings machine code up to {newest}, so the driver compiles the"
         " rest at the first start, for minutes. Set"
-        f" CUDA_CACHE_MAXSIZE={PTX_CACHE_BYTES}, so that it keeps all of it, and where"
-        " the home folder is not kept, CUDA_CACHE_PATH to a folder that is."
+        f" CUDA_CACHE_MAXSIZE={PTX_CACHE_BYTES}, so that it keeps all of it"
     )
+    if "CUDA_CACHE_PATH" not in environ:
+        advice += (
+            ", and where the home folder is not kept, CUDA_CACHE_PATH to a folder that"
+            " is"
+        )
+    advice += "."
     return Finding(name, value, "note", advice)
 
 

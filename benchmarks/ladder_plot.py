@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.ladder import Rung, split_rungs
+from benchmarks.machine import count_cpus
 from benchmarks.report import BenchReport
 from pipeline.pictures import legible, save_figure
 
@@ -42,8 +43,8 @@ def draw_ladder(report: BenchReport, out: Path) -> None:
     _draw_limits(axis, bars)
     _scale(axis, bars)
     axis.set_title(
-        f"{report.storage} records, reader {report.reader}, batch {report.batch_size},"
-        f" {report.num_cpus} CPUs"
+        f"{report.settings.storage} records, reader {report.settings.reader},"
+        f" batch {report.settings.batch_size}, {count_cpus(report.num_cpus)}"
     )
     save_figure(figure, out)
 

@@ -64,6 +64,11 @@ def read_processor(root: Path = ROOT) -> Processor:
     )
 
 
+def count_cpus(number: float) -> str:
+    """A number of CPUs for people."""
+    return f"{number:g} CPU{'' if number == 1 else 's'}"
+
+
 def _quotas(root: Path) -> Iterator[float]:
     """CPUs' worth of time that each control group allows."""
     for folder in control_groups("cpu", root):

@@ -12,10 +12,11 @@ from benchmarks.ladder import DEVICE_STAGES, climb
 from benchmarks.limits import plan_limits
 from benchmarks.measure import Timing
 from benchmarks.rivals import plan_rival, require_rivals
+from benchmarks.settings import BenchSettings
 from benchmarks.shares import limit_of
 from pipeline.config import Config, ReadConfig, Reader, require
 from pipeline.dataset import Stage, compose, train_stages
-from pipeline.reader import RecordSet, open_records
+from pipeline.reader import RecordSet, choose_reader, open_records
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class BenchPlan:
 
     records: RecordSet
     config: BenchConfig
+    settings: BenchSettings
     stages: list[Stage]
     host: list[Timing]
     device: list[Timing]
@@ -70,6 +72,27 @@ class BenchPlan:
         whole = self.host[-1]
         limit = self.limit_names[whole.name]
         return [whole, *(t for t in self.limits if t.name == limit), *self.rivals]
+
+
+def settings_of(records: RecordSet, config: BenchConfig) -> BenchSettings:
+    """The settings of a bench, whose precision is the one that is now in force.
+
+    Raises:
+        ConfigError: the records cannot be read in the way that was asked for.
+    """
+    stored = records.manifest.config
+    return BenchSettings(
+        storage=stored.storage,
+        side=stored.side,
+        resize=stored.resize,
+        quality=stored.quality if stored.storage == "jpeg" else None,
+        reader=choose_reader(records, config.reader).name,
+        batch_size=config.batch_size,
+        ram_budget_bytes=config.ram_budget_bytes,
+        augment=config.augment,
+        image_size=config.image_size,
+        precision=tf.keras.mixed_precision.global_policy().name,
+    )
 
 
 def plan_bench(
@@ -90,6 +113,7 @@ def plan_bench(
     return BenchPlan(
         records=records,
         config=config,
+        settings=settings_of(records, config),
         stages=stages,
         host=[timing for timing in rungs if timing.name not in DEVICE_STAGES],
         device=[*copied, *plan_consumers(stages, consumers)],

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from benchmarks.situation import Situation
 from pipeline.config import Storage
 
 # What the pipeline makes of bare work on the same bytes, medians of 3 rounds in turn at
@@ -17,19 +18,6 @@ DECODED_SHARE = 0.85
 # For a smaller gain it is not worth building records anew.
 WORTH = 1.15
 MAPPED: tuple[Storage, ...] = ("raw", "yuv420")
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What is read now and how fast, and the memory that could hold it."""
-
-    storage: Storage
-    reader: str
-    side: int
-    num_images: int
-    num_bytes: int
-    memory_bytes: int
-    images_per_second: float
 
 
 @dataclass(frozen=True)
@@ -44,20 +32,21 @@ class Prediction:
     times_the_disk: float | None = None
 
 
-def predictions(now: Situation, limits: Mapping[str, float]) -> tuple[Prediction, ...]:
-    """Every change that is a clear gain, the best one first."""
+def predictions(
+    now: Situation, limits: Mapping[str, float], images_per_second: float
+) -> tuple[Prediction, ...]:
+    """Every change that is a clear gain over what is delivered, the best one first."""
     found = [
         each
         for each in _candidates(now, limits)
-        if each.images_per_second >= WORTH * now.images_per_second
+        if each.images_per_second >= WORTH * images_per_second
     ]
     return tuple(sorted(found, key=lambda each: -each.images_per_second))
 
 
 def _candidates(now: Situation, limits: Mapping[str, float]) -> Iterator[Prediction]:
     if now.storage in MAPPED:
-        # Gathered from the disk, records would be no faster than streamed.
-        if now.reader == "stream" and now.num_bytes <= now.memory_bytes:
+        if now.reader == "stream" and now.suits_mmap:
             yield Prediction("`--reader mmap`", MAPPED_SHARE * limits["memory gather"])
     elif "jpeg decode, stored square" in limits:
         rate = DECODED_SHARE * limits["jpeg decode, stored square"]

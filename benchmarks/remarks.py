@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from benchmarks.advice import shuffle_advice
 from benchmarks.diagnosis import rate
 from benchmarks.ladder import Rung
 from benchmarks.rounds import Ratio
 from benchmarks.shuffle_quality import ShuffleQuality
+from benchmarks.situation import Situation
 
 # Below this share of the warm pass, a cold one waits for the disk.
 COLD_SHARE = 0.7
-# Class counts that vary so much more than by chance disturb batch norm and the loss.
-POOR_MIXING = 2.0
 # Nearer to their stored places than this, examples meet the same neighbours.
 POOR_DISPLACEMENT = 0.5
 
@@ -54,13 +54,18 @@ def of_cold_start(cold: float | None, warm: float) -> list[str]:
     ]
 
 
-def of_shuffle(quality: ShuffleQuality) -> list[str]:
+def of_shuffle(quality: ShuffleQuality, now: Situation) -> list[str]:
     """Whether the epochs are shuffled poorly."""
-    mixing, displacement = quality.class_mixing, quality.displacement
-    if mixing is not None and mixing > POOR_MIXING:
-        told = f"Batches' class counts vary {mixing:.1f} times as much as by chance"
+    mixing, interval = quality.class_mixing, quality.class_mixing_interval
+    displacement = quality.displacement
+    if mixing is not None and interval and mixing > interval[1]:
+        told = (
+            f"Batches' class counts vary {mixing:.2f} times as much as by chance, where"
+            f" 95% of uniform permutations come to {interval[0]:.2f} to"
+            f" {interval[1]:.2f}."
+        )
     elif displacement is not None and displacement < POOR_DISPLACEMENT:
-        told = f"Examples move {displacement:.0%} as far as in a uniform shuffle"
+        told = f"Examples move {displacement:.0%} as far as in a uniform shuffle."
     else:
         return []
-    return [f"{told}: --reader mmap or a larger --ram-budget shuffles better."]
+    return [f"{told} {shuffle_advice(now)}".strip()]

@@ -11,13 +11,15 @@ from benchmarks.diagnosis import bottleneck, verdict
 from benchmarks.first_pass import FirstPasses
 from benchmarks.ladder import Rung, added_microseconds, split_rungs
 from benchmarks.plan import BenchPlan
-from benchmarks.prediction import Prediction, Situation, predictions
+from benchmarks.prediction import Prediction, predictions
 from benchmarks.rounds import Ratio, Round, medians, ratios
+from benchmarks.settings import BenchSettings, Host, read_host
 from benchmarks.shares import Share, shares
 from benchmarks.shuffle_quality import ShuffleQuality
-from pipeline.config import Storage
-from pipeline.machine import num_cpus, read_memory
+from benchmarks.situation import situation_of
+from pipeline.machine import num_cpus
 from pipeline.reader import choose_reader
+from pipeline.versions import versions
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,11 @@ class BenchReport:
     """The figures of one run, and what they say."""
 
     data: str
-    storage: Storage
-    reader: str
+    settings: BenchSettings
     reader_reason: str
-    batch_size: int
     num_cpus: int
+    host: Host
+    versions: dict[str, str]
     rungs: tuple[Rung, ...]
     limits: dict[str, float]
     shares: dict[str, Share]
@@ -67,7 +69,9 @@ class BenchReport:
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values; `against` only where it was asked for."""
-        values = {**asdict(self), "images_per_second": self.images_per_second}
+        values = asdict(self)
+        values = {"data": self.data, **values.pop("settings"), **values}
+        values["images_per_second"] = self.images_per_second
         added = added_microseconds(self.rungs)
         for rung, microseconds in zip(values["rungs"], added, strict=True):
             rung["added_microseconds"] = microseconds
@@ -79,27 +83,27 @@ class BenchReport:
 def make_report(plan: BenchPlan, found: Measured) -> BenchReport:
     """The figures, and what follows from them."""
     records, rungs, passes = plan.records, found.rungs, found.passes
-    choice = choose_reader(records, plan.config.reader)
     shared = shares(rungs, plan.limit_names, found.limits)
-    predicted = predictions(_situation(plan, found), found.limits)
-    whole = plan.host[-1].name
+    now, whole = situation_of(plan), plan.host[-1].name
+    delivered = split_rungs(rungs)[0][-1].images_per_second
+    predicted = predictions(now, found.limits, delivered)
     against = _against(plan, found.rounds)
     ratio = ratios(found.rounds, whole) if found.rounds else {}
     cold = passes.cold.images_per_second if passes.cold else None
     warm = passes.warm.images_per_second
     sentences = [
-        verdict(rungs, found.limits, shared, predicted),
+        verdict(rungs, found.limits, shared, predicted, now),
         *remarks.of_peers(against, ratio, rungs),
         *remarks.of_cold_start(cold, warm),
-        *remarks.of_shuffle(found.quality),
+        *remarks.of_shuffle(found.quality, now),
     ]
     return BenchReport(
         data=str(records.folder),
-        storage=records.storage,
-        reader=choice.name,
-        reader_reason=choice.reason,
-        batch_size=plan.config.batch_size,
+        settings=plan.settings,
+        reader_reason=choose_reader(records, plan.config.reader).reason,
         num_cpus=num_cpus(),
+        host=read_host(),
+        versions=versions(),
         rungs=rungs,
         limits=found.limits,
         shares=shared,
@@ -120,26 +124,6 @@ def make_report(plan: BenchPlan, found: Measured) -> BenchReport:
 def _against(plan: BenchPlan, rounds: Sequence[Round]) -> dict[str, float]:
     middle = medians(rounds) if rounds else {}
     return {rival.name: middle[rival.name] for rival in plan.rivals}
-
-
-def _situation(plan: BenchPlan, found: Measured) -> Situation:
-    records = plan.records
-    card = records.manifest.split("train")
-    return Situation(
-        storage=records.storage,
-        reader=choose_reader(records, plan.config.reader).name,
-        side=records.manifest.config.side,
-        num_images=card.num_examples,
-        num_bytes=card.num_bytes,
-        memory_bytes=_memory_bytes(),
-        images_per_second=split_rungs(found.rungs)[0][-1].images_per_second,
-    )
-
-
-def _memory_bytes() -> int:
-    """The memory that shards could lie in; 0 where it is not known."""
-    memory = read_memory()
-    return memory.usable_bytes if memory else 0
 
 
 def _notes(plan: BenchPlan, passes: FirstPasses) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from tensorflow import keras
 from benchmarks.consumers import Consumer
 from benchmarks.machine import read_processor
 from benchmarks.measure import Deliveries, Timing
+from benchmarks.settings import gpu_names
 from benchmarks.step_report import TrainStepReport
 from benchmarks.stopwatch import Progress, Stopwatch
 from model.classifier import DRAWS, Classifier
@@ -198,8 +199,7 @@ def _multiply(side: int) -> Deliveries:
 
 def _device_name() -> str:
     """The first GPU's, or the processor's and how many of its CPUs can be used."""
-    for gpu in tf.config.list_physical_devices("GPU"):
-        details = tf.config.experimental.get_device_details(gpu)
-        return str(details.get("device_name", "GPU"))
+    for name in gpu_names():
+        return name
     processor = read_processor()
     return f"{processor.model or 'CPU'}, {count(processor.usable_cpus, 'CPU')}"

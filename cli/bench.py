@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.console import meter, print_json, print_table
-from cli.ladder import print_changes, print_ladder
+from cli.console import meter, print_json, say
+from cli.ladder import print_changes, print_ladder, print_train_step
 from cli.options import (
     AugmentOption,
     DataArgument,
@@ -28,7 +28,7 @@ from cli.options import (
 
 if TYPE_CHECKING:
     from benchmarks.compare import Figures
-    from benchmarks.step_report import TrainStepReport
+    from benchmarks.input_pipeline import BenchConfig
 
 
 class Rival(str, Enum):
@@ -66,6 +66,7 @@ def bench() -> None:
         "alexnet bench input-pipeline records",
         "alexnet bench input-pipeline records --against article --against plain",
         "alexnet bench input-pipeline records --compare old.json --fail-below 0.9",
+        "alexnet bench input-pipeline records --fail-below-share 0.7",
     )
 )
 def input_pipeline(
@@ -95,6 +96,14 @@ def input_pipeline(
         float | None,
         typer.Option(min=0, help="Exit 1 below this share of the older images/s."),
     ] = None,
+    fail_below_share: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Exit 1 below this share of the limit: of the last stage before the"
+            " device that has one (column `of its limit`).",
+        ),
+    ] = None,
     ram_budget: RamBudgetOption = "4GiB",
     seed: Annotated[int, typer.Option(help="Decides the order.")] = 21,
     as_json: Json = False,
@@ -104,7 +113,14 @@ def input_pipeline(
 
     A rung is the pipeline up to a stage; the bottleneck is the stage that costs most.
     """
-    from benchmarks.compare import changes, figures, require_no_slower
+    from benchmarks.compare import (
+        changes,
+        figures,
+        load_figures,
+        other_circumstances,
+        require_no_slower,
+        require_share,
+    )
     from benchmarks.input_pipeline import BenchConfig, run_bench
     from model.config import TrainConfig
     from model.training import make_train_step
@@ -123,13 +139,15 @@ def input_pipeline(
         ram_budget_bytes=parse_size(ram_budget),
         reader=reader,
     )
-    old = _load_older(compare, data, batch_size) if compare else None
+    old = load_figures(compare) if compare else None
     step = None
     if train_step:
         settings = TrainConfig(
             batch_size=batch_size, augment=augment, mixed_precision=mixed_precision
         )
         step = make_train_step(data, settings, image_size)
+    if old:
+        _require_comparable(old, data, config)
     with meter("measuring", "timings") as shown:
         report = run_bench(data, config, shown.announce, step)
     if plot:
@@ -137,25 +155,32 @@ def input_pipeline(
 
         draw_ladder(report, plot)
     values = report.to_json()
-    found = changes(old, figures(values)) if old else []
+    new = figures(values)
+    found = changes(old, new) if old else []
     if as_json:
         compared = {"compare": [change.to_json() for change in found]} if old else {}
         print_json(values | compared)
     else:
         print_ladder(report)
         print_changes(found)
+        for difference in other_circumstances(old, new) if old else []:
+            say(f"note: {difference}")
     if fail_below is not None:
         require_no_slower(found, fail_below)
+    if fail_below_share is not None:
+        require_share(new, fail_below_share)
 
 
-def _load_older(report: Path, data: Path, batch_size: int) -> Figures:
-    """What an older report says, of the same kind of records and batches."""
-    from benchmarks.compare import load_figures, require_comparable
+def _require_comparable(old: Figures, data: Path, config: BenchConfig) -> None:
+    """Check that an older report was measured with these records and settings.
+
+    The precision is known when the training step is there.
+    """
+    from benchmarks.compare import require_comparable
+    from benchmarks.plan import settings_of
     from pipeline.reader import open_records
 
-    old = load_figures(report)
-    require_comparable(old, open_records(data).storage, batch_size)
-    return old
+    require_comparable(old, settings_of(open_records(data), config))
 
 
 @app.command(
@@ -202,32 +227,4 @@ def train_step(
     if as_json:
         print_json(report.to_json())
     else:
-        _print_train_step(report)
-
-
-def _print_train_step(report: TrainStepReport) -> None:
-    rows = [
-        ["images/s", f"{report.images_per_second:,.0f}"],
-        ["spread", f"{report.spread:.0%}"],
-        ["a step", f"{1e3 * report.step_seconds:,.1f} ms"],
-        ["augmentation's share of it", f"{report.augment_share:.0%}"],
-        ["a step's arithmetic", _flops(report.step_flops)],
-        ["computed", f"{_flops(report.flops_per_second)}/s"],
-        ["matmul limit", f"{_flops(report.matmul_flops_per_second)}/s"],
-        ["share of that limit", f"{report.share_of_matmul:.0%}"],
-    ]
-    title = (
-        f"{report.variant} network, batch {report.batch_size}, {report.image_size} px,"
-        f" {report.precision}, {'XLA' if report.xla else 'no XLA'}: {report.device}"
-    )
-    print_table(title, ["train step", ""], rows)
-    print(
-        f"The step takes {report.images_per_second:,.0f} images/s: an input pipeline"
-        " that delivers more than that keeps it busy (`alexnet bench input-pipeline`)."
-    )
-
-
-def _flops(count: float) -> str:
-    """A number of floating-point operations for people."""
-    tera = count / 1e12
-    return f"{tera:,.1f} TFLOP" if tera >= 1 else f"{1e3 * tera:,.1f} GFLOP"
+        print_train_step(report)

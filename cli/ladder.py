@@ -1,4 +1,4 @@
-"""What `alexnet bench input-pipeline` prints for people: its tables and its verdict."""
+"""What `alexnet bench` prints for people: its tables and its verdicts."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from cli.console import print_table, say
 if TYPE_CHECKING:
     from benchmarks.compare import Change
     from benchmarks.input_pipeline import BenchReport
+    from benchmarks.step_report import TrainStepReport
 
 
 def print_ladder(report: BenchReport) -> None:
     """Print the rungs, what stands beside them, and the verdict."""
     from pipeline.files import count
 
+    settings = report.settings
     title = (
-        f"{report.data}: {report.storage}, reader {report.reader}"
-        f" ({report.reader_reason}), batch {report.batch_size},"
+        f"{report.data}: {settings.storage}, reader {settings.reader}"
+        f" ({report.reader_reason}), batch {settings.batch_size},"
         f" {count(report.num_cpus, 'CPU')}"
     )
     columns = ["up to", "images/s", "spread", "added us/image", "of its limit", ""]
@@ -56,12 +58,13 @@ def _rivals(report: BenchReport) -> list[list[str]]:
 
 def _besides(report: BenchReport) -> list[list[str]]:
     cold, quality = report.cold_images_per_second, report.shuffle_quality
+    uniform = "{:.2f} to {:.2f}".format(*quality.class_mixing_interval or (1, 1))
     return [
         ["first batch after", f"{report.first_batch_seconds:.2f} s"],
         ["first pass, cold page cache", f"{cold:,.0f} images/s" if cold else "-"],
         ["first pass, warm", f"{report.warm_images_per_second:,.0f} images/s"],
         ["resident memory", f"{report.resident_bytes / 2**20:,.0f} MiB"],
-        ["class mixing (ideal: 1)", _quality(quality.class_mixing)],
+        [f"class mixing (uniform: {uniform})", _quality(quality.class_mixing)],
         ["displacement (ideal: 1)", _quality(quality.displacement)],
     ]
 
@@ -83,3 +86,32 @@ def print_changes(changes: list[Change]) -> None:
 def _figure(value: float) -> str:
     """A rate or a share, to as many digits as say something."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def print_train_step(report: TrainStepReport) -> None:
+    """Print how fast the step is, and what the device makes of it."""
+    rows = [
+        ["images/s", f"{report.images_per_second:,.0f}"],
+        ["spread", f"{report.spread:.0%}"],
+        ["a step", f"{1e3 * report.step_seconds:,.1f} ms"],
+        ["augmentation's share of it", f"{report.augment_share:.0%}"],
+        ["a step's arithmetic", _flops(report.step_flops)],
+        ["computed", f"{_flops(report.flops_per_second)}/s"],
+        ["matmul limit", f"{_flops(report.matmul_flops_per_second)}/s"],
+        ["share of that limit", f"{report.share_of_matmul:.0%}"],
+    ]
+    title = (
+        f"{report.variant} network, batch {report.batch_size}, {report.image_size} px,"
+        f" {report.precision}, {'XLA' if report.xla else 'no XLA'}: {report.device}"
+    )
+    print_table(title, ["train step", ""], rows)
+    print(
+        f"The step takes {report.images_per_second:,.0f} images/s: an input pipeline"
+        " that delivers more than that keeps it busy (`alexnet bench input-pipeline`)."
+    )
+
+
+def _flops(count: float) -> str:
+    """A number of floating-point operations for people."""
+    tera = count / 1e12
+    return f"{tera:,.1f} TFLOP" if tera >= 1 else f"{1e3 * tera:,.1f} GFLOP"

@@ -7,7 +7,7 @@ import os
 import sys
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -58,11 +58,37 @@ app = typer.Typer(
         "alexnet bench input-pipeline",
     ),
     context_settings={"token_normalize_func": lambda t: FORMER_NAMES.get(t, t)},
-    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,  # rich's help costs 0.1 s, a third of what --help may take
     pretty_exceptions_enable=False,
 )
+
+
+def print_version(asked: bool) -> None:
+    """Print the versions that the report of a fault needs, and exit."""
+    if asked:
+        from pipeline.versions import versions
+
+        line = "alexnet {alexnet} (TensorFlow {tensorflow}, Python {python})"
+        print(line.format(**versions()))
+        raise typer.Exit()
+
+
+@app.callback()
+def root(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=print_version,
+            is_eager=True,
+            help="Print the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Take what stands before the subcommand."""
+
+
 app.add_typer(records.app, name="records")
 app.add_typer(bench.app, name="bench")
 train.add_commands(app)

@@ -114,6 +114,9 @@ class BuildConfig(Config):
         )
 
 
+MIN_RAM_BUDGET_BYTES = 2**26
+
+
 @dataclass(frozen=True)
 class ReadConfig(Config):
     """How records become batches; no setting here changes what an epoch holds."""
@@ -129,7 +132,7 @@ class ReadConfig(Config):
         require(self.batch_size >= 1, "batch_size", self.batch_size, "1 or more")
         require_choice("reader", self.reader, Reader)
         require(
-            self.ram_budget_bytes >= 2**26,
+            self.ram_budget_bytes >= MIN_RAM_BUDGET_BYTES,
             "ram_budget_bytes",
             self.ram_budget_bytes,
             "64 MiB or more",

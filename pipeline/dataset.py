@@ -127,13 +127,23 @@ def _stages_by_row(records: RecordSet, config: ReadConfig, share: Share) -> list
 def _fetch(
     numbers: tf.data.Dataset, rows: Rows, records: RecordSet, config: ReadConfig
 ) -> tf.data.Dataset:
-    """The batches of datasets of row numbers, several made at a time."""
+    """The batches of datasets of row numbers, several made at a time.
+
+    What they are fetched from goes with them as elements, which the dataset holds
+    itself: a tensor that a function captures lives until Python collects its garbage.
+    """
+    lent = tf.data.Dataset.from_tensors(rows.lend()).repeat()
+    numbers = tf.data.Dataset.zip((numbers, lent))
+
+    def fetch(row: tf.Tensor, lent: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+        return rows.fetch(row, *lent)
+
     if rows.uses_all_cpus:
-        return numbers.map(rows.fetch, BATCHES_AHEAD, deterministic=True)
+        return numbers.map(fetch, BATCHES_AHEAD, deterministic=True)
     batch_bytes = config.batch_size * pixel_bytes(records.manifest.config)
     affordable = config.ram_budget_bytes // batch_bytes - BATCHES_AHEAD
     at_once = max(1, min(num_cpus(), affordable))
-    return numbers.map(rows.fetch, at_once, deterministic=True)
+    return numbers.map(fetch, at_once, deterministic=True)
 
 
 def _streamed_stages(
@@ -257,7 +267,7 @@ def _prefetch(dataset: tf.data.Dataset, config: ReadConfig) -> tf.data.Dataset:
     """Batches ahead of their use, and the limits of the whole host pipeline."""
     options = tf.data.Options()
     options.deterministic = True
-    # They turn captured tensors into constants: of mapped shards, copies of all pixels.
+    # They gain nothing here, and turn captured tensors into constants: into copies.
     options.experimental_optimization.apply_default_optimizations = False
     options.autotune.ram_budget = config.ram_budget_bytes
     # Parallelism is across images: threads inside one image's ops only get in its way.

@@ -18,7 +18,6 @@ from pipeline.pixels import BadImage, read_image, square
 
 if TYPE_CHECKING:
     import numpy as np
-    import tensorflow as tf
 
 # Images a thread takes at a time: few enough that the threads end together.
 GROUP = 8
@@ -66,21 +65,6 @@ def decode_images(
     for _ in _threads().map(fill, range(0, count, GROUP)):
         pass
     return batch
-
-
-def fetch_outside(
-    decode: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
-    rows: tf.Tensor,
-    config: BuildConfig,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """A uint8 batch and int64 labels of rows, int [batch], by a Python function."""
-    import tensorflow as tf
-
-    images, labels = tf.numpy_function(
-        decode, [rows], [tf.uint8, tf.int64], stateful=False
-    )
-    images = tf.ensure_shape(images, [*rows.shape, config.side, config.side, 3])
-    return images, tf.ensure_shape(labels, rows.shape)
 
 
 def empty_batch(shape: tuple[int, ...]) -> np.ndarray:

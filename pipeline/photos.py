@@ -13,8 +13,9 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
+from pipeline.callback import fetch_outside, lease
 from pipeline.config import BuildConfig
-from pipeline.decoder import decode_images, fetch_outside
+from pipeline.decoder import decode_images
 from pipeline.errors import BadImage, DataError, ReadError
 from pipeline.folder import ImageFile, Source, scan
 from pipeline.manifest import MANIFEST, Manifest, SplitCard
@@ -113,9 +114,13 @@ class PhotoRows:
         self._files = photos.files[split]
         self._config = photos.manifest.config
 
-    def fetch(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def lend(self) -> tuple[tf.Tensor, ...]:
+        """What keeps these rows alive."""
+        return (lease(self),)
+
+    def fetch(self, rows: tf.Tensor, *lent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """A uint8 batch and int64 [batch] labels, of rows, int [batch]."""
-        return fetch_outside(self._decode, rows, self._config)
+        return fetch_outside(self._decode, rows, self._config, *lent)
 
     def _decode(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         files = [self._files[row] for row in rows]

@@ -2,6 +2,7 @@
 
 `PixelRows` gathers bare pixels inside TensorFlow; `JpegRows` decodes JPEGs where they
 lie in the mapped shards. Both turn rows, int64 [batch], into a batch and its labels.
+The shards stay mapped for as long as a tensor that was lent is held.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
+from pipeline.callback import fetch_outside, lease
 from pipeline.damage import way_out
-from pipeline.decoder import decode_images, fetch_outside
+from pipeline.decoder import decode_images
 from pipeline.errors import DataError
 from pipeline.example import FOOTER_BYTES, HEADER_BYTES, masked_crc
 from pipeline.interop import read_index
@@ -33,7 +35,10 @@ class Rows(Protocol):
     # Whether one call keeps every CPU busy by itself.
     uses_all_cpus: bool
 
-    def fetch(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def lend(self) -> tuple[tf.Tensor, ...]:
+        """Tensors that `fetch` takes: what it reads from, or what keeps that alive."""
+
+    def fetch(self, rows: tf.Tensor, *lent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """A uint8 batch and int64 [batch] labels, of rows, int [batch]."""
 
 
@@ -70,24 +75,27 @@ class PixelRows:
         self._pixels = mapping.view(layout.pixel_offset, self._width)
         self._heads = mapping.view(0, ALIGNMENT_BYTES)
 
-    def fetch(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def lend(self) -> tuple[tf.Tensor, ...]:
+        """The shards, cut into pieces of pixels and into heads."""
+        return self._pixels, self._heads
+
+    def fetch(self, rows: tf.Tensor, *lent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """A uint8 batch and int64 [batch] labels, of rows, int [batch]."""
+        in_pieces, in_heads = lent
         layout, rows = self._layout, tf.cast(rows, tf.int64)
         pieces = -(-layout.pixel_bytes // self._width)
         first = rows * (layout.stride_bytes // self._width)
         # One copy, from the page cache into the batch.
-        pixels = tf.gather(
-            self._pixels, first[:, None] + tf.range(pieces, dtype=tf.int64)
-        )
+        pixels = tf.gather(in_pieces, first[:, None] + tf.range(pieces, dtype=tf.int64))
         if layout.pixel_bytes % self._width:
             pixels = tf.reshape(pixels, [-1, pieces * self._width])
             pixels = pixels[:, : layout.pixel_bytes]
         batch = tf.reshape(pixels, [*rows.shape, *self._shape])
-        return batch, self._labels(rows)
+        return batch, self._labels(rows, in_heads)
 
-    def _labels(self, rows: tf.Tensor) -> tf.Tensor:
+    def _labels(self, rows: tf.Tensor, in_heads: tf.Tensor) -> tf.Tensor:
         layout = self._layout
-        heads = tf.gather(self._heads, rows * (layout.stride_bytes // ALIGNMENT_BYTES))
+        heads = tf.gather(in_heads, rows * (layout.stride_bytes // ALIGNMENT_BYTES))
         label = heads[:, layout.label_offset : layout.label_offset + LABEL_WIDTH]
         # A varint: seven bits a byte, the lowest first.
         scale = tf.constant([1 << 7 * place for place in range(LABEL_WIDTH)], tf.int64)
@@ -121,15 +129,19 @@ class JpegRows:
         self._config = records.manifest.config
         shards = records.shards(split)
         self._paths = records.paths(split)
-        self._shards = [_map_file(path) for path in self._paths]
+        self._shards = Mapping([Path(path) for path in self._paths]).files()
         self._first_rows = np.cumsum([0, *(shard.num_examples for shard in shards)])
         self._places = np.concatenate(
             [read_index(records.folder, shard) for shard in shards]
         )
 
-    def fetch(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def lend(self) -> tuple[tf.Tensor, ...]:
+        """What keeps these rows alive, and so the shards mapped."""
+        return (lease(self),)
+
+    def fetch(self, rows: tf.Tensor, *lent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """A uint8 batch and int64 [batch] labels, of rows, int [batch]."""
-        return fetch_outside(self._decode, rows, self._config)
+        return fetch_outside(self._decode, rows, self._config, *lent)
 
     def _decode(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         labels = np.empty(len(rows), np.int64)
@@ -165,12 +177,3 @@ class JpegRows:
                 f" {way_out(Path(self._paths[shard]).parent)}"
             )
         return record
-
-
-def _map_file(path: str) -> np.ndarray:
-    try:
-        return np.asarray(np.memmap(path, np.uint8, "r"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path} cannot be mapped ({error}). Read the records with --reader stream."
-        ) from error

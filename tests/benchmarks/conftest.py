@@ -1,20 +1,57 @@
-"""What tests of the bench share: a report of made-up figures."""
+"""What tests of the bench share: a report and a situation of made-up figures."""
 
 from __future__ import annotations
 
 from benchmarks.ladder import Rung
 from benchmarks.report import BenchReport
 from benchmarks.rounds import Ratio
+from benchmarks.settings import BenchSettings, Host
 from benchmarks.shares import Share
 from benchmarks.shuffle_quality import ShuffleQuality
+from benchmarks.situation import Situation
+
+SETTINGS = BenchSettings(
+    storage="jpeg",
+    side=256,
+    resize="crop",
+    quality=90,
+    reader="mmap",
+    batch_size=128,
+    ram_budget_bytes=4 * 2**30,
+    augment="paper",
+    image_size=227,
+    precision="float32",
+)
+
+# 1000 images of 256 px: 18 kB each as JPEG, 98 304 bytes as planes.
+SITUATION = Situation(
+    storage="jpeg",
+    reader="mmap",
+    suits_mmap=True,
+    side=256,
+    image_size=227,
+    batch_size=128,
+    augment="paper",
+    precision="float32",
+    ram_budget_bytes=4 * 2**30,
+    shuffle_records=1000,
+    num_images=1000,
+    num_bytes=18_000_000,
+    num_shards=4,
+    memory_bytes=10**9,
+    usable_cpus=2,
+    present_cpus=2,
+    has_gpu=False,
+    has_half=True,
+)
 
 MADE_UP = BenchReport(
     data="records",
-    storage="jpeg",
-    reader="mmap",
+    settings=SETTINGS,
     reader_reason="it was asked for",
-    batch_size=128,
     num_cpus=2,
+    host=Host("box", "EPYC", 2, ()),
+    versions={"tensorflow": "2.15.1"},
     rungs=(
         Rung("shuffle", 1_000_000.0, 0.1),
         Rung("decode", 7_000.0, 0.1),
@@ -31,7 +68,7 @@ MADE_UP = BenchReport(
     cold_images_per_second=None,
     warm_images_per_second=5_000.0,
     resident_bytes=1,
-    shuffle_quality=ShuffleQuality(1.0, 1.0),
+    shuffle_quality=ShuffleQuality(1.0, (0.8, 1.2), 1.0),
     bottleneck="augment",
     predictions=(),
     advice="`augment` limits.",

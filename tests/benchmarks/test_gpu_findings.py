@@ -125,6 +125,7 @@ def test_a_driver_must_serve_the_builds_cuda(cuda: tuple[int, int], state: str) 
         ((9, 0), {"CUDA_CACHE_MAXSIZE": "4294967296"}, "ok"),
         ((9, 0), {"CUDA_CACHE_MAXSIZE": "1073741824"}, "note"),
         ((9, 0), {"CUDA_CACHE_MAXSIZE": "much"}, "note"),
+        ((9, 0), {"CUDA_CACHE_PATH": "/cache"}, "note"),
     ],
 )
 def test_what_the_driver_has_to_compile(
@@ -135,6 +136,8 @@ def test_what_the_driver_has_to_compile(
     assert finding.state == state
     asked = "CUDA_CACHE_MAXSIZE=4294967296" in finding.advice
     assert asked == (state == "note")
+    where = "CUDA_CACHE_PATH to a folder" in finding.advice
+    assert where == (asked and "CUDA_CACHE_PATH" not in environ)
 
 
 def test_tensorflow_that_starts() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.ladder import Rung
 from benchmarks.remarks import of_cold_start, of_peers, of_shuffle
 from benchmarks.rounds import Ratio
 from benchmarks.shuffle_quality import ShuffleQuality
+from tests.benchmarks.conftest import SITUATION
 
 
 def test_peers_are_told_with_the_ratio_of_the_rounds() -> None:
@@ -31,25 +34,44 @@ def test_a_disk_that_limits_the_first_pass_is_told() -> None:
     assert not of_cold_start(None, 4_800.0)
 
 
+STREAMED = replace(SITUATION, reader="stream")
+UNIFORM = (0.8, 1.2)
+
+
 @pytest.mark.parametrize(
     ("quality", "told"),
     [
         (
-            ShuffleQuality(12.3, 1.0),
-            "class counts vary 12.3 times as much as by chance",
+            ShuffleQuality(12.3, UNIFORM, 1.0),
+            "class counts vary 12.30 times as much as by chance, where 95% of uniform"
+            " permutations come to 0.80 to 1.20. ",
         ),
-        (ShuffleQuality(1.1, 0.04), "move 4% as far as in a uniform shuffle"),
-        (ShuffleQuality(None, 0.04), "move 4% as far"),
+        (ShuffleQuality(1.21, UNIFORM, 1.0), "vary 1.21 times"),
+        (ShuffleQuality(1.1, UNIFORM, 0.04), "move 4% as far as in a uniform shuffle"),
+        (ShuffleQuality(None, None, 0.04), "move 4% as far"),
     ],
 )
 def test_a_poor_shuffle_is_told(quality: ShuffleQuality, told: str) -> None:
-    (sentence,) = of_shuffle(quality)
+    (sentence,) = of_shuffle(quality, STREAMED)
     assert told in sentence
     assert "--reader mmap" in sentence
 
 
 @pytest.mark.parametrize(
-    "quality", [ShuffleQuality(0.9, 1.0), ShuffleQuality(None, None)]
+    "quality",
+    [
+        ShuffleQuality(0.9, UNIFORM, 1.0),
+        # One that varies less than by chance harms nothing.
+        ShuffleQuality(0.1, UNIFORM, 1.0),
+        # Of few batches a uniform permutation may come to that.
+        ShuffleQuality(2.9, (0.2, 3.0), 1.0),
+        ShuffleQuality(None, None, None),
+    ],
 )
 def test_a_good_one_is_not(quality: ShuffleQuality) -> None:
-    assert not of_shuffle(quality)
+    assert not of_shuffle(quality, STREAMED)
+
+
+def test_the_mapped_readers_chance_is_told_without_advice() -> None:
+    (told,) = of_shuffle(ShuffleQuality(1.21, UNIFORM, 1.0), SITUATION)
+    assert told.endswith("0.80 to 1.20.")

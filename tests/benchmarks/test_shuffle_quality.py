@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.stats
 
-from benchmarks.shuffle_quality import class_mixing, displacement
+from benchmarks.shuffle_quality import (
+    class_mixing,
+    class_mixing_interval,
+    displacement,
+)
 
 COUNT, BATCH = 12_800, 64
 
@@ -43,6 +48,33 @@ def test_an_odd_count_leaves_its_rest_out() -> None:
 )
 def test_what_cannot_be_mixed_is_not_judged(given: list[int], batch_size: int) -> None:
     assert class_mixing(np.array(given), batch_size) is None
+
+
+def test_the_interval_of_two_even_classes_is_that_of_chi_squared() -> None:
+    """200 batches of 64 are near to normal: SciPy's chi-squared of 199, by 199."""
+    low, high = class_mixing_interval(labels(2), BATCH) or (0, 0)
+    expected = scipy.stats.chi2.ppf([0.025, 0.975], 199) / 199
+    assert (low, high) == pytest.approx(tuple(expected), abs=0.02)
+
+
+def test_the_interval_of_four_is_counted() -> None:
+    """Two of the six orders of 0 0 1 1 have batches of one class: 3; the others 0."""
+    assert class_mixing_interval(np.array([0, 1, 0, 1]), 2) == pytest.approx((0, 3))
+
+
+@pytest.mark.parametrize("num_classes", [2, 5, 1000])
+def test_most_permutations_lie_in_the_interval(num_classes: int) -> None:
+    """Of 100 others 95 are expected to; 86 or fewer come in 1 of 1 000 trials."""
+    given, draws = labels(num_classes)[::4], np.random.default_rng(7)
+    low, high = class_mixing_interval(given, BATCH) or (0, 0)
+    found = [class_mixing(draws.permutation(given), BATCH) or 0 for _ in range(100)]
+    assert sum(low <= mixing <= high for mixing in found) > 86
+    assert low < 1 < high
+    assert not low <= (class_mixing(np.sort(given), BATCH) or 0) <= high
+
+
+def test_what_cannot_be_mixed_has_no_interval() -> None:
+    assert class_mixing_interval(np.ones(64, np.int64), 8) is None
 
 
 def test_displacement_of_known_orders() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import platform
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from benchmarks.input_pipeline import BenchConfig, BenchReport
 from benchmarks.peer import PEERS
 from cli.bench import Rival
 from tests.benchmarks.conftest import MADE_UP
-from tests.cli.conftest import IMAGE_SIZE, alexnet, alexnet_json, failure
+from tests.cli.conftest import IMAGE_SIZE, STORED_SIDE, alexnet, alexnet_json, failure
 
 Built = tuple[Path, dict[str, Any]]
 
@@ -52,7 +54,21 @@ def test_bench_json(built: Built) -> None:
     assert found["first_batch_seconds"] > 0
     assert found["resident_bytes"] >= 0
     assert {"cold_images_per_second", "reader_reason"} < set(found)
-    assert set(found["shuffle_quality"]) == {"class_mixing", "displacement"}
+    quality = found["shuffle_quality"]
+    assert set(quality) == {"class_mixing", "class_mixing_interval", "displacement"}
+    low, high = quality["class_mixing_interval"]
+    assert 0 <= low < 1 < high
+    settings = "side resize quality augment image_size precision".split()
+    assert [found[name] for name in settings] == [
+        *(STORED_SIDE, "crop", 90, "paper", IMAGE_SIZE, "float32")
+    ]
+    assert found["ram_budget_bytes"] == 4 * 2**30
+    assert found["host"]["cpus"] == found["num_cpus"]
+    assert found["host"]["name"] == platform.node()
+    assert found["versions"] == {
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("alexnet", "tensorflow", "numpy")},
+    }
     assert found["bottleneck"] in rungs
     assert f"`{found['bottleneck']}`" in found["advice"]
 
@@ -83,9 +99,11 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return settings
 
 
-def older(folder: Path, **changed: Any) -> Path:
+def older(folder: Path, left_out: str = "", **changed: Any) -> Path:
     path = folder / "old.json"
-    path.write_text(json.dumps({**MADE_UP.to_json(), **changed}))
+    values = {**MADE_UP.to_json(), "side": STORED_SIDE, **changed}
+    values.pop(left_out, None)
+    path.write_text(json.dumps(values))
     return path
 
 
@@ -143,8 +161,11 @@ def test_an_older_report_that_does_not_fit_is_told_before_anything_is_timed(
     built: Built, measured: list[Any], tmp_path: Path
 ) -> None:
     for changed, said in [
-        ({"storage": "raw"}, "storage is raw, this one's is jpeg"),
-        ({"batch_size": 64}, "batch size is 64, this one's is 128"),
+        ({"storage": "raw"}, "measured with storage raw (now jpeg)"),
+        ({"batch_size": 64, "side": 9}, "side 9 (now 72), batch size 64 (now 128)"),
+        ({"augment": "none"}, "measured with augmentation none (now paper)"),
+        ({"precision": "mixed_float16"}, "precision mixed_float16 (now float32)"),
+        ({"left_out": "side"}, "it does not tell its side"),
         ({"rungs": None}, "is no bench's report"),
     ]:
         old = older(tmp_path, **changed)
@@ -152,6 +173,28 @@ def test_an_older_report_that_does_not_fit_is_told_before_anything_is_timed(
     gone = tmp_path / "gone.json"
     assert str(gone) in failure(*BENCH, built[0], *MADE, "--compare", gone)
     assert not measured
+
+
+def test_another_machine_is_told_beside_the_comparison(
+    built: Built, measured: list[Any], tmp_path: Path
+) -> None:
+    old = older(tmp_path, host={"name": "box", "cpu": "Xeon", "cpus": 2, "gpus": []})
+    ended = alexnet(*BENCH, built[0], *MADE, "--compare", old)
+    assert ended.code == 0, ended.err
+    assert "note: host cpu: Xeon before, EPYC now" in ended.err
+    assert "host cpus" not in ended.err
+
+
+@pytest.mark.parametrize(("least", "code"), [(0.7, 0), (0.71, 1)])
+def test_fail_below_share_is_a_gate_of_its_own(
+    built: Built, measured: list[Any], least: float, code: int
+) -> None:
+    """The last host rung is at 0.7 of its limit; that of the device is none of it."""
+    ended = alexnet(*BENCH, built[0], *MADE, "--fail-below-share", least, "--json")
+    assert ended.code == code
+    assert ended.json["shares"]["augment"]["share"] == 0.8
+    assert "compare" not in ended.json
+    assert ("reaches 0.700 of it" in ended.err) == bool(code)
 
 
 def test_plot_draws_the_ladder(
@@ -166,6 +209,7 @@ def test_plot_draws_the_ladder(
     [
         (("--fail-below", 0.9), "--fail-below needs --compare"),
         (("--compare", "old.json", "--fail-below", -1), "--fail-below"),
+        (("--fail-below-share", -1), "--fail-below-share"),
         (("--plot", "gone/ladder.png"), "no such folder: gone"),
         (("--against", "petastorm"), "torch-pillow"),
         (("--reader", "fast"), "stream"),

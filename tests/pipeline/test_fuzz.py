@@ -132,7 +132,8 @@ def use(folder: Path) -> None:
         require_whole_shards(records)
         steps_per_epoch(records, 2)
         with reading(records):
-            images, labels = open_rows(records, "train").fetch(tf.constant([0, 1]))
+            rows = open_rows(records, "train")
+            images, labels = rows.fetch(tf.constant([0, 1]), *rows.lend())
         assert len(images) == len(labels) == 2
 
 

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import gc
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,8 +173,49 @@ def test_a_file_system_that_cannot_map_is_told_with_the_way_out(
     assert await_garbage(lambda: unmapped == [sum(SIZES)])
 
 
+def test_files_of_any_length_are_mapped_one_by_one(tmp_path: Path) -> None:
+    paths = written(tmp_path, (PAGE, 100, PAGE + 1, 1))
+    files = Mapping(paths).files()
+    assert [file.tobytes() for file in files] == [path.read_bytes() for path in paths]
+    assert not files[1].flags.writeable
+
+
+def test_files_keep_the_memory_and_the_last_part_gives_it_back(
+    tmp_path: Path, unmapped: list[int]
+) -> None:
+    paths = written(tmp_path, (PAGE, 100))
+    part = Mapping(paths).files()[1][10:20]
+    gc.collect()
+    assert unmapped == []
+    assert part.tobytes() == paths[1].read_bytes()[10:20]
+    del part
+    assert await_garbage(lambda: unmapped == [2 * PAGE])
+
+
+def test_more_files_are_mapped_than_may_be_open(tmp_path: Path) -> None:
+    def num_open() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    paths, before = written(tmp_path, (64,) * 200), num_open()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before + 10, hard))
+    try:
+        files = Mapping(paths).files()
+        assert num_open() == before
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert np.concatenate(files).tobytes() == content(paths).tobytes()
+
+
 def test_a_file_that_ends_within_a_page_is_told(tmp_path: Path) -> None:
-    """The one after it would have to start there."""
-    paths = written(tmp_path, (PAGE, PAGE + 100, PAGE))
-    with pytest.raises(DataError, match=r"2\.bin cannot be mapped .*--reader stream"):
-        Mapping(paths)
+    """The rows of the one after it would have to start there."""
+    mapping = Mapping(written(tmp_path, (PAGE, PAGE + 100, PAGE)))
+    with pytest.raises(DataError, match=r"1\.bin cannot be mapped .*--reader stream"):
+        mapping.view(0, PAGE)
+
+
+def test_the_last_file_may_end_within_a_page(tmp_path: Path) -> None:
+    paths = written(tmp_path, (PAGE, 100))
+    view = Mapping(paths).view(0, 64)
+    expected = content(paths)[: 65 * 64].reshape(65, 64)
+    np.testing.assert_array_equal(view, expected)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import io
-import mmap
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,15 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+import pipeline.mapping
 from pipeline.build import build
 from pipeline.config import BuildConfig, Storage
 from pipeline.errors import DataError, data_error_in
 from pipeline.folder import scan
 from pipeline.reader import RecordSet, open_records
-from pipeline.rows import JpegRows, PixelRows, open_rows
+from pipeline.rows import JpegRows, PixelRows, Rows, open_rows
 from tests.conftest import SIDE, flip, smooth_photo
+from tests.pipeline.test_mapping import RefusingLibc
 
 HEADER, FOOTER = 12, 4
 # Pixels that fill whole pages, end within one, or have room for no page behind them.
@@ -58,6 +60,10 @@ def stored(records: RecordSet, key: str) -> tuple[list[Any], list[int]]:
     return values, labels
 
 
+def fetched(rows: Rows, numbers: Sequence[int]) -> tuple[tf.Tensor, tf.Tensor]:
+    return rows.fetch(tf.constant(numbers), *rows.lend())
+
+
 def order_of(count: int) -> np.ndarray:
     """Every row, in no order, and some twice."""
     random = np.random.default_rng(0)
@@ -77,7 +83,7 @@ def test_rows_of_pixels_are_the_records(
     assert isinstance(rows, PixelRows)
     order = order_of(7)
     for numbers in (order.astype(np.int32), order.astype(np.int64), order[:1]):
-        images, found = rows.fetch(tf.constant(numbers))
+        images, found = fetched(rows, numbers)
         assert (images.dtype, found.dtype) == (tf.uint8, tf.int64)
         np.testing.assert_array_equal(images, expected[numbers])
         np.testing.assert_array_equal(found, np.array(labels)[numbers])
@@ -92,7 +98,7 @@ def test_rows_of_jpegs_are_the_records(record_sets: dict[str, Path]) -> None:
     assert isinstance(rows, JpegRows)
     order = order_of(18)
     for numbers in (order.astype(np.int32), order.astype(np.int64), order[:1]):
-        images, found = rows.fetch(tf.constant(numbers))
+        images, found = fetched(rows, numbers)
         assert (images.dtype, found.dtype) == (tf.uint8, tf.int64)
         np.testing.assert_array_equal(images, expected[numbers])
         np.testing.assert_array_equal(found, np.array(labels)[numbers])
@@ -105,14 +111,14 @@ def test_shapes_are_known_inside_tf_data(
     rows = open_rows(open_records(record_sets[storage]), "validation")
     numbers = tf.data.Dataset.from_tensors(tf.constant([3, 1, 3], tf.int32))
     shape = (24, 16) if storage == "yuv420" else (16, 16, 3)
-    fetched = numbers.map(rows.fetch)
-    assert fetched.element_spec == (
+    batches = numbers.map(lambda row: rows.fetch(row, *rows.lend()))
+    assert batches.element_spec == (
         tf.TensorSpec((3, *shape), tf.uint8),
         tf.TensorSpec((3,), tf.int64),
     )
-    ((images, labels),) = fetched.as_numpy_iterator()
+    ((images, labels),) = batches.as_numpy_iterator()
     np.testing.assert_array_equal(images[0], images[2])
-    expected = rows.fetch(tf.constant([3, 1, 3]))
+    expected = fetched(rows, [3, 1, 3])
     np.testing.assert_array_equal(images, expected[0])
     np.testing.assert_array_equal(labels, expected[1])
 
@@ -122,9 +128,9 @@ def test_an_index_that_was_deleted_is_not_missed(
 ) -> None:
     folder = Path(shutil.copytree(record_sets["jpeg"], tmp_path / "records"))
     shutil.rmtree(folder / "idx")
-    order = tf.constant(order_of(18))
-    found = open_rows(open_records(folder), "train").fetch(order)
-    expected = open_rows(open_records(record_sets["jpeg"]), "train").fetch(order)
+    order = order_of(18)
+    found = fetched(open_rows(open_records(folder), "train"), order)
+    expected = fetched(open_rows(open_records(record_sets["jpeg"]), "train"), order)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -146,10 +152,8 @@ def test_a_shard_without_records_is_passed_over(
     holey = built(photos, tmp_path / "holey", storage)
     sizes = [s.num_examples for s in holey.manifest.splits["train"].shards]
     assert sizes == [2, 0, 3]
-    images, labels = open_rows(holey, "train").fetch(tf.range(5))
-    expected, their_labels = open_rows(whole, "train").fetch(
-        tf.constant([0, 1, 4, 5, 6])
-    )
+    images, labels = fetched(open_rows(holey, "train"), range(5))
+    expected, their_labels = fetched(open_rows(whole, "train"), [0, 1, 4, 5, 6])
     np.testing.assert_array_equal(images, expected)
     np.testing.assert_array_equal(labels, their_labels)
 
@@ -182,7 +186,8 @@ def test_a_flipped_bit_of_a_jpeg_record_is_found_when_it_is_read(
     }
     flip(shard, places[place])
     numbers = tf.data.Dataset.from_tensor_slices([[17, 0, 7, 3], [17, 0, 8, 3]])
-    batches = iter(numbers.map(open_rows(records, "train").fetch))
+    rows = open_rows(records, "train")
+    batches = iter(numbers.map(lambda row: rows.fetch(row, *rows.lend())))
     # Six records a shard: the others can still be read.
     next(batches)
     with pytest.raises(tf.errors.OpError) as error:
@@ -203,7 +208,7 @@ def test_a_jpeg_of_another_size_is_told_with_its_record(
     told = f"record 2 of {records.paths('train')[1]} cannot be used: 16 x 16 px, where"
     # In eager mode TensorFlow passes the error on, or makes one of its own of it.
     with pytest.raises((DataError, tf.errors.OpError), match=told):
-        open_rows(records, "train").fetch(tf.constant([8]))
+        fetched(open_rows(records, "train"), [8])
 
 
 @pytest.mark.parametrize("storage", ["raw", "yuv420"])
@@ -252,14 +257,12 @@ def test_offsets_that_leave_a_gap_are_told(
 def test_a_jpeg_shard_that_cannot_be_mapped_is_told_with_the_way_out(
     record_sets: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*_: Any, **__: Any) -> None:
-        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
-
+    libc = RefusingLibc(pipeline.mapping._libc(), files=1)
     records = open_records(record_sets["jpeg"])
-    monkeypatch.setattr(mmap, "mmap", refused)
+    monkeypatch.setattr(pipeline.mapping, "_libc", lambda: libc)
     with pytest.raises(DataError) as error:
         open_rows(records, "train")
-    said = str(error.value)
-    assert said.startswith(f"{records.paths('train')[0]} cannot be mapped (")
-    assert os.strerror(errno.ENODEV) in said
-    assert said.endswith("Read the records with --reader stream.")
+    assert str(error.value) == (
+        f"{records.paths('train')[1]} cannot be mapped ({os.strerror(errno.ENODEV)})."
+        " Read the records with --reader stream."
+    )
