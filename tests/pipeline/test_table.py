@@ -139,7 +139,7 @@ def test_images_beside_a_table_that_names_others_are_told(tmp_path: Path) -> Non
     source = scan(write_files(tmp_path, {**files, "labels.csv": text}))
     assert labelled(source) == EXPECTED
     assert source.ignored == ("8.jpg", "x/7.jpg")
-    assert source.warnings == ("2 images are not in the table and are left out",)
+    assert source.warnings == ("2 images not named by the table, and left out",)
 
 
 def test_a_split_column_gives_the_splits(tmp_path: Path) -> None:
