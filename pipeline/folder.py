@@ -23,6 +23,7 @@ from pipeline.given_splits import find_labels
 from pipeline.image_files import list_images
 from pipeline.image_tree import ImageTree
 from pipeline.labels import EXPECTED, Labels
+from pipeline.own_outputs import PICTURE, own_pictures
 from pipeline.quarantine import Quarantined
 from pipeline.split_names import split_named
 from pipeline.store import FolderStore, Listing, Store
@@ -175,9 +176,11 @@ def _source(
         ImageFile(key, index[name], sizes.get(key, 0), told.splits.get(key))
         for key, name in sorted(told.names.items())
     )
+    drawn = own_pictures(store, told.strays)
     set_aside = tuple(
         Quarantined(key, reason, sizes[key])
         for key, reason in sorted(told.strays.items())
+        if key not in drawn
     )
     known = {*told.names, *told.strays, *told.unlabelled}
     beside = [key for key in images if key not in known]
@@ -191,7 +194,7 @@ def _source(
         told.kind,
         class_names,
         files,
-        (*others, *found.left_out),
+        (*others, *(f"{key} ({PICTURE})" for key in drawn), *found.left_out),
         set_aside,
         tuple(folders.items()),
         (*warnings, *_warnings(files, class_names, beside)),

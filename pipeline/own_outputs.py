@@ -1,13 +1,22 @@
-"""The record sets and runs that lie among a source's photos: they are no classes."""
+"""What the project has made and lies among a source's photos, but is none of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from posixpath import basename
 
+from pipeline.errors import BadImage
 from pipeline.manifest import MANIFEST
+from pipeline.pictures import OWN_PICTURE
+from pipeline.source_file import read_file
+from pipeline.store import Entry, Store
 
-RECORD_SET, RUN = "a record set", "a training run"
+RECORD_SET, RUN, PICTURE = (
+    "a record set",
+    "a training run",
+    "a picture drawn by alexnet",
+)
+MARK_BYTES = 256
 
 
 def own_folders(keys: Iterable[str]) -> dict[str, str]:
@@ -31,3 +40,21 @@ def own_folders(keys: Iterable[str]) -> dict[str, str]:
         if run != key and run in cards["config.json"] and run:
             found[run] = RUN
     return found
+
+
+def own_pictures(store: Store, keys: Iterable[str]) -> list[str]:
+    """Return those of some images that the project has drawn, such as `sheet.png`.
+
+    Raises:
+        ReadError: one cannot be read.
+    """
+    return [key for key in keys if key.endswith(".png") and _is_marked(store, key)]
+
+
+def _is_marked(store: Store, key: str) -> bool:
+    try:
+        return read_file(
+            store, Entry(key, 1), lambda head: OWN_PICTURE in head, MARK_BYTES
+        )
+    except BadImage:
+        return False

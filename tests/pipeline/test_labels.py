@@ -7,10 +7,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from pipeline.errors import DataError
 from pipeline.folder import Source, scan, sorted_classes
 from pipeline.labels import label_in_name
+from pipeline.pictures import save_figure
 from pipeline.store import FolderStore
 from tests.pipeline.test_folder import JPEG, images, labelled
 from tests.pipeline.test_store import Pack, as_folder, as_tar, as_zip, write_files
@@ -297,6 +299,14 @@ def test_what_the_project_made_is_no_class(tmp_path: Path, pack: Pack) -> None:
     source = scan(pack(folder, tmp_path / "packed", ""))
     assert counted(source) == {"cat": N, "dog": N}
     assert source.ignored == ("records/ (a record set)", f"{run}/ (a training run)")
+
+
+def test_a_picture_that_the_project_drew_is_no_photo(tmp_path: Path) -> None:
+    write_files(tmp_path, {**many("cat/{}.jpg", "dog/{}.jpg"), **images("odd.png")})
+    save_figure(Figure(), tmp_path / "sheet.png")
+    source = scan(tmp_path)
+    assert source.ignored == ("sheet.png (a picture drawn by alexnet)",)
+    assert [one.key for one in source.set_aside] == ["odd.png"]
 
 
 def test_a_file_system_without_inode_numbers_is_listed(
