@@ -7,7 +7,6 @@ is run again goes on with the shards that lack one. The manifest is written last
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -17,24 +16,12 @@ from pathlib import Path
 from pipeline.config import BuildConfig
 from pipeline.contents import write_planned
 from pipeline.crew import CRASHED
-from pipeline.duplicates import (
-    count_duplicates,
-    find_duplicates,
-    planned_photos,
-    save_duplicates,
-)
 from pipeline.errors import ConfigError, DataError, ReadError
 from pipeline.files import require_local, require_room
+from pipeline.finish import finish
 from pipeline.folder import Source
-from pipeline.interop import save_interop
 from pipeline.machine import num_cpus
-from pipeline.manifest import (
-    MANIFEST,
-    Manifest,
-    SourceSizes,
-    SplitCard,
-    load_manifest,
-)
+from pipeline.manifest import MANIFEST, Manifest, load_manifest
 from pipeline.output import (
     ANEW,
     replace_set,
@@ -44,13 +31,7 @@ from pipeline.output import (
     sole_build,
 )
 from pipeline.plan import BuildPlan, ShardPlan, make_plan
-from pipeline.quarantine import (
-    Progress,
-    Quarantined,
-    Tally,
-    read_quarantine,
-    save_quarantine,
-)
+from pipeline.quarantine import Progress, Tally, read_quarantine
 from pipeline.report import BuildReport
 from pipeline.unfinished import (
     ShardNote,
@@ -105,7 +86,8 @@ def build(
     with sole_build(out), _told_how_to_go_on(out):
         if overwrite:
             replace_set(out, settings)
-        manifest = _finished_set(out, config, settings["source_fingerprint"])
+        fingerprint = settings["source_fingerprint"]
+        manifest = _finished_set(out, config, fingerprint)
         was_finished, encoded = manifest is not None, 0
         if manifest is None:
             require_ours(out, settings)
@@ -113,17 +95,11 @@ def build(
             tally.add_shard(len(source.set_aside), source.set_aside)
             job = EncodeJob(source.store, source.class_names, config, plan.layout)
             todo = _unfinished_shards(out, plan, job, tally, workers)
-            before = tally.encoded
             open_state(out, settings)
-            if beam is None:
-                _write_shards(out, job, todo, tally, workers, plan.record_bytes)
-            else:
-                from pipeline.beam import write_shards
-
-                write_shards(out, job, todo, tally, workers, beam)
-            fingerprint = settings["source_fingerprint"]
-            manifest = _finish(out, plan, config, fingerprint, source.set_aside)
+            before = tally.encoded
+            _write_shards(out, job, todo, tally, workers, plan.record_bytes, beam)
             encoded = tally.encoded - before
+            manifest = finish(out, plan, config, fingerprint, source.set_aside)
         close_state(out)
     seconds = time.monotonic() - start
     bad = read_quarantine(out)
@@ -218,7 +194,13 @@ def _write_shards(
     tally: Tally,
     workers: int,
     record_bytes: int,
+    beam: Sequence[str] | None,
 ) -> None:
+    if beam is not None:
+        from pipeline.beam import write_shards
+
+        write_shards(out, job, todo, tally, workers, beam)
+        return
     files = [file for shard in todo for file in shard.files]
     with encoder(job, workers, record_bytes) as encode:
         tally.progress(tally.done, tally.total)
@@ -226,59 +208,3 @@ def _write_shards(
         for shard in todo:
             mine = islice(results, len(shard.files))
             write_planned(out, shard, mine, len(job.class_names), tally)
-
-
-def _finish(
-    out: Path,
-    plan: BuildPlan,
-    config: BuildConfig,
-    source_fingerprint: str,
-    set_aside: Sequence[Quarantined],
-) -> Manifest:
-    """Write the lists of bad photos and of duplicates, and the manifest last."""
-    notes = [(shard.split, _require_note(out, shard)) for shard in plan.shards]
-    undecodable = (item for _, note in notes for item in note.quarantined)
-    bad = tuple(sorted([*undecodable, *set_aside]))
-    save_quarantine(out, bad)
-    digests = b"".join(note.digests for _, note in notes)
-    photos = planned_photos(plan, {item.key for item in bad})
-    duplicates = find_duplicates(digests, photos)
-    save_duplicates(out, duplicates)
-    sides = (Counter(note.shorter_sides) for _, note in notes)
-    manifest = Manifest(
-        config=config,
-        class_names=plan.class_names,
-        splits={
-            split: _split_card(
-                [note for where, note in notes if where == split],
-                len(plan.class_names),
-            )
-            for split in plan.splits
-        },
-        quarantined=len(bad),
-        source_fingerprint=source_fingerprint,
-        layout=plan.layout,
-        source_sizes=SourceSizes.of(sum(sides, Counter()), config.side),
-        **count_duplicates(duplicates)._asdict(),
-    )
-    save_interop(out, manifest)
-    manifest.save(out)
-    return manifest
-
-
-def _require_note(out: Path, shard: ShardPlan) -> ShardNote:
-    note = read_note(out, shard)
-    if note is None:
-        raise DataError(
-            f"{out / shard.name} was there and is gone: does something else write to"
-            f" {out}? Run the build again."
-        )
-    return note
-
-
-def _split_card(notes: list[ShardNote], num_classes: int) -> SplitCard:
-    counts = [note.class_counts for note in notes]
-    return SplitCard(
-        tuple(note.shard for note in notes),
-        tuple(sum(row[label] for row in counts) for label in range(num_classes)),
-    )
