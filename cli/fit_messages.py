@@ -6,6 +6,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from cli.console import Meter, say
+from cli.source import say_found
 from pipeline.files import count
 
 if TYPE_CHECKING:
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
 def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
     """Tell what will be trained, on what, and where it goes."""
+    from pipeline.photos import PhotoSet
+
     config, splits = plan.config, plan.records.manifest.splits
+    if isinstance(plan.records, PhotoSet):
+        say_found(plan.records.folder, plan.records.source, verbose)
     say(
         f"{config.data}: {splits['train'].num_examples:,} train and"
         f" {count(splits['validation'].num_examples, 'validation example')};"

@@ -23,7 +23,6 @@ from pipeline.output import is_set
 from pipeline.plan import BuildPlan, make_plan
 from pipeline.reader import RecordSet, open_records
 from pipeline.source_file import read_file
-from pipeline.store import Store
 from pipeline.unfinished import source_fingerprint
 
 WAY_OUT = (
@@ -36,7 +35,7 @@ WAY_OUT = (
 class PhotoSet(RecordSet):
     """An image source that is read as if it were a record set of originals."""
 
-    store: Store
+    source: Source
     files: dict[str, tuple[ImageFile, ...]]
 
     has_records: ClassVar[bool] = False
@@ -78,7 +77,7 @@ def open_photos(path: Path, config: BuildConfig | None = None) -> PhotoSet:
         split: _files(plan, split) for split in plan.splits
     }
     manifest = _manifest(source, files, config)
-    return PhotoSet(path, manifest, source.store, files)
+    return PhotoSet(path, manifest, source, files)
 
 
 def _files(plan: BuildPlan, split: str) -> tuple[ImageFile, ...]:
@@ -110,7 +109,7 @@ class PhotoRows:
 
     def __init__(self, photos: PhotoSet, split: str) -> None:
         photos.manifest.split(split)
-        self._store = photos.store
+        self._store = photos.source.store
         self._files = photos.files[split]
         self._config = photos.manifest.config
 
