@@ -26,6 +26,12 @@ LABELS = "labels.txt"
 FORMAT = 1
 # Splits that every set has, if only empty ones; `test` is there where it was given.
 ALWAYS_SPLITS = {"train", "validation"}
+# What gives a set the split that it lacks.
+TO_HAVE = {
+    "train": "Build with a smaller --validation-fraction, or give training images.",
+    "validation": "Build with another --validation-fraction.",
+    "test": "One is built of a folder, or of a CSV's column `split`, that names it.",
+}
 # A name and nothing else: who hands on a record set says nothing about other files.
 NUMBERED = r"-[0-9]{5,}-of-[0-9]{5,}\.tfrecord"
 SHARD_NAME = f"({'|'.join(get_args(Split))}){NUMBERED}"
@@ -122,7 +128,7 @@ class Manifest:
             held = ", ".join(k for k, v in self.splits.items() if v.num_examples)
             raise DataError(
                 f"the records have no {name} examples (they have: {held or 'none'})."
-                " Build with another --validation-fraction."
+                f" {TO_HAVE.get(name, 'Choose one of these.')}"
             )
         return card
 
