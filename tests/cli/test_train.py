@@ -349,7 +349,8 @@ def test_ctrl_c_at_a_terminal_keeps_finished_epochs(
     assert printed == ""
     assert f"alexnet fit --run {run} --resume" in said.splitlines()[-1]
     assert "Traceback" not in said
-    assert alexnet_json("evaluate", run)["epoch"] == len(epochs_done(run))
+    found = alexnet_json("evaluate", run, "--checkpoint", "last")
+    assert found["epoch"] == len(epochs_done(run))
 
 
 def test_plot_json(trained: Trained, tmp_path: Path) -> None:

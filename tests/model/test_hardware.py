@@ -268,7 +268,7 @@ def test_two_workers_are_one_and_resume(
         chief, other = train_in_processes(
             train_records,
             run.path,
-            {**TINY_RUN, "epochs": epochs},
+            {**TINY_RUN, "epochs": epochs, "decay_epochs": 2},
             two_workers(),
             replicas=2,
             resume=epochs == 2,
