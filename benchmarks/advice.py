@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks.shares import Share
-from benchmarks.situation import Situation
-from pipeline.config import MIN_RAM_BUDGET_BYTES
-from pipeline.reader import MAX_SHUFFLE_RECORDS, OPEN_SHARDS
+from alexnet.benchmarks.shares import Share
+from alexnet.benchmarks.situation import Situation
+from alexnet.pipeline.config import MIN_RAM_BUDGET_BYTES
+from alexnet.pipeline.reader import MAX_SHUFFLE_RECORDS, OPEN_SHARDS
 
 # From this share of a limit on, the limit and not the pipeline is what is slow.
 NEAR_LIMIT = 0.6

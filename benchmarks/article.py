@@ -18,11 +18,11 @@ from typing import Any
 import tensorflow as tf
 from PIL import Image
 
-from benchmarks.limits import JPEG_MAGIC, stored_photos
-from benchmarks.measure import Deliveries, Timing
-from pipeline.errors import ConfigError
-from pipeline.pixels import rgb_from_planes
-from pipeline.reader import RecordSet
+from alexnet.benchmarks.limits import JPEG_MAGIC, stored_photos
+from alexnet.benchmarks.measure import Deliveries, Timing
+from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.pixels import rgb_from_planes
+from alexnet.pipeline.reader import RecordSet
 
 # The article's code.
 SIDE = 227

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ladder import DEVICE_STAGES
-from benchmarks.settings import BenchSettings
-from pipeline.errors import AlexnetError, ConfigError, DataError
+from alexnet.benchmarks.ladder import DEVICE_STAGES
+from alexnet.benchmarks.settings import BenchSettings
+from alexnet.pipeline.errors import AlexnetError, ConfigError, DataError
 
 # Of settings, those that are read best under other names.
 WORDS = {

@@ -12,13 +12,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from benchmarks.measure import Deliveries, Timing, deliver
-from benchmarks.shares import alone
-from pipeline.augment import HOST, fold, train_view
-from pipeline.config import BuildConfig
-from pipeline.dataset import Stage, compose
-from pipeline.presets import preset
-from pipeline.record import image_shape
+from alexnet.benchmarks.measure import Deliveries, Timing, deliver
+from alexnet.benchmarks.shares import alone
+from alexnet.pipeline.augment import HOST, fold, train_view
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.dataset import Stage, compose
+from alexnet.pipeline.presets import preset
+from alexnet.pipeline.record import image_shape
 
 # Given a uint8 batch and int64 [batch] labels, as the pipeline yields them.
 Consumer = Callable[[tf.Tensor, tf.Tensor], Any]

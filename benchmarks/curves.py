@@ -1,6 +1,7 @@
-"""Several runs' accuracy in one picture: `python -m benchmarks.curves OUT RUN...`.
+"""Several runs' accuracy in one picture.
 
-Draws what `fit` wrote to each run's history.csv; the README's curves come from here.
+`python -m alexnet.benchmarks.curves OUT RUN...` draws what `fit` wrote to each run's
+history.csv; the README's curves come from here.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from model.run import RunFolder
-from pipeline.pictures import legible, save_figure
+from alexnet.model.run import RunFolder
+from alexnet.pipeline.pictures import legible, save_figure
 
 
 def draw_runs(runs: list[RunFolder], out: Path) -> None:

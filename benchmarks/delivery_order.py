@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.shuffle_quality import (
+from alexnet.benchmarks.shuffle_quality import (
     ShuffleQuality,
     class_mixing,
     class_mixing_interval,
     displacement,
 )
-from pipeline.dataset import Stage, compose
+from alexnet.pipeline.dataset import Stage, compose
 
 # More examples than these make the figures no steadier.
 MAX_EXAMPLES = 20_000

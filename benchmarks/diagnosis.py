@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks.advice import device_advice, host_advice
-from benchmarks.ladder import DEVICE_STAGES, Rung, added_microseconds, split_rungs
-from benchmarks.prediction import Prediction
-from benchmarks.shares import Share, alone
-from benchmarks.situation import Situation
+from alexnet.benchmarks.advice import device_advice, host_advice
+from alexnet.benchmarks.ladder import (
+    DEVICE_STAGES,
+    Rung,
+    added_microseconds,
+    split_rungs,
+)
+from alexnet.benchmarks.prediction import Prediction
+from alexnet.benchmarks.shares import Share, alone
+from alexnet.benchmarks.situation import Situation
 
 # Below this share of what the host delivers, the device is behind and not just noisy.
 DEVICE_BEHIND = 0.9

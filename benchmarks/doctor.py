@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.findings import (
+from alexnet.benchmarks.findings import (
     Finding,
     Package,
     judge_cpus,
@@ -25,18 +25,18 @@ from benchmarks.findings import (
     judge_package,
     judge_shared_memory,
 )
-from benchmarks.gpu_findings import judge_gpus, judge_tensorflow
-from benchmarks.gpus import ask_driver, ask_tensorflow, count_nvidia_devices
-from benchmarks.machine import (
+from alexnet.benchmarks.gpu_findings import judge_gpus, judge_tensorflow
+from alexnet.benchmarks.gpus import ask_driver, ask_tensorflow, count_nvidia_devices
+from alexnet.benchmarks.machine import (
     read_allocator,
     read_disk,
     read_open_files_limit,
     read_processor,
     read_shared_memory,
 )
-from pipeline.errors import DataError
-from pipeline.machine import read_memory
-from pipeline.versions import installed
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.machine import read_memory
+from alexnet.pipeline.versions import installed
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.machine import Disk, Processor, count_cpus
-from pipeline.config import ReadConfig
-from pipeline.files import format_bytes
-from pipeline.machine import REMOTE, Memory
+from alexnet.benchmarks.machine import Disk, Processor, count_cpus
+from alexnet.pipeline.config import ReadConfig
+from alexnet.pipeline.files import format_bytes
+from alexnet.pipeline.machine import REMOTE, Memory
 
 # A problem keeps alexnet from working, or a GPU from being used; a note costs speed.
 State = Literal["ok", "note", "problem"]

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from benchmarks.measure import Deliveries
-from benchmarks.page_cache import evict
+from alexnet.benchmarks.measure import Deliveries
+from alexnet.benchmarks.page_cache import evict
 
 # Of what was to leave the page cache; more of it and the pass was not cold.
 MAX_LEFT = 0.05

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import NamedTuple
 
-from benchmarks.diagnosis import rate
-from pipeline.config import Storage
-from pipeline.files import format_bytes
+from alexnet.benchmarks.diagnosis import rate
+from alexnet.pipeline.config import Storage
+from alexnet.pipeline.files import format_bytes
 
 # What a pipeline must deliver for each image that the train step takes: 20 % to spare.
 ENOUGH = 1.2

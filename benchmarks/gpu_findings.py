@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from benchmarks.findings import Finding
-from benchmarks.gpus import Driver, Gpu, TensorFlow
-from pipeline.files import format_bytes
+from alexnet.benchmarks.findings import Finding
+from alexnet.benchmarks.gpus import Driver, Gpu, TensorFlow
+from alexnet.pipeline.files import format_bytes
 
 # Room for all of TensorFlow's kernels; the driver's own default is 1 GiB or less.
 PTX_CACHE_BYTES = 4 * 2**30

@@ -108,7 +108,7 @@ def ask_tensorflow() -> TensorFlow | str:
             command,
             capture_output=True,
             # The folder that this package is imported from.
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[2],
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "0"},
             text=True,
             timeout=ANSWER_SECONDS,
@@ -134,7 +134,7 @@ def tell() -> None:
     """Print what TensorFlow tells of itself, to be read by `read_answer`."""
     import tensorflow as tf
 
-    import pipeline.affine  # noqa: F401  # needs tensorflow-addons
+    import alexnet.pipeline.affine  # noqa: F401  # needs tensorflow-addons
 
     build = tf.sysconfig.get_build_info()
     cuda = build.get("cuda_version", "") if build["is_cuda_build"] else ""

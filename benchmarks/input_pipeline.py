@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.consumers import Consumer as TrainStep
-from benchmarks.delivery_order import judge_shuffle
-from benchmarks.first_pass import FirstPasses, first_passes
-from benchmarks.ladder import Rung
-from benchmarks.plan import BenchConfig, BenchPlan, plan_bench
-from benchmarks.report import BenchReport, Measured, make_report
-from benchmarks.resident import ResidentWatch
-from benchmarks.rounds import ROUNDS
-from benchmarks.stopwatch import Progress, Stopwatch
-from pipeline.blame import reading
-from pipeline.dataset import steps_per_epoch
+from alexnet.benchmarks.consumers import Consumer as TrainStep
+from alexnet.benchmarks.delivery_order import judge_shuffle
+from alexnet.benchmarks.first_pass import FirstPasses, first_passes
+from alexnet.benchmarks.ladder import Rung
+from alexnet.benchmarks.plan import BenchConfig, BenchPlan, plan_bench
+from alexnet.benchmarks.report import BenchReport, Measured, make_report
+from alexnet.benchmarks.resident import ResidentWatch
+from alexnet.benchmarks.rounds import ROUNDS
+from alexnet.benchmarks.stopwatch import Progress, Stopwatch
+from alexnet.pipeline.blame import reading
+from alexnet.pipeline.dataset import steps_per_epoch
 
 __all__ = ["BenchConfig", "BenchReport", "Progress", "TrainStep", "run_bench"]
 

@@ -12,8 +12,8 @@ from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from benchmarks.measure import Deliveries, Timing, deliver
-from pipeline.dataset import Stage, compose
+from alexnet.benchmarks.measure import Deliveries, Timing, deliver
+from alexnet.pipeline.dataset import Stage, compose
 
 if TYPE_CHECKING:
     import tensorflow as tf

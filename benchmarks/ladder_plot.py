@@ -11,10 +11,10 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.ladder import Rung, split_rungs
-from benchmarks.machine import count_cpus
-from benchmarks.report import BenchReport
-from pipeline.pictures import legible, save_figure
+from alexnet.benchmarks.ladder import Rung, split_rungs
+from alexnet.benchmarks.machine import count_cpus
+from alexnet.benchmarks.report import BenchReport
+from alexnet.pipeline.pictures import legible, save_figure
 
 COLORS = {"host": "C0", "device": "C1", "rival": "0.65"}
 LIMIT_COLOR = "C3"

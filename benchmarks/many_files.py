@@ -1,7 +1,7 @@
 """Whether a build's rate and memory hold from a thousand files to a million.
 
-`python -m benchmarks.many_files`. The files are JPEGs of 8x8 pixels, no two alike, so
-that what is measured is above all the bookkeeping that a file costs.
+`python -m alexnet.benchmarks.many_files`. The files are JPEGs of 8x8 pixels, no two
+alike, so that what is measured is above all the bookkeeping that a file costs.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
-from pipeline.build import build
-from pipeline.config import BuildConfig
-from pipeline.folder import scan
-from pipeline.plan import make_plan
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.folder import scan
+from alexnet.pipeline.plan import make_plan
 
 COUNTS = (1_000, 10_000, 100_000, 1_000_000)
 SIDE = 8
@@ -122,7 +122,9 @@ def describe(cost: FilesCost) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print what the files cost, a line for each number of them."""
-    parser = ArgumentParser("python -m benchmarks.many_files", description=__doc__)
+    parser = ArgumentParser(
+        "python -m alexnet.benchmarks.many_files", description=__doc__
+    )
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS)
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     options = parser.parse_args(arguments)

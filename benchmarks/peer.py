@@ -18,12 +18,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO
 
-from benchmarks.article import source_files, write_photos
-from benchmarks.measure import Deliveries, Timing
-from pipeline.config import require
-from pipeline.errors import ConfigError
-from pipeline.machine import num_cpus
-from pipeline.reader import RecordSet
+from alexnet.benchmarks.article import source_files, write_photos
+from alexnet.benchmarks.measure import Deliveries, Timing
+from alexnet.pipeline.config import require
+from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.machine import num_cpus
+from alexnet.pipeline.reader import RecordSet
 
 # Each peer's environment, whose script is `<environment>_peer.py`.
 PEERS = {
@@ -36,8 +36,8 @@ PEERS = {
     "mosaic": "mosaic",
 }
 SCRIPTS = Path(__file__).parent / "peers"
-# Beside the package, unless the variable names another folder.
-ENVIRONMENTS, VARIABLE = SCRIPTS.parent.parent / ".peers", "ALEXNET_PEERS"
+# Where setup.sh makes them, unless the variable names another folder.
+ENVIRONMENTS, VARIABLE = SCRIPTS.resolve().parents[1] / ".peers", "ALEXNET_PEERS"
 # Photos that are written out: 0.8 GB once they are raw pixels of 256 px.
 MAX_PHOTOS = 4096
 # A peer ends by itself at the next batch that nobody takes; its workers take a while.

@@ -7,16 +7,21 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from benchmarks.consumers import Consumer, make_augment, plan_alone, plan_consumers
-from benchmarks.ladder import DEVICE_STAGES, climb
-from benchmarks.limits import plan_limits
-from benchmarks.measure import Timing
-from benchmarks.rivals import plan_rival, require_rivals
-from benchmarks.settings import BenchSettings
-from benchmarks.shares import limit_of
-from pipeline.config import Config, ReadConfig, Reader, require
-from pipeline.dataset import Stage, compose, train_stages
-from pipeline.reader import RecordSet, choose_reader, open_records
+from alexnet.benchmarks.consumers import (
+    Consumer,
+    make_augment,
+    plan_alone,
+    plan_consumers,
+)
+from alexnet.benchmarks.ladder import DEVICE_STAGES, climb
+from alexnet.benchmarks.limits import plan_limits
+from alexnet.benchmarks.measure import Timing
+from alexnet.benchmarks.rivals import plan_rival, require_rivals
+from alexnet.benchmarks.settings import BenchSettings
+from alexnet.benchmarks.shares import limit_of
+from alexnet.pipeline.config import Config, ReadConfig, Reader, require
+from alexnet.pipeline.dataset import Stage, compose, train_stages
+from alexnet.pipeline.reader import RecordSet, choose_reader, open_records
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from benchmarks.situation import Situation
-from pipeline.config import Storage
+from alexnet.benchmarks.situation import Situation
+from alexnet.pipeline.config import Storage
 
 # What the pipeline makes of bare work on the same bytes, medians of 3 rounds in turn at
 # 256 px on 2 CPUs: raw 0.84 and yuv420 0.77 of the gather, jpeg 0.85 of the decoding.

@@ -1,8 +1,8 @@
 """How near `records build` comes to what Pillow alone makes of the same photos.
 
-`python -m benchmarks.records_build SOURCE`. The limit is the photos' bytes in memory,
-decoded, resized and encoded by as many processes as a build has, results thrown away.
-Both take turns. What every build takes, however short, is told apart.
+`python -m alexnet.benchmarks.records_build SOURCE`. The limit is the photos' bytes in
+memory, decoded, resized and encoded by as many processes as a build has, results thrown
+away. Both take turns. What every build takes, however short, is told apart.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from typing import get_args
 
 from PIL import Image
 
-from benchmarks.rounds import ROUNDS, Ratio, Round, medians, ratios
-from pipeline.build import build
-from pipeline.config import BuildConfig, Storage
-from pipeline.errors import DataError
-from pipeline.files import count
-from pipeline.folder import Source, scan
-from pipeline.machine import num_cpus
-from pipeline.pixels import yuv420_planes
-from pipeline.workers import keep_freed_memory
+from alexnet.benchmarks.rounds import ROUNDS, Ratio, Round, medians, ratios
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.files import count
+from alexnet.pipeline.folder import Source, scan
+from alexnet.pipeline.machine import num_cpus
+from alexnet.pipeline.pixels import yuv420_planes
+from alexnet.pipeline.workers import keep_freed_memory
 
 STEADY, WHOLE, LIMIT = "steady", "whole", "limit"
 
@@ -159,7 +159,9 @@ def as_round(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the rates of one storage."""
-    parser = ArgumentParser("python -m benchmarks.records_build", description=__doc__)
+    parser = ArgumentParser(
+        "python -m alexnet.benchmarks.records_build", description=__doc__
+    )
     parser.add_argument("source", type=Path, help="folder, CSV, zip or tar of photos")
     parser.add_argument("--storage", choices=get_args(Storage), default="jpeg")
     parser.add_argument("--photos", type=int, default=1000, help="how many to take")

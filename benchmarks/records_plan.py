@@ -13,13 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
-from benchmarks.forecast import Forecast, advise, choose, feeds
-from benchmarks.stopwatch import Progress, Stopwatch
-from benchmarks.trial import Trial, try_out
-from pipeline.config import BuildConfig, Config, Resize, Storage, require
-from pipeline.folder import Source
-from pipeline.machine import read_memory
-from pipeline.plan import BuildPlan, make_plan
+from alexnet.benchmarks.forecast import Forecast, advise, choose, feeds
+from alexnet.benchmarks.stopwatch import Progress, Stopwatch
+from alexnet.benchmarks.trial import Trial, try_out
+from alexnet.pipeline.config import BuildConfig, Config, Resize, Storage, require
+from alexnet.pipeline.folder import Source
+from alexnet.pipeline.machine import read_memory
+from alexnet.pipeline.plan import BuildPlan, make_plan
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def _try_one(
 
 def _measure_step(plan: RecordsPlan, stopwatch: Stopwatch) -> float:
     """Images a second that the train step takes on this machine."""
-    from benchmarks.train_step import TrainStepConfig, plan_train_step
+    from alexnet.benchmarks.train_step import TrainStepConfig, plan_train_step
 
     config = TrainStepConfig(
         num_classes=max(2, len(plan.source.class_names)),

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks.advice import shuffle_advice
-from benchmarks.diagnosis import rate
-from benchmarks.ladder import Rung
-from benchmarks.rounds import Ratio
-from benchmarks.shuffle_quality import ShuffleQuality
-from benchmarks.situation import Situation
+from alexnet.benchmarks.advice import shuffle_advice
+from alexnet.benchmarks.diagnosis import rate
+from alexnet.benchmarks.ladder import Rung
+from alexnet.benchmarks.rounds import Ratio
+from alexnet.benchmarks.shuffle_quality import ShuffleQuality
+from alexnet.benchmarks.situation import Situation
 
 # Below this share of the warm pass, a cold one waits for the disk.
 COLD_SHARE = 0.7

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks import remarks
-from benchmarks.diagnosis import bottleneck, verdict
-from benchmarks.first_pass import FirstPasses
-from benchmarks.ladder import Rung, added_microseconds, split_rungs
-from benchmarks.plan import BenchPlan
-from benchmarks.prediction import Prediction, predictions
-from benchmarks.rounds import Ratio, Round, medians, ratios
-from benchmarks.settings import BenchSettings, Host, read_host
-from benchmarks.shares import Share, shares
-from benchmarks.shuffle_quality import ShuffleQuality
-from benchmarks.situation import situation_of
-from pipeline.machine import num_cpus
-from pipeline.reader import choose_reader
-from pipeline.versions import versions
+from alexnet.benchmarks import remarks
+from alexnet.benchmarks.diagnosis import bottleneck, verdict
+from alexnet.benchmarks.first_pass import FirstPasses
+from alexnet.benchmarks.ladder import Rung, added_microseconds, split_rungs
+from alexnet.benchmarks.plan import BenchPlan
+from alexnet.benchmarks.prediction import Prediction, predictions
+from alexnet.benchmarks.rounds import Ratio, Round, medians, ratios
+from alexnet.benchmarks.settings import BenchSettings, Host, read_host
+from alexnet.benchmarks.shares import Share, shares
+from alexnet.benchmarks.shuffle_quality import ShuffleQuality
+from alexnet.benchmarks.situation import situation_of
+from alexnet.pipeline.machine import num_cpus
+from alexnet.pipeline.reader import choose_reader
+from alexnet.pipeline.versions import versions
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ of the field, each in an environment of its own.
 
 from __future__ import annotations
 
-from benchmarks.article import plan_article
-from benchmarks.measure import Timing
-from benchmarks.peer import PEERS, plan_peer
-from benchmarks.plain import plan_plain
-from pipeline.config import require
-from pipeline.reader import RecordSet
+from alexnet.benchmarks.article import plan_article
+from alexnet.benchmarks.measure import Timing
+from alexnet.benchmarks.peer import PEERS, plan_peer
+from alexnet.benchmarks.plain import plan_plain
+from alexnet.pipeline.config import require
+from alexnet.pipeline.reader import RecordSet
 
 
 def require_rivals(names: tuple[str, ...]) -> None:

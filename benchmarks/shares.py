@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.ladder import Rung, split_rungs
-from pipeline.config import Storage
+from alexnet.benchmarks.ladder import Rung, split_rungs
+from alexnet.pipeline.config import Storage
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.findings import BFLOAT16_SETS
-from benchmarks.machine import read_processor
-from benchmarks.settings import gpu_names
-from pipeline.config import Storage
-from pipeline.machine import read_memory
-from pipeline.reader import choose_reader, shuffle_size
+from alexnet.benchmarks.findings import BFLOAT16_SETS
+from alexnet.benchmarks.machine import read_processor
+from alexnet.benchmarks.settings import gpu_names
+from alexnet.pipeline.config import Storage
+from alexnet.pipeline.machine import read_memory
+from alexnet.pipeline.reader import choose_reader, shuffle_size
 
 if TYPE_CHECKING:
-    from benchmarks.plan import BenchPlan
+    from alexnet.benchmarks.plan import BenchPlan
 
 
 @dataclass(frozen=True)

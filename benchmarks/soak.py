@@ -1,6 +1,6 @@
 """A long training of a small net: does anything grow, does anything slow down?
 
-    python -m benchmarks.soak --epochs 300
+    python -m alexnet.benchmarks.soak --epochs 300
 
 Draws a set of shapes, trains on it in this process, and looks after every epoch at the
 memory, the threads and the open files. Exits with 1 where one of them has grown.
@@ -17,15 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.resident import anonymous_bytes
-from benchmarks.synthetic import write_shapes
-from model.hardware import set_up_hardware
-from model.plan import plan_training
-from model.run import EpochRecord, RunFolder
-from model.training import train
-from pipeline.build import build
-from pipeline.config import BuildConfig
-from pipeline.folder import scan
+from alexnet.benchmarks.resident import anonymous_bytes
+from alexnet.benchmarks.synthetic import write_shapes
+from alexnet.model.hardware import set_up_hardware
+from alexnet.model.plan import plan_training
+from alexnet.model.run import EpochRecord, RunFolder
+from alexnet.model.training import train
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.folder import scan
 
 IMAGES, SIDE, IMAGE_SIZE = 512, 72, 67
 # Before this share of the run is over, pools and allocators are still filling.

@@ -10,24 +10,24 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.first_pass import first_passes
-from benchmarks.forecast import Pace, Size, extrapolate, pace
-from benchmarks.limits import POOL_BYTES
-from benchmarks.measure import Deliveries, Measurement, Timing, deliver
-from benchmarks.stopwatch import Stopwatch
-from pipeline.build import build
-from pipeline.config import BuildConfig, ReadConfig, Reader
-from pipeline.dataset import compose, train_stages
-from pipeline.errors import DataError
-from pipeline.files import atomic_path
-from pipeline.folder import Source
-from pipeline.interop import read_index
-from pipeline.machine import num_cpus
-from pipeline.manifest import SplitCard
-from pipeline.plan import BuildPlan
-from pipeline.reader import RecordSet, open_records
-from pipeline.report import BuildReport
-from pipeline.workers import CHUNK
+from alexnet.benchmarks.first_pass import first_passes
+from alexnet.benchmarks.forecast import Pace, Size, extrapolate, pace
+from alexnet.benchmarks.limits import POOL_BYTES
+from alexnet.benchmarks.measure import Deliveries, Measurement, Timing, deliver
+from alexnet.benchmarks.stopwatch import Stopwatch
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig, ReadConfig, Reader
+from alexnet.pipeline.dataset import compose, train_stages
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.files import atomic_path
+from alexnet.pipeline.folder import Source
+from alexnet.pipeline.interop import read_index
+from alexnet.pipeline.machine import num_cpus
+from alexnet.pipeline.manifest import SplitCard
+from alexnet.pipeline.plan import BuildPlan
+from alexnet.pipeline.reader import RecordSet, open_records
+from alexnet.pipeline.report import BuildReport
+from alexnet.pipeline.workers import CHUNK
 
 # With fewer, a worker would be done before all are at work.
 PHOTOS_A_WORKER = 4 * CHUNK

@@ -1,4 +1,4 @@
-"""What `yuv420` loses beside JPEG: `python -m benchmarks.yuv_quality PHOTOS`.
+"""What `yuv420` loses beside JPEG: `python -m alexnet.benchmarks.yuv_quality PHOTOS`.
 
 Photos' squares as records hold them, against what comes back of their planes and of a
 JPEG file with chroma of half the side as well (4:2:0).
@@ -15,9 +15,9 @@ from statistics import mean, median
 
 from PIL import Image, ImageChops, ImageStat
 
-from pipeline.config import BuildConfig
-from pipeline.folder import scan
-from pipeline.pixels import read_image, rgb_from_planes, square, yuv420_planes
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.folder import scan
+from alexnet.pipeline.pixels import read_image, rgb_from_planes, square, yuv420_planes
 
 SIDE = BuildConfig.side
 JPEG_QUALITY = 95
@@ -57,7 +57,9 @@ def psnr(image: Image.Image, original: Image.Image) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print both medians, and how often yuv420 is at least as good."""
-    parser = ArgumentParser("python -m benchmarks.yuv_quality", description=__doc__)
+    parser = ArgumentParser(
+        "python -m alexnet.benchmarks.yuv_quality", description=__doc__
+    )
     parser.add_argument("photos", type=Path, help="folder, CSV, zip or tar of photos")
     parser.add_argument("--count", type=int, default=64, help="how many to take")
     options = parser.parse_args(arguments)

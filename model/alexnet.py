@@ -14,8 +14,8 @@ from typing import ClassVar
 
 from tensorflow import keras
 
-from model.config import NetworkConfig
-from model.layers import Dropout, GroupedConv2D, LocalResponseNorm
+from alexnet.model.config import NetworkConfig
+from alexnet.model.layers import Dropout, GroupedConv2D, LocalResponseNorm
 
 
 @dataclass(frozen=True)

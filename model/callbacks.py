@@ -11,11 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 from tensorflow import keras
 
-from model.checkpoints import Checkpoints, blown_up
-from model.history import EpochRecord, best_epoch, is_out_of_patience
-from model.optimizer import LearningRate
-from model.run import RunFolder
-from model.signals import StopSignals
+from alexnet.model.checkpoints import Checkpoints, blown_up
+from alexnet.model.history import EpochRecord, best_epoch, is_out_of_patience
+from alexnet.model.optimizer import LearningRate
+from alexnet.model.run import RunFolder
+from alexnet.model.signals import StopSignals
 
 # A cross-entropy that training does not come back from.
 HOPELESS_LOSS = 1e4

@@ -20,10 +20,10 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow import keras
 
-from model.classifier import Classifier
-from model.run import RunFolder
-from pipeline.errors import RunError
-from pipeline.files import sync_folder, write_text
+from alexnet.model.classifier import Classifier
+from alexnet.model.run import RunFolder
+from alexnet.pipeline.errors import RunError
+from alexnet.pipeline.files import sync_folder, write_text
 
 POINTER, SPARE = "checkpoint", "worker-"
 # A name and nothing else: who hands on a run folder says nothing about other files.

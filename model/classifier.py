@@ -12,11 +12,11 @@ from typing import Any
 import tensorflow as tf
 from tensorflow import keras
 
-from model.config import Loss
-from model.figures import Average, Count, over_replicas
-from model.layers import batch_position
-from pipeline.augment import eval_view, fold, mix, train_view
-from pipeline.config import AugmentConfig
+from alexnet.model.config import Loss
+from alexnet.model.figures import Average, Count, over_replicas
+from alexnet.model.layers import batch_position
+from alexnet.pipeline.augment import eval_view, fold, mix, train_view
+from alexnet.pipeline.config import AugmentConfig
 
 # Seeds of the step's draws and of dropout are apart.
 DRAWS, DROPOUT = 0, 1

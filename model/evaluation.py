@@ -11,18 +11,18 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from model.alexnet import build_network
-from model.checkpoints import load_network
-from model.classifier import Classifier
-from model.hardware import share_gpus
-from model.history import best_epoch
-from model.run import RunFolder
-from model.run_data import ALL, held_out_split, open_run_data, splits_of
-from model.scores import Scores
-from pipeline.blame import reading
-from pipeline.config import ReadConfig
-from pipeline.dataset import eval_dataset
-from pipeline.reader import RecordSet
+from alexnet.model.alexnet import build_network
+from alexnet.model.checkpoints import load_network
+from alexnet.model.classifier import Classifier
+from alexnet.model.hardware import share_gpus
+from alexnet.model.history import best_epoch
+from alexnet.model.run import RunFolder
+from alexnet.model.run_data import ALL, held_out_split, open_run_data, splits_of
+from alexnet.model.scores import Scores
+from alexnet.pipeline.blame import reading
+from alexnet.pipeline.config import ReadConfig
+from alexnet.pipeline.dataset import eval_dataset
+from alexnet.pipeline.reader import RecordSet
 
 # Called with the images done and the images in all.
 Progress = Callable[[int, int], None]

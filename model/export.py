@@ -14,14 +14,14 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from model.classifier import Classifier
-from model.evaluation import load_classifier
-from model.plain import plain_network
-from model.run import RunConfig, RunFolder
-from model.serving import ServedClassifier, ServedNetwork
-from pipeline.errors import RunError
-from pipeline.files import atomic_path
-from pipeline.manifest import labels_text
+from alexnet.model.classifier import Classifier
+from alexnet.model.evaluation import load_classifier
+from alexnet.model.plain import plain_network
+from alexnet.model.run import RunConfig, RunFolder
+from alexnet.model.serving import ServedClassifier, ServedNetwork
+from alexnet.pipeline.errors import RunError
+from alexnet.pipeline.files import atomic_path
+from alexnet.pipeline.manifest import labels_text
 
 Format = Literal["saved-model", "keras", "tflite", "onnx"]
 

@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from model.evaluation import Batch
-from pipeline.lookup import file_keys
-from pipeline.pictures import legible, save_figure
-from pipeline.reader import RecordSet
-from pipeline.sheet import CAPTION_SIGNS, draw_grid, to_rgb_images
+from alexnet.model.evaluation import Batch
+from alexnet.pipeline.lookup import file_keys
+from alexnet.pipeline.pictures import legible, save_figure
+from alexnet.pipeline.reader import RecordSet
+from alexnet.pipeline.sheet import CAPTION_SIGNS, draw_grid, to_rgb_images
 
 EXAMPLES, COLUMNS = 24, 8
 LEGEND_INCHES = 0.7

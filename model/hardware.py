@@ -14,9 +14,9 @@ from typing import Any
 import tensorflow as tf
 from tensorflow import keras
 
-from model.config import TrainConfig
-from pipeline.errors import ConfigError, RunError
-from pipeline.files import count
+from alexnet.model.config import TrainConfig
+from alexnet.pipeline.errors import ConfigError, RunError
+from alexnet.pipeline.files import count
 
 # A TF_CONFIG.
 EXAMPLE = (

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import RunError
-from pipeline.files import atomic_path
+from alexnet.pipeline.errors import RunError
+from alexnet.pipeline.files import atomic_path
 
 
 @dataclass(frozen=True)

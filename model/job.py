@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow import keras
 
-from model.callbacks import (
+from alexnet.model.callbacks import (
     EarlyStop,
     EpochRecorder,
     LossGuard,
@@ -18,17 +18,17 @@ from model.callbacks import (
     Start,
     StateSaver,
 )
-from model.checkpoints import Checkpoints
-from model.classifier import Classifier
-from model.gpu import GpuMonitor, Load
-from model.hardware import Hardware
-from model.history import EpochRecord, is_out_of_patience
-from model.optimizer import make_learning_rate
-from model.plan import TrainPlan
-from model.signals import StopSignals
-from model.workers import agreement
-from pipeline.dataset import eval_dataset, train_dataset
-from pipeline.order import Share
+from alexnet.model.checkpoints import Checkpoints
+from alexnet.model.classifier import Classifier
+from alexnet.model.gpu import GpuMonitor, Load
+from alexnet.model.hardware import Hardware
+from alexnet.model.history import EpochRecord, is_out_of_patience
+from alexnet.model.optimizer import make_learning_rate
+from alexnet.model.plan import TrainPlan
+from alexnet.model.signals import StopSignals
+from alexnet.model.workers import agreement
+from alexnet.pipeline.dataset import eval_dataset, train_dataset
+from alexnet.pipeline.order import Share
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow import keras
 
-from model.config import Schedule, TrainConfig
+from alexnet.model.config import Schedule, TrainConfig
 
 # Krizhevsky 2012, section 5.
 MOMENTUM = 0.9

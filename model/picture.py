@@ -10,10 +10,16 @@ from functools import partial
 
 import tensorflow as tf
 
-from model.exif import number
-from model.file_header import PNG_COLOUR, PNG_DEPTH, Header, kind_of, read_header
-from model.resample import to_square
-from pipeline.config import Resize
+from alexnet.model.exif import number
+from alexnet.model.file_header import (
+    PNG_COLOUR,
+    PNG_DEPTH,
+    Header,
+    kind_of,
+    read_header,
+)
+from alexnet.model.resample import to_square
+from alexnet.pipeline.config import Resize
 
 # A PNG's colour type without colour or alpha.
 GREY = 0

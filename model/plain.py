@@ -5,8 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 from tensorflow import keras
 
-from model.classifier import Classifier
-from model.layers import Dropout, GroupedConv2D, LocalResponseNorm
+from alexnet.model.classifier import Classifier
+from alexnet.model.layers import Dropout, GroupedConv2D, LocalResponseNorm
 
 
 def plain_network(classifier: Classifier) -> keras.Model:

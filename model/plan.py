@@ -9,16 +9,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from model.config import NetworkConfig, TrainConfig
-from model.run import RunConfig, RunFolder
-from pipeline.config import ReadConfig, require
-from pipeline.dataset import steps_per_epoch
-from pipeline.errors import ConfigError, RunError
-from pipeline.files import name_some
-from pipeline.manifest import Manifest
-from pipeline.photos import open_data
-from pipeline.presets import preset
-from pipeline.reader import RecordSet, choose_reader
+from alexnet.model.config import NetworkConfig, TrainConfig
+from alexnet.model.run import RunConfig, RunFolder
+from alexnet.pipeline.config import ReadConfig, require
+from alexnet.pipeline.dataset import steps_per_epoch
+from alexnet.pipeline.errors import ConfigError, RunError
+from alexnet.pipeline.files import name_some
+from alexnet.pipeline.manifest import Manifest
+from alexnet.pipeline.photos import open_data
+from alexnet.pipeline.presets import preset
+from alexnet.pipeline.reader import RecordSet, choose_reader
 
 
 @dataclass(frozen=True)

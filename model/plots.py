@@ -12,21 +12,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from model.evaluation import (
+from alexnet.model.evaluation import (
     Progress,
     checkpoint_to_use,
     classify,
     load_classifier,
 )
-from model.gallery import EXAMPLES, Gallery, plot_examples
-from model.history import EpochRecord, best_epoch
-from model.run import RunFolder
-from model.run_data import held_out_split, open_run_data
-from model.scores import MATRIX_CLASSES, Scores
-from pipeline.errors import RunError
-from pipeline.lookup import sample_rows
-from pipeline.pictures import legible, save_figure
-from pipeline.sheet import draw_grid
+from alexnet.model.gallery import EXAMPLES, Gallery, plot_examples
+from alexnet.model.history import EpochRecord, best_epoch
+from alexnet.model.run import RunFolder
+from alexnet.model.run_data import held_out_split, open_run_data
+from alexnet.model.scores import MATRIX_CLASSES, Scores
+from alexnet.pipeline.errors import RunError
+from alexnet.pipeline.lookup import sample_rows
+from alexnet.pipeline.pictures import legible, save_figure
+from alexnet.pipeline.sheet import draw_grid
 
 BATCH = 128
 # A confusion matrix of more has no names and figures, only colours.

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from model.classifier import Classifier
-from model.evaluation import Progress, checkpoint_to_use, load_classifier
-from model.run import RunConfig, RunFolder
-from model.submission import submission_ids, write_submission
-from pipeline.image_items import ImageItem, find_images
-from pipeline.pixels import BadImage, read_image, square
+from alexnet.model.classifier import Classifier
+from alexnet.model.evaluation import Progress, checkpoint_to_use, load_classifier
+from alexnet.model.run import RunConfig, RunFolder
+from alexnet.model.submission import submission_ids, write_submission
+from alexnet.pipeline.image_items import ImageItem, find_images
+from alexnet.pipeline.pixels import BadImage, read_image, square
 
 BATCH = 64
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
-from model.history import EpochRecord, best_epoch
+from alexnet.model.history import EpochRecord, best_epoch
 
 # How often a run at chance may be taken for a better one.
 DOUBT = 0.05

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from pipeline.config import Resize
+from alexnet.pipeline.config import Resize
 
 # Pillow's coefficients are integers: shares of 2**22 (PRECISION_BITS in Resample.c).
 ONE = 2.0**22

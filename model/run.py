@@ -19,13 +19,13 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from model.config import NetworkConfig, TrainConfig
-from model.history import EpochRecord, read_history, write_history
-from pipeline.config import AugmentConfig, BuildConfig, Resize, Storage, require
-from pipeline.errors import AlexnetError, RunError
-from pipeline.files import name_some, require_local, write_json
-from pipeline.kinds import require_kinds
-from pipeline.lock import removed_when_empty, sole_process
+from alexnet.model.config import NetworkConfig, TrainConfig
+from alexnet.model.history import EpochRecord, read_history, write_history
+from alexnet.pipeline.config import AugmentConfig, BuildConfig, Resize, Storage, require
+from alexnet.pipeline.errors import AlexnetError, RunError
+from alexnet.pipeline.files import name_some, require_local, write_json
+from alexnet.pipeline.kinds import require_kinds
+from alexnet.pipeline.lock import removed_when_empty, sole_process
 
 FORMAT, LOCK = 1, ".lock"
 # What reading JSON raises of a file that holds something else.

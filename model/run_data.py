@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from shlex import quote
 
-from model.run import RunConfig, RunFolder
-from pipeline.config import BuildConfig
-from pipeline.errors import RunError
-from pipeline.files import name_some
-from pipeline.photos import open_data
-from pipeline.reader import RecordSet
+from alexnet.model.run import RunConfig, RunFolder
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.errors import RunError
+from alexnet.pipeline.files import name_some
+from alexnet.pipeline.photos import open_data
+from alexnet.pipeline.reader import RecordSet
 
 ALL = "all"
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.files import atomic_path
+from alexnet.pipeline.files import atomic_path
 
 TOP = 5
 # More classes get no matrix in the JSON: that of 10 000 would take hundreds of MB.

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from model.classifier import Classifier
-from model.picture import decode_square
-from model.resample import to_square
-from model.run import RunConfig
-from pipeline.augment import HOST
-from pipeline.manifest import label_line
+from alexnet.model.classifier import Classifier
+from alexnet.model.picture import decode_square
+from alexnet.model.resample import to_square
+from alexnet.model.run import RunConfig
+from alexnet.pipeline.augment import HOST
+from alexnet.pipeline.manifest import label_line
 
 Answer = dict[str, tf.Tensor]
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from pipeline.files import atomic_path
+from alexnet.pipeline.files import atomic_path
 
 
 def submission_ids(keys: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from model.config import NetworkConfig
+from alexnet.model.config import NetworkConfig
 
 if TYPE_CHECKING:
     from tensorflow import keras

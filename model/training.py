@@ -11,25 +11,25 @@ from typing import Any
 import tensorflow as tf
 from tensorflow import keras
 
-from model.alexnet import build_network
-from model.callbacks import Progress, Start
-from model.checkpoints import Checkpoints, reason
-from model.classifier import Classifier
-from model.config import NetworkConfig, TrainConfig
-from model.hardware import Hardware, set_up_hardware
-from model.history import EpochRecord
-from model.job import Job
-from model.optimizer import make_optimizer
-from model.plan import TrainPlan, make_run_config, require_same_settings
-from model.report import FitReport
-from model.run import RunFolder
-from model.workers import require_all
-from pipeline.blame import blame_data
-from pipeline.config import AugmentConfig
-from pipeline.dataset import steps_per_epoch
-from pipeline.errors import DataError, RunError
-from pipeline.files import count
-from pipeline.photos import open_data
+from alexnet.model.alexnet import build_network
+from alexnet.model.callbacks import Progress, Start
+from alexnet.model.checkpoints import Checkpoints, reason
+from alexnet.model.classifier import Classifier
+from alexnet.model.config import NetworkConfig, TrainConfig
+from alexnet.model.hardware import Hardware, set_up_hardware
+from alexnet.model.history import EpochRecord
+from alexnet.model.job import Job
+from alexnet.model.optimizer import make_optimizer
+from alexnet.model.plan import TrainPlan, make_run_config, require_same_settings
+from alexnet.model.report import FitReport
+from alexnet.model.run import RunFolder
+from alexnet.model.workers import require_all
+from alexnet.pipeline.blame import blame_data
+from alexnet.pipeline.config import AugmentConfig
+from alexnet.pipeline.dataset import steps_per_epoch
+from alexnet.pipeline.errors import DataError, RunError
+from alexnet.pipeline.files import count
+from alexnet.pipeline.photos import open_data
 
 # What `fit`, `plot` and `evaluate` draw in a run's folder.
 PICTURES = ("curves", "filters", "predictions", "mistakes", "confusion*")

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from model.hardware import Hardware
-from model.run import RunFolder
-from pipeline.errors import RunError
+from alexnet.model.hardware import Hardware
+from alexnet.model.run import RunFolder
+from alexnet.pipeline.errors import RunError
 
 # Given what one worker wants, to save and to stop, what any of them wants.
 Agreement = Callable[[bool, bool], tuple[bool, bool]]

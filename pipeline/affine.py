@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from pipeline.config import AugmentConfig, Geometry, require
-from pipeline.planes import layers_of, stored_side_of
+from alexnet.pipeline.config import AugmentConfig, Geometry, require
+from alexnet.pipeline.planes import layers_of, stored_side_of
 
 with warnings.catch_warnings():
     # Its end of life is known here: pyproject.toml holds the last pair that works.

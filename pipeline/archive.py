@@ -14,8 +14,8 @@ from errno import EINVAL, EIO
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from pipeline.errors import DataError
-from pipeline.store import (
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.store import (
     NO_FILE,
     SYSTEM_FOLDER,
     SYSTEM_FOLDERS,

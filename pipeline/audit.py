@@ -14,12 +14,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from pipeline.damage import BadRecord, bad_file, count_labels, find_damage
-from pipeline.interop import INDEX_FOLDER, index_path, shard_index
-from pipeline.machine import num_cpus
-from pipeline.manifest import LABELS, MANIFEST, Manifest, Shard, load_manifest
-from pipeline.quarantine import Progress
-from pipeline.verify import file_checksum
+from alexnet.pipeline.damage import BadRecord, bad_file, count_labels, find_damage
+from alexnet.pipeline.interop import INDEX_FOLDER, index_path, shard_index
+from alexnet.pipeline.machine import num_cpus
+from alexnet.pipeline.manifest import LABELS, MANIFEST, Manifest, Shard, load_manifest
+from alexnet.pipeline.quarantine import Progress
+from alexnet.pipeline.verify import file_checksum
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,17 @@ from typing import TypeVar
 
 import tensorflow as tf
 
-from pipeline.affine import (
+from alexnet.pipeline.affine import (
     apply_affine,
     averaged,
     crop_offset,
     draw_affine,
     scaled_side,
 )
-from pipeline.color import apply_color, color_matrix, draw_color, neutral_draw
-from pipeline.config import AugmentConfig, Geometry
-from pipeline.mixing import apply_erasing, apply_mix, draw_erasing, draw_mix
-from pipeline.planes import is_yuv420, layers_of, stored_side_of
+from alexnet.pipeline.color import apply_color, color_matrix, draw_color, neutral_draw
+from alexnet.pipeline.config import AugmentConfig, Geometry
+from alexnet.pipeline.mixing import apply_erasing, apply_mix, draw_erasing, draw_mix
+from alexnet.pipeline.planes import is_yuv420, layers_of, stored_side_of
 
 _Draws = TypeVar("_Draws")
 

@@ -18,13 +18,13 @@ from threading import Event, Thread
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.contents import write_planned
-from pipeline.crew import keep_freed_memory
-from pipeline.errors import ConfigError, DataError, ReadError
-from pipeline.plan import ShardPlan
-from pipeline.quarantine import Tally
-from pipeline.unfinished import ATTEMPT, STATE, adopt_shard, read_note
-from pipeline.workers import EncodeJob
+from alexnet.pipeline.contents import write_planned
+from alexnet.pipeline.crew import keep_freed_memory
+from alexnet.pipeline.errors import ConfigError, DataError, ReadError
+from alexnet.pipeline.plan import ShardPlan
+from alexnet.pipeline.quarantine import Tally
+from alexnet.pipeline.unfinished import ATTEMPT, STATE, adopt_shard, read_note
+from alexnet.pipeline.workers import EncodeJob
 
 # Beam's own runner, in this process, to try it: on one machine a build without Beam is
 # faster. Options that follow these win.

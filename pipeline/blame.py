@@ -12,9 +12,9 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
-from pipeline.errors import DataError, data_error_in
-from pipeline.reader import RecordSet
-from pipeline.verify import require_whole_shards
+from alexnet.pipeline.errors import DataError, data_error_in
+from alexnet.pipeline.reader import RecordSet
+from alexnet.pipeline.verify import require_whole_shards
 
 # TensorFlow names the ops that an error came through, one a bracket: of what tf.data
 # raised one is an iterator's, `IteratorGetNext` or a kin of it, of a network's none is.

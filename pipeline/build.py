@@ -13,16 +13,16 @@ from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
-from pipeline.config import BuildConfig
-from pipeline.contents import write_planned
-from pipeline.crew import CRASHED
-from pipeline.errors import ConfigError, DataError, ReadError
-from pipeline.files import require_local, require_room
-from pipeline.finish import finish
-from pipeline.folder import Source
-from pipeline.machine import num_cpus
-from pipeline.manifest import MANIFEST, Manifest, load_manifest
-from pipeline.output import (
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.contents import write_planned
+from alexnet.pipeline.crew import CRASHED
+from alexnet.pipeline.errors import ConfigError, DataError, ReadError
+from alexnet.pipeline.files import require_local, require_room
+from alexnet.pipeline.finish import finish
+from alexnet.pipeline.folder import Source
+from alexnet.pipeline.machine import num_cpus
+from alexnet.pipeline.manifest import MANIFEST, Manifest, load_manifest
+from alexnet.pipeline.output import (
     ANEW,
     replace_set,
     require_ours,
@@ -30,10 +30,10 @@ from pipeline.output import (
     require_usable,
     sole_build,
 )
-from pipeline.plan import BuildPlan, ShardPlan, make_plan
-from pipeline.quarantine import Progress, Tally, read_quarantine
-from pipeline.report import BuildReport
-from pipeline.unfinished import (
+from alexnet.pipeline.plan import BuildPlan, ShardPlan, make_plan
+from alexnet.pipeline.quarantine import Progress, Tally, read_quarantine
+from alexnet.pipeline.report import BuildReport
+from alexnet.pipeline.unfinished import (
     ShardNote,
     build_settings,
     close_state,
@@ -41,7 +41,7 @@ from pipeline.unfinished import (
     open_state,
     read_note,
 )
-from pipeline.workers import EncodeJob, encoder, usable_keys
+from alexnet.pipeline.workers import EncodeJob, encoder, usable_keys
 
 
 def build(
@@ -197,7 +197,7 @@ def _write_shards(
     beam: Sequence[str] | None,
 ) -> None:
     if beam is not None:
-        from pipeline.beam import write_shards
+        from alexnet.pipeline.beam import write_shards
 
         write_shards(out, job, todo, tally, workers, beam)
         return

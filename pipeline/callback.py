@@ -14,8 +14,8 @@ from weakref import WeakMethod
 import numpy as np
 import tensorflow as tf
 
-from pipeline.config import BuildConfig
-from pipeline.decoder import ALIGNMENT_BYTES, empty_batch
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.decoder import ALIGNMENT_BYTES, empty_batch
 
 
 class OwningArray(np.ndarray):

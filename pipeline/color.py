@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from pipeline.config import AugmentConfig
-from pipeline.pixels import RGB_OF_YCBCR
+from alexnet.pipeline.config import AugmentConfig
+from alexnet.pipeline.pixels import RGB_OF_YCBCR
 
 # ITU-R BT.601, as Pillow's greyscale; the shares add up to 1.
 LUMA = (0.299, 0.587, 0.114)

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.example import write_shard
-from pipeline.folder import ImageFile
-from pipeline.manifest import Shard
-from pipeline.plan import ShardPlan
-from pipeline.quarantine import Quarantined, Tally
-from pipeline.record import Encoded
-from pipeline.unfinished import ShardNote
+from alexnet.pipeline.example import write_shard
+from alexnet.pipeline.folder import ImageFile
+from alexnet.pipeline.manifest import Shard
+from alexnet.pipeline.plan import ShardPlan
+from alexnet.pipeline.quarantine import Quarantined, Tally
+from alexnet.pipeline.record import Encoded
+from alexnet.pipeline.unfinished import ShardNote
 
 Result = tuple[ImageFile, "Encoded | str"]
 

@@ -21,10 +21,10 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-from pipeline.errors import DataError, ReadError
-from pipeline.folder import ImageFile
-from pipeline.record import Encoded
-from pipeline.slots import NoRecord, Slots, Told
+from alexnet.pipeline.errors import DataError, ReadError
+from alexnet.pipeline.folder import ImageFile
+from alexnet.pipeline.record import Encoded
+from alexnet.pipeline.slots import NoRecord, Slots, Told
 
 EncodeOne = Callable[[ImageFile], "Encoded | str"]
 

@@ -15,12 +15,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import DataError
-from pipeline.example import FOOTER_BYTES, HEADER_BYTES, masked_crc, read_example
-from pipeline.interop import read_index
-from pipeline.layout import Layout
-from pipeline.manifest import MANIFEST, Shard
-from pipeline.record import FILENAME, LABEL
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.example import (
+    FOOTER_BYTES,
+    HEADER_BYTES,
+    masked_crc,
+    read_example,
+)
+from alexnet.pipeline.interop import read_index
+from alexnet.pipeline.layout import Layout
+from alexnet.pipeline.manifest import MANIFEST, Shard
+from alexnet.pipeline.record import FILENAME, LABEL
 
 HEADER = struct.Struct("<QI")
 # A length is neither 0 nor 4 GiB: its lower half has a bit, its upper half has none.

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from pipeline.config import ReadConfig
-from pipeline.errors import ConfigError
-from pipeline.files import count
-from pipeline.layout import pixel_bytes
-from pipeline.machine import num_cpus
-from pipeline.order import Share, epoch_order
-from pipeline.reader import (
+from alexnet.pipeline.config import ReadConfig
+from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.files import count
+from alexnet.pipeline.layout import pixel_bytes
+from alexnet.pipeline.machine import num_cpus
+from alexnet.pipeline.order import Share, epoch_order
+from alexnet.pipeline.reader import (
     RecordSet,
     choose_reader,
     read_in_order,
@@ -24,8 +24,8 @@ from pipeline.reader import (
     shuffle,
     shuffle_size,
 )
-from pipeline.record import decode, parse
-from pipeline.rows import Rows, open_rows
+from alexnet.pipeline.record import decode, parse
+from alexnet.pipeline.rows import Rows, open_rows
 
 BATCHES_AHEAD = 2
 FOREVER = 2**62

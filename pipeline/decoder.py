@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from pipeline.config import BuildConfig
-from pipeline.errors import DataError, ReadError
-from pipeline.machine import num_cpus
-from pipeline.pixels import BadImage, read_image, square
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.errors import DataError, ReadError
+from alexnet.pipeline.machine import num_cpus
+from alexnet.pipeline.pixels import BadImage, read_image, square
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import google_crc32c
 
-from pipeline.files import write_text
-from pipeline.plan import BuildPlan
+from alexnet.pipeline.files import write_text
+from alexnet.pipeline.plan import BuildPlan
 
 DUPLICATES = "duplicates.jsonl"
 DIGEST_BYTES = 8

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import google_crc32c
 
-from pipeline.files import atomic_path
+from alexnet.pipeline.files import atomic_path
 
 if TYPE_CHECKING:
     import numpy as np

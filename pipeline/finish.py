@@ -6,19 +6,19 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.config import BuildConfig
-from pipeline.duplicates import (
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.duplicates import (
     count_duplicates,
     find_duplicates,
     planned_photos,
     save_duplicates,
 )
-from pipeline.errors import DataError
-from pipeline.interop import save_interop
-from pipeline.manifest import Manifest, SourceSizes, SplitCard
-from pipeline.plan import BuildPlan, ShardPlan
-from pipeline.quarantine import Quarantined, save_quarantine
-from pipeline.unfinished import ShardNote, read_note
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.interop import save_interop
+from alexnet.pipeline.manifest import Manifest, SourceSizes, SplitCard
+from alexnet.pipeline.plan import BuildPlan, ShardPlan
+from alexnet.pipeline.quarantine import Quarantined, save_quarantine
+from alexnet.pipeline.unfinished import ShardNote, read_note
 
 
 def finish(

@@ -15,20 +15,20 @@ from pathlib import Path
 from posixpath import dirname
 from typing import NamedTuple
 
-from pipeline.archive import open_archive
-from pipeline.config import LabelSource, Split
-from pipeline.errors import DataError
-from pipeline.files import count, name_some, require_local
-from pipeline.given_splits import find_labels
-from pipeline.image_files import list_images
-from pipeline.image_tree import ImageTree
-from pipeline.labels import EXPECTED, Labels
-from pipeline.own_outputs import PICTURE, own_pictures
-from pipeline.quarantine import Quarantined
-from pipeline.split_names import split_named
-from pipeline.store import FolderStore, Listing, Store
-from pipeline.table import is_table
-from pipeline.table_labels import Tables, find_tables, read_labels
+from alexnet.pipeline.archive import open_archive
+from alexnet.pipeline.config import LabelSource, Split
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.files import count, name_some, require_local
+from alexnet.pipeline.given_splits import find_labels
+from alexnet.pipeline.image_files import list_images
+from alexnet.pipeline.image_tree import ImageTree
+from alexnet.pipeline.labels import EXPECTED, Labels
+from alexnet.pipeline.own_outputs import PICTURE, own_pictures
+from alexnet.pipeline.quarantine import Quarantined
+from alexnet.pipeline.split_names import split_named
+from alexnet.pipeline.store import FolderStore, Listing, Store
+from alexnet.pipeline.table import is_table
+from alexnet.pipeline.table_labels import Tables, find_tables, read_labels
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")

@@ -6,12 +6,12 @@ folder a split. Without any of them, labels alone.
 
 from __future__ import annotations
 
-from pipeline.config import LabelSource, Split
-from pipeline.errors import DataError
-from pipeline.files import count, name_some
-from pipeline.image_tree import ImageTree, folder_name
-from pipeline.labels import EXPECTED, Labels, label_folder, unwrapped
-from pipeline.split_names import split_named
+from alexnet.pipeline.config import LabelSource, Split
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.files import count, name_some
+from alexnet.pipeline.image_tree import ImageTree, folder_name
+from alexnet.pipeline.labels import EXPECTED, Labels, label_folder, unwrapped
+from alexnet.pipeline.split_names import split_named
 
 
 def find_labels(tree: ImageTree, asked: LabelSource, where: str) -> Labels:

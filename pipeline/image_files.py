@@ -5,11 +5,11 @@ The record sets and runs that the project itself has put there are none of them.
 
 from __future__ import annotations
 
-from pipeline.errors import BadImage, ReadError
-from pipeline.formats import HEAD_BYTES, has_image_magic, has_image_suffix
-from pipeline.own_outputs import own_folders
-from pipeline.source_file import read_file
-from pipeline.store import Entry, Listing, Store
+from alexnet.pipeline.errors import BadImage, ReadError
+from alexnet.pipeline.formats import HEAD_BYTES, has_image_magic, has_image_suffix
+from alexnet.pipeline.own_outputs import own_folders
+from alexnet.pipeline.source_file import read_file
+from alexnet.pipeline.store import Entry, Listing, Store
 
 
 def list_images(store: Store) -> tuple[Listing, list[str]]:

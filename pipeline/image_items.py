@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.archive import is_archive, open_archive
-from pipeline.errors import DataError
-from pipeline.image_files import list_images
-from pipeline.store import FolderStore, Store
-from pipeline.table import NEEDED, is_table, read_table
-from pipeline.table_labels import match_rows
+from alexnet.pipeline.archive import is_archive, open_archive
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.image_files import list_images
+from alexnet.pipeline.store import FolderStore, Store
+from alexnet.pipeline.table import NEEDED, is_table, read_table
+from alexnet.pipeline.table_labels import match_rows
 
 PATTERN = re.compile(r"[*?[]")
 EXPECTED = (

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.errors import DataError
-from pipeline.manifest import Manifest, load_manifest
-from pipeline.quarantine import read_quarantine
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.manifest import Manifest, load_manifest
+from alexnet.pipeline.quarantine import read_quarantine
 
 if TYPE_CHECKING:
-    from pipeline.reader import ReaderChoice
+    from alexnet.pipeline.reader import ReaderChoice
 
 # A largest class of more than so many times the smallest is worth a note.
 EVEN_RATIO = 3
@@ -100,7 +100,7 @@ def records_info(data: Path) -> RecordsInfo:
     """
     manifest = load_manifest(data)
     # After that: TensorFlow, which it brings, takes seconds.
-    from pipeline.reader import RecordSet, choose_reader
+    from alexnet.pipeline.reader import RecordSet, choose_reader
 
     reader = choose_reader(RecordSet(data, manifest))
     return RecordsInfo(data, manifest, reader, _top_reasons(data))

@@ -10,11 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import DataError
-from pipeline.example import FOOTER_BYTES, HEADER_BYTES
-from pipeline.files import count, write_json, write_text
-from pipeline.manifest import FORMAT, Manifest, Shard
-from pipeline.record import ENCODED, FILENAME, LABEL
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.example import FOOTER_BYTES, HEADER_BYTES
+from alexnet.pipeline.files import count, write_json, write_text
+from alexnet.pipeline.manifest import FORMAT, Manifest, Shard
+from alexnet.pipeline.record import ENCODED, FILENAME, LABEL
 
 if TYPE_CHECKING:
     import numpy as np

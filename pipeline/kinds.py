@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
-from pipeline.errors import ConfigError
+from alexnet.pipeline.errors import ConfigError
 
 # What 64 bits hold.
 MAX_INTEGER = 2**63 - 1

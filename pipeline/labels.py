@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from posixpath import basename
 
-from pipeline.config import LabelSource, Split
-from pipeline.errors import DataError
-from pipeline.files import name_some
-from pipeline.image_tree import ImageTree, folder_name
+from alexnet.pipeline.config import LabelSource, Split
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.files import name_some
+from alexnet.pipeline.image_tree import ImageTree, folder_name
 
 # cat.9194.jpg, st.bernard.1.jpg, cat.163: a label, a number, mostly an ending.
 LABELLED_NAME = re.compile(r"(.+)\.\d+(\.[^./]+)?", re.DOTALL)

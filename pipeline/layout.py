@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.config import BuildConfig
-from pipeline.example import FOOTER_BYTES, HEADER_BYTES, entry, field
-from pipeline.pixels import BadImage
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.example import FOOTER_BYTES, HEADER_BYTES, entry, field
+from alexnet.pipeline.pixels import BadImage
 
 # A stride is a multiple of the page, so that shards can be mapped one after another.
 PAGE_BYTES = 4096

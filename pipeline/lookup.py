@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
-from pipeline.damage import way_out
-from pipeline.errors import DataError
-from pipeline.example import FOOTER_BYTES, HEADER_BYTES, masked_crc, read_example
-from pipeline.interop import read_index
-from pipeline.record import FILENAME
+from alexnet.pipeline.damage import way_out
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.example import (
+    FOOTER_BYTES,
+    HEADER_BYTES,
+    masked_crc,
+    read_example,
+)
+from alexnet.pipeline.interop import read_index
+from alexnet.pipeline.record import FILENAME
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from pipeline.manifest import Shard
-    from pipeline.reader import RecordSet
+    from alexnet.pipeline.manifest import Shard
+    from alexnet.pipeline.reader import RecordSet
 
 
 def sample_rows(num_examples: int, count: int, seed: int) -> list[int]:
@@ -37,7 +42,7 @@ def file_keys(records: RecordSet, split: str, rows: Sequence[int]) -> list[str]:
     Raises:
         DataError: a record is damaged, or names no file.
     """
-    from pipeline.photos import PhotoSet
+    from alexnet.pipeline.photos import PhotoSet
 
     if isinstance(records, PhotoSet):
         return [records.files[split][row].key for row in rows]

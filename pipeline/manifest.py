@@ -15,11 +15,11 @@ from pathlib import Path
 from statistics import median_low
 from typing import Any, get_args
 
-from pipeline.config import BuildConfig, Split
-from pipeline.errors import AlexnetError, DataError
-from pipeline.files import atomic_path, fingerprint, require_local, write_json
-from pipeline.kinds import require_kinds
-from pipeline.layout import PAGE_BYTES, Layout, plan_layout
+from alexnet.pipeline.config import BuildConfig, Split
+from alexnet.pipeline.errors import AlexnetError, DataError
+from alexnet.pipeline.files import atomic_path, fingerprint, require_local, write_json
+from alexnet.pipeline.kinds import require_kinds
+from alexnet.pipeline.layout import PAGE_BYTES, Layout, plan_layout
 
 MANIFEST = "dataset.json"
 LABELS = "labels.txt"

@@ -19,7 +19,7 @@ from typing import Any, cast
 import numpy as np
 import tensorflow as tf
 
-from pipeline.errors import DataError
+from alexnet.pipeline.errors import DataError
 
 # <sys/mman.h>: the same on Linux and macOS; Python's mmap module lacks them.
 PROT_NONE, MAP_FIXED = 0, 0x10

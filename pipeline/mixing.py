@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from pipeline.config import AugmentConfig
+from alexnet.pipeline.config import AugmentConfig
 
 # Zhong 2017 (Random erasing), section 4; the area's upper end is torchvision's.
 ERASED_AREA = (0.02, 0.33)

@@ -13,8 +13,8 @@ from typing import Any, cast
 from PIL import Image, ImageChops, ImageFile, TiffImagePlugin
 from PIL.TiffImagePlugin import II, MM
 
-from pipeline.errors import BadImage
-from pipeline.formats import CAMERA_RAW, is_camera_raw, looks_like
+from alexnet.pipeline.errors import BadImage
+from alexnet.pipeline.formats import CAMERA_RAW, is_camera_raw, looks_like
 
 # Pillow's own reader takes planes for what they are not, and YCbCr for RGB.
 TiffImagePlugin.READ_LIBTIFF = True

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from pipeline.errors import ConfigError
+from alexnet.pipeline.errors import ConfigError
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.duplicates import DUPLICATES
-from pipeline.errors import DataError
-from pipeline.files import partial_path
-from pipeline.interop import INDEX_FOLDER, TFDS_FILES, index_name
-from pipeline.lock import removed_when_empty, sole_process
-from pipeline.manifest import LABELS, MANIFEST, load_manifest
-from pipeline.quarantine import QUARANTINE
-from pipeline.unfinished import (
+from alexnet.pipeline.duplicates import DUPLICATES
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.files import partial_path
+from alexnet.pipeline.interop import INDEX_FOLDER, TFDS_FILES, index_name
+from alexnet.pipeline.lock import removed_when_empty, sole_process
+from alexnet.pipeline.manifest import LABELS, MANIFEST, load_manifest
+from alexnet.pipeline.quarantine import QUARANTINE
+from alexnet.pipeline.unfinished import (
     LOCK,
     STATE,
     drop_notes,

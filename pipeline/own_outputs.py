@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from posixpath import basename
 
-from pipeline.errors import BadImage
-from pipeline.manifest import MANIFEST
-from pipeline.pictures import OWN_PICTURE
-from pipeline.source_file import read_file
-from pipeline.store import Entry, Store
+from alexnet.pipeline.errors import BadImage
+from alexnet.pipeline.manifest import MANIFEST
+from alexnet.pipeline.pictures import OWN_PICTURE
+from alexnet.pipeline.source_file import read_file
+from alexnet.pipeline.store import Entry, Store
 
 RECORD_SET, RUN, PICTURE = (
     "a record set",

@@ -13,17 +13,17 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from pipeline.callback import fetch_outside, lease
-from pipeline.config import BuildConfig
-from pipeline.decoder import decode_images
-from pipeline.errors import BadImage, DataError, ReadError
-from pipeline.folder import ImageFile, Source, scan
-from pipeline.manifest import MANIFEST, Manifest, SplitCard
-from pipeline.output import is_set
-from pipeline.plan import BuildPlan, make_plan
-from pipeline.reader import RecordSet, open_records
-from pipeline.source_file import read_file
-from pipeline.unfinished import source_fingerprint
+from alexnet.pipeline.callback import fetch_outside, lease
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.decoder import decode_images
+from alexnet.pipeline.errors import BadImage, DataError, ReadError
+from alexnet.pipeline.folder import ImageFile, Source, scan
+from alexnet.pipeline.manifest import MANIFEST, Manifest, SplitCard
+from alexnet.pipeline.output import is_set
+from alexnet.pipeline.plan import BuildPlan, make_plan
+from alexnet.pipeline.reader import RecordSet, open_records
+from alexnet.pipeline.source_file import read_file
+from alexnet.pipeline.unfinished import source_fingerprint
 
 WAY_OUT = (
     "Mend it, or make records of the images with `alexnet records build`, which sets"

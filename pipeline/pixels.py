@@ -12,10 +12,10 @@ import warnings
 
 from PIL import AvifImagePlugin, Image, ImageFile
 
-from pipeline.config import Resize
-from pipeline.errors import BadImage
-from pipeline.formats import PLUGINS, describe
-from pipeline.odd_pixels import as_shown, prepare
+from alexnet.pipeline.config import Resize
+from alexnet.pipeline.errors import BadImage
+from alexnet.pipeline.formats import PLUGINS, describe
+from alexnet.pipeline.odd_pixels import as_shown, prepare
 
 # What phones and cameras come to. Refused by the header, before decoding: reading takes
 # 4 to 16 bytes a pixel, and Pillow refuses twice its own limit.

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pipeline.config import BuildConfig, Split, Storage
-from pipeline.errors import DataError
-from pipeline.files import count
-from pipeline.folder import ImageFile
-from pipeline.layout import Layout, plan_layout
+from alexnet.pipeline.config import BuildConfig, Split, Storage
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.files import count
+from alexnet.pipeline.folder import ImageFile
+from alexnet.pipeline.layout import Layout, plan_layout
 
 # Few enough for big reads, many enough to interleave and to share among workers.
 DEFAULT_TRAIN_SHARDS = 16

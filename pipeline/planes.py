@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from pipeline.config import require
+from alexnet.pipeline.config import require
 
 
 def is_yuv420(images: tf.Tensor) -> bool:

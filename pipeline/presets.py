@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.config import AugmentConfig
-from pipeline.errors import ConfigError
+from alexnet.pipeline.config import AugmentConfig
+from alexnet.pipeline.errors import ConfigError
 
 # ImageNet's mean and standard deviation in [0, 255] (torchvision's, times 255).
 IMAGENET_MEAN = (123.675, 116.28, 103.53)

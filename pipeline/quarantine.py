@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.errors import DataError
-from pipeline.files import write_text
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.files import write_text
 
 QUARANTINE = "quarantine.jsonl"
 # Called with the images done and the images in all.

@@ -13,14 +13,14 @@ from typing import ClassVar, Literal
 
 import tensorflow as tf
 
-from pipeline.config import Reader, Storage
-from pipeline.damage import way_out
-from pipeline.errors import ConfigError, DataError
-from pipeline.files import format_bytes
-from pipeline.layout import PAGE_BYTES
-from pipeline.machine import REMOTE, file_system, read_memory
-from pipeline.manifest import Manifest, Shard, SplitCard, load_manifest
-from pipeline.order import epoch_order, epoch_seed
+from alexnet.pipeline.config import Reader, Storage
+from alexnet.pipeline.damage import way_out
+from alexnet.pipeline.errors import ConfigError, DataError
+from alexnet.pipeline.files import format_bytes
+from alexnet.pipeline.layout import PAGE_BYTES
+from alexnet.pipeline.machine import REMOTE, file_system, read_memory
+from alexnet.pipeline.manifest import Manifest, Shard, SplitCard, load_manifest
+from alexnet.pipeline.order import epoch_order, epoch_seed
 
 # Measured: larger read buffers are slower, the page cache reads ahead already.
 READ_BUFFER_BYTES = 2**20

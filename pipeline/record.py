@@ -11,12 +11,12 @@ import re
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.config import BuildConfig, Storage
-from pipeline.decoder import decode_images
-from pipeline.duplicates import pixel_digest
-from pipeline.example import encode_example, read_varint, signed
-from pipeline.layout import Layout, encode_fixed
-from pipeline.pixels import (
+from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.decoder import decode_images
+from alexnet.pipeline.duplicates import pixel_digest
+from alexnet.pipeline.example import encode_example, read_varint, signed
+from alexnet.pipeline.layout import Layout, encode_fixed
+from alexnet.pipeline.pixels import (
     SOURCE_SIZE,
     START_OF_SCAN,
     orientation,

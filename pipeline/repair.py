@@ -14,20 +14,20 @@ from pathlib import Path
 
 import PIL
 
-from pipeline.audit import VerifyReport
-from pipeline.contents import Contents, kept_records
-from pipeline.errors import DataError, ReadError
-from pipeline.example import write_shard
-from pipeline.files import atomic_path, require_room
-from pipeline.folder import ImageFile, Source, scan
-from pipeline.interop import save_interop
-from pipeline.machine import num_cpus
-from pipeline.manifest import MANIFEST, Manifest, Shard, load_manifest
-from pipeline.plan import make_plan
-from pipeline.quarantine import Progress, Tally, read_quarantine
-from pipeline.record import Encoded
-from pipeline.unfinished import source_fingerprint
-from pipeline.workers import CHUNK, EncodeJob, encoder
+from alexnet.pipeline.audit import VerifyReport
+from alexnet.pipeline.contents import Contents, kept_records
+from alexnet.pipeline.errors import DataError, ReadError
+from alexnet.pipeline.example import write_shard
+from alexnet.pipeline.files import atomic_path, require_room
+from alexnet.pipeline.folder import ImageFile, Source, scan
+from alexnet.pipeline.interop import save_interop
+from alexnet.pipeline.machine import num_cpus
+from alexnet.pipeline.manifest import MANIFEST, Manifest, Shard, load_manifest
+from alexnet.pipeline.plan import make_plan
+from alexnet.pipeline.quarantine import Progress, Tally, read_quarantine
+from alexnet.pipeline.record import Encoded
+from alexnet.pipeline.unfinished import source_fingerprint
+from alexnet.pipeline.workers import CHUNK, EncodeJob, encoder
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,18 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from pipeline.callback import fetch_outside, lease
-from pipeline.damage import way_out
-from pipeline.decoder import decode_images
-from pipeline.errors import DataError
-from pipeline.example import FOOTER_BYTES, HEADER_BYTES, masked_crc
-from pipeline.interop import read_index
-from pipeline.layout import ALIGNMENT_BYTES, LABEL_WIDTH, PAGE_BYTES, Layout
-from pipeline.mapping import Mapping
-from pipeline.photos import PhotoRows, PhotoSet
-from pipeline.reader import RecordSet
-from pipeline.record import find_jpeg, image_shape
-from pipeline.verify import check_shards
+from alexnet.pipeline.callback import fetch_outside, lease
+from alexnet.pipeline.damage import way_out
+from alexnet.pipeline.decoder import decode_images
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.example import FOOTER_BYTES, HEADER_BYTES, masked_crc
+from alexnet.pipeline.interop import read_index
+from alexnet.pipeline.layout import ALIGNMENT_BYTES, LABEL_WIDTH, PAGE_BYTES, Layout
+from alexnet.pipeline.mapping import Mapping
+from alexnet.pipeline.photos import PhotoRows, PhotoSet
+from alexnet.pipeline.reader import RecordSet
+from alexnet.pipeline.record import find_jpeg, image_shape
+from alexnet.pipeline.verify import check_shards
 
 
 class Rows(Protocol):

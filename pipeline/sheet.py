@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import DataError
-from pipeline.pictures import legible, save_figure
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.pictures import legible, save_figure
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from pipeline.reader import RecordSet
+    from alexnet.pipeline.reader import RecordSet
 
 COLUMNS, ROWS = 8, 5
 # Room for a line above an image.
@@ -39,7 +39,7 @@ def draw_sheet(
     Raises:
         DataError: there are no such records, or `out` is in no folder.
     """
-    from pipeline.reader import open_records
+    from alexnet.pipeline.reader import open_records
 
     if not out.absolute().parent.is_dir():
         raise DataError(
@@ -65,9 +65,9 @@ def _sample(
     import numpy as np
     import tensorflow as tf
 
-    from pipeline.blame import reading
-    from pipeline.lookup import read_records, sample_rows
-    from pipeline.record import decode, parse
+    from alexnet.pipeline.blame import reading
+    from alexnet.pipeline.lookup import read_records, sample_rows
+    from alexnet.pipeline.record import decode, parse
 
     rows = sample_rows(records.manifest.split(split).num_examples, count, seed)
     serialised = list(read_records(records, split, rows))
@@ -84,7 +84,7 @@ def to_rgb_images(stored: np.ndarray) -> np.ndarray:
     """uint8 [images, S, S, 3] of a batch as it is read: those, or `yuv420` planes."""
     import numpy as np
 
-    from pipeline.pixels import rgb_from_planes
+    from alexnet.pipeline.pixels import rgb_from_planes
 
     if stored.ndim == 4:
         return stored
@@ -99,8 +99,8 @@ def _augmented(
 ) -> tuple[np.ndarray, list[str]]:
     import numpy as np
 
-    from pipeline.augment import eval_view, fold, train_view
-    from pipeline.presets import preset
+    from alexnet.pipeline.augment import eval_view, fold, train_view
+    from alexnet.pipeline.presets import preset
 
     config = preset(augment)
     plain = eval_view(images, config, side).numpy()

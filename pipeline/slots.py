@@ -13,8 +13,8 @@ from mmap import mmap
 from multiprocessing.reduction import DupFd
 from typing import Any, NamedTuple, TypeAlias
 
-from pipeline.errors import ReadError
-from pipeline.record import Encoded
+from alexnet.pipeline.errors import ReadError
+from alexnet.pipeline.record import Encoded
 
 # Why an image file has no record: its fault, or what keeps it from being read.
 NoRecord: TypeAlias = "str | ReadError"

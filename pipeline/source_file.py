@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from pipeline.errors import BadImage, ReadError
-from pipeline.store import LEADS_NOWHERE, Store
+from alexnet.pipeline.errors import BadImage, ReadError
+from alexnet.pipeline.store import LEADS_NOWHERE, Store
 
 Result = TypeVar("Result")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.config import Split
+from alexnet.pipeline.config import Split
 
 SPLIT_WORDS: dict[str, Split] = {
     **dict.fromkeys(("train", "training"), "train"),

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from pipeline.config import Split
-from pipeline.errors import DataError
-from pipeline.files import name_some
-from pipeline.split_names import split_named
+from alexnet.pipeline.config import Split
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.files import name_some
+from alexnet.pipeline.split_names import split_named
 
 NEEDED = ("filename", "label")
 SPLIT = "split"

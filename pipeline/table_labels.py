@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from posixpath import basename, splitext
 
-from pipeline.config import Split
-from pipeline.errors import BadImage, DataError
-from pipeline.files import name_some
-from pipeline.image_tree import ImageTree, folder_name
-from pipeline.labels import Labels, unwrapped
-from pipeline.source_file import read_file
-from pipeline.split_names import split_named
-from pipeline.store import Entry, FolderStore, Store
-from pipeline.table import Row, TableForm, is_table, read_table, table_form
-from pipeline.table_names import FileNames
+from alexnet.pipeline.config import Split
+from alexnet.pipeline.errors import BadImage, DataError
+from alexnet.pipeline.files import name_some
+from alexnet.pipeline.image_tree import ImageTree, folder_name
+from alexnet.pipeline.labels import Labels, unwrapped
+from alexnet.pipeline.source_file import read_file
+from alexnet.pipeline.split_names import split_named
+from alexnet.pipeline.store import Entry, FolderStore, Store
+from alexnet.pipeline.table import Row, TableForm, is_table, read_table, table_form
+from alexnet.pipeline.table_names import FileNames
 
 
 @dataclass

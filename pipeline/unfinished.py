@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import BuildConfig
-from pipeline.errors import ConfigError, DataError
-from pipeline.files import fingerprint, write_json
-from pipeline.folder import Source
-from pipeline.manifest import SHARD_NAME, Manifest, Shard
-from pipeline.plan import ShardPlan
-from pipeline.quarantine import Quarantined
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.errors import ConfigError, DataError
+from alexnet.pipeline.files import fingerprint, write_json
+from alexnet.pipeline.folder import Source
+from alexnet.pipeline.manifest import SHARD_NAME, Manifest, Shard
+from alexnet.pipeline.plan import ShardPlan
+from alexnet.pipeline.quarantine import Quarantined
 
 STATE = ".build"
 SETTINGS = "settings.json"

@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
-from pipeline.config import BuildConfig
-from pipeline.crew import Chunk, Worker, crew, hear_from, keep_freed_memory
-from pipeline.errors import BadImage, ReadError
-from pipeline.folder import ImageFile
-from pipeline.layout import Layout
-from pipeline.record import Encoded, encode_record
-from pipeline.slots import Slots
-from pipeline.source_file import read_file
-from pipeline.store import Store
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.crew import Chunk, Worker, crew, hear_from, keep_freed_memory
+from alexnet.pipeline.errors import BadImage, ReadError
+from alexnet.pipeline.folder import ImageFile
+from alexnet.pipeline.layout import Layout
+from alexnet.pipeline.record import Encoded, encode_record
+from alexnet.pipeline.slots import Slots
+from alexnet.pipeline.source_file import read_file
+from alexnet.pipeline.store import Store
 
 # Images a worker takes at a time: enough to hide the 0.3 ms of a hand-over, few enough
 # that all workers end at about the same time.

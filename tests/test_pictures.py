@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.curves import draw_runs
-from benchmarks.gpu.load_plot import draw_loads
-from benchmarks.ladder_plot import draw_ladder
-from model.gallery import Example, plot_examples
-from model.plots import plot_confusion, plot_curves, plot_filters
-from model.run import EpochRecord, RunFolder
-from model.scores import Scores
-from pipeline.config import BuildConfig
-from pipeline.folder import ImageFile
-from pipeline.manifest import Manifest, SplitCard
-from pipeline.photos import PhotoSet
-from pipeline.pictures import OWN_PICTURE, legible, save_figure
-from pipeline.sheet import draw_grid
-from pipeline.store import FolderStore
+from alexnet.benchmarks.curves import draw_runs
+from alexnet.benchmarks.gpu.load_plot import draw_loads
+from alexnet.benchmarks.ladder_plot import draw_ladder
+from alexnet.model.gallery import Example, plot_examples
+from alexnet.model.plots import plot_confusion, plot_curves, plot_filters
+from alexnet.model.run import EpochRecord, RunFolder
+from alexnet.model.scores import Scores
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.folder import ImageFile
+from alexnet.pipeline.manifest import Manifest, SplitCard
+from alexnet.pipeline.photos import PhotoSet
+from alexnet.pipeline.pictures import OWN_PICTURE, legible, save_figure
+from alexnet.pipeline.sheet import draw_grid
+from alexnet.pipeline.store import FolderStore
 from tests.benchmarks.conftest import MADE_UP
 
 NAMES = (

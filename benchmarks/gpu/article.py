@@ -14,9 +14,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.article import BATCH_SIZE, SIDE, require_article
-from benchmarks.gpu.attempt import attempt
-from benchmarks.gpu.report import (
+from alexnet.benchmarks.article import BATCH_SIZE, SIDE, require_article
+from alexnet.benchmarks.gpu.attempt import attempt
+from alexnet.benchmarks.gpu.report import (
     Report,
     add_settings,
     make_parser,
@@ -24,18 +24,18 @@ from benchmarks.gpu.report import (
     read_settings,
     run,
 )
-from model.config import NetworkConfig, TrainConfig
-from model.gpu import Load, Sample
-from pipeline.build import build
-from pipeline.config import BuildConfig
-from pipeline.errors import DataError
-from pipeline.folder import scan
+from alexnet.model.config import NetworkConfig, TrainConfig
+from alexnet.model.gpu import Load, Sample
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.folder import scan
 
 ARTICLE = "the article's: ImageDataGenerator, Keras"
 SAME = "alexnet, the article's settings"
 OWN = "alexnet fit --mixed-precision"
-MEASURE_ARTICLE = "benchmarks.gpu.article:measure_article"
-MEASURE_OURS = "benchmarks.gpu.article:measure_ours"
+MEASURE_ARTICLE = "alexnet.benchmarks.gpu.article:measure_article"
+MEASURE_OURS = "alexnet.benchmarks.gpu.article:measure_ours"
 # The article's optimizer, augmentation and batch.
 ITS_SETTINGS = {
     "augment": "article",
@@ -54,11 +54,11 @@ def measure_article(photos: str, steps: int, network: dict[str, Any]) -> dict[st
     """The article's code on a folder of photos; an epoch is the most it trains."""
     from tensorflow import keras
 
-    from benchmarks.article import article_generator
-    from benchmarks.gpu.session import watch_gpu
-    from benchmarks.measure import wait_for_devices
-    from model.alexnet import build_network
-    from model.hardware import set_up_hardware
+    from alexnet.benchmarks.article import article_generator
+    from alexnet.benchmarks.gpu.session import watch_gpu
+    from alexnet.benchmarks.measure import wait_for_devices
+    from alexnet.model.alexnet import build_network
+    from alexnet.model.hardware import set_up_hardware
 
     source = scan(Path(photos))
     files = [(file.key, str(file.label)) for file in source.files]
@@ -88,7 +88,7 @@ def measure_article(photos: str, steps: int, network: dict[str, Any]) -> dict[st
 
 def measure_ours(data: str, steps: int, settings: dict[str, Any]) -> dict[str, Any]:
     """Our training on the records of the same photos."""
-    from benchmarks.gpu.session import Session, watch_gpu
+    from alexnet.benchmarks.gpu.session import Session, watch_gpu
 
     session = Session(Path(data), settings)
     with watch_gpu() as watch:
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ours = {"data": folder, **steps, "settings": settings}
             report.add({"way": way, **attempt(MEASURE_OURS, ours)})
     if options.picture:
-        from benchmarks.gpu.load_plot import draw_loads
+        from alexnet.benchmarks.gpu.load_plot import draw_loads
 
         draw_loads(report.rows, options.picture)
     return report.finish()

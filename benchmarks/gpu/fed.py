@@ -13,9 +13,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.gpu.attempt import attempt
-from benchmarks.gpu.pipeline import readers_of
-from benchmarks.gpu.report import (
+from alexnet.benchmarks.gpu.attempt import attempt
+from alexnet.benchmarks.gpu.pipeline import readers_of
+from alexnet.benchmarks.gpu.report import (
     Report,
     add_settings,
     make_parser,
@@ -23,13 +23,13 @@ from benchmarks.gpu.report import (
     read_settings,
     run,
 )
-from benchmarks.measure import Deliveries, measure, wait_for_devices
-from benchmarks.rounds import ROUNDS, medians, ratios
-from model.config import NetworkConfig, TrainConfig
-from model.gpu import Load
-from pipeline.reader import open_records
+from alexnet.benchmarks.measure import Deliveries, measure, wait_for_devices
+from alexnet.benchmarks.rounds import ROUNDS, medians, ratios
+from alexnet.model.config import NetworkConfig, TrainConfig
+from alexnet.model.gpu import Load
+from alexnet.pipeline.reader import open_records
 
-MEASURE = "benchmarks.gpu.fed:measure_fed"
+MEASURE = "alexnet.benchmarks.gpu.fed:measure_fed"
 STEP, FED = "step", "fed"
 
 
@@ -37,7 +37,7 @@ def measure_fed(
     data: str, steps: int, seconds: float, rounds: int, settings: dict[str, Any]
 ) -> dict[str, Any]:
     """Images/s of both ways, their ratio, and how the fed one spent its time."""
-    from benchmarks.gpu.session import Session, watch_gpu
+    from alexnet.benchmarks.gpu.session import Session, watch_gpu
 
     session = Session(Path(data), settings)
     batch = next(iter(session.batches()))

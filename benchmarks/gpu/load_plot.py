@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from pipeline.pictures import save_figure
+from alexnet.pipeline.pictures import save_figure
 
 
 def draw_loads(rows: Sequence[dict[str, Any]], out: Path) -> None:

@@ -7,14 +7,16 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.article import source_files, write_photos
-from benchmarks.gpu.report import run
-from pipeline.reader import open_records
+from alexnet.benchmarks.article import source_files, write_photos
+from alexnet.benchmarks.gpu.report import run
+from alexnet.pipeline.reader import open_records
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the first train photos; returns the exit code."""
-    parser = ArgumentParser("python -m benchmarks.gpu.photos", description=__doc__)
+    parser = ArgumentParser(
+        "python -m alexnet.benchmarks.gpu.photos", description=__doc__
+    )
     parser.add_argument("data", type=Path, help="a record set")
     parser.add_argument("folder", type=Path, help="where the JPEGs go")
     parser.add_argument("--count", type=int, default=10_000, help="at most")

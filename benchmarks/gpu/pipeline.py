@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.attempt import attempt
-from benchmarks.gpu.report import (
+from alexnet.benchmarks.gpu.attempt import attempt
+from alexnet.benchmarks.gpu.report import (
     Report,
     add_settings,
     make_parser,
@@ -20,12 +20,12 @@ from benchmarks.gpu.report import (
     read_settings,
     run,
 )
-from benchmarks.input_pipeline import run_bench
-from benchmarks.plan import BenchConfig
-from pipeline.errors import ConfigError
-from pipeline.reader import RecordSet, choose_reader, open_records
+from alexnet.benchmarks.input_pipeline import run_bench
+from alexnet.benchmarks.plan import BenchConfig
+from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.reader import RecordSet, choose_reader, open_records
 
-MEASURE = "benchmarks.gpu.pipeline:measure_pipeline"
+MEASURE = "alexnet.benchmarks.gpu.pipeline:measure_pipeline"
 
 
 def readers_of(records: RecordSet) -> Iterator[str]:

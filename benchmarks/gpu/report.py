@@ -16,11 +16,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpus import ask_driver
-from benchmarks.machine import read_processor
-from pipeline.config import Config, require
-from pipeline.errors import AlexnetError
-from pipeline.files import write_json
+from alexnet.benchmarks.gpus import ask_driver
+from alexnet.benchmarks.machine import read_processor
+from alexnet.pipeline.config import Config, require
+from alexnet.pipeline.errors import AlexnetError
+from alexnet.pipeline.files import write_json
 
 # Of a row's JSON, on the line that tells of it.
 SHOWN = 400
@@ -28,7 +28,7 @@ SHOWN = 400
 
 def make_parser(name: str, doc: str | None) -> ArgumentParser:
     """The parser of a script, with the options that every one has."""
-    parser = ArgumentParser(f"python -m benchmarks.gpu.{name}", description=doc)
+    parser = ArgumentParser(f"python -m alexnet.benchmarks.gpu.{name}", description=doc)
     parser.add_argument(
         "--out",
         type=Path,

@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from tensorflow import keras
 
-from benchmarks.train_step import STEPS_PER_EPOCH
-from model.callbacks import EpochRecorder, LossGuard, Start
-from model.gpu import GpuMonitor, Sample
-from model.hardware import set_up_hardware
-from model.history import EpochRecord
-from model.optimizer import make_learning_rate
-from model.plan import make_run_config
-from model.run import RunFolder
-from model.training import as_function, make_classifier
-from pipeline.dataset import train_dataset
-from pipeline.photos import open_data
+from alexnet.benchmarks.train_step import STEPS_PER_EPOCH
+from alexnet.model.callbacks import EpochRecorder, LossGuard, Start
+from alexnet.model.gpu import GpuMonitor, Sample
+from alexnet.model.hardware import set_up_hardware
+from alexnet.model.history import EpochRecord
+from alexnet.model.optimizer import make_learning_rate
+from alexnet.model.plan import make_run_config
+from alexnet.model.run import RunFolder
+from alexnet.model.training import as_function, make_classifier
+from alexnet.pipeline.dataset import train_dataset
+from alexnet.pipeline.photos import open_data
 
 # The driver renews its figure every sixth of a second to every second
 # (nvmlDeviceGetUtilizationRates).

@@ -14,11 +14,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.attempt import attempt
-from benchmarks.gpu.report import Report, add_settings, make_parser, read_settings, run
-from benchmarks.gpus import ask_tensorflow
+from alexnet.benchmarks.gpu.attempt import attempt
+from alexnet.benchmarks.gpu.report import (
+    Report,
+    add_settings,
+    make_parser,
+    read_settings,
+    run,
+)
+from alexnet.benchmarks.gpus import ask_tensorflow
 
-MEASURE = "benchmarks.gpu.start:measure_start"
+MEASURE = "alexnet.benchmarks.gpu.start:measure_start"
 # Of a TrainStepConfig, which this process does not import: the first start is to find
 # TensorFlow as it lies on the disk.
 SETTINGS = ("variant", "batch_size", "image_size", "width", "mixed_precision", "xla")
@@ -32,9 +38,9 @@ def measure_start(**settings: Any) -> dict[str, Any]:
     marks = [time.perf_counter()]
     import tensorflow as tf
 
-    from benchmarks.measure import wait_for_devices
-    from benchmarks.train_step import TrainStepConfig, plan_train_step
-    from model.hardware import set_up_hardware
+    from alexnet.benchmarks.measure import wait_for_devices
+    from alexnet.benchmarks.train_step import TrainStepConfig, plan_train_step
+    from alexnet.model.hardware import set_up_hardware
 
     config = TrainStepConfig.from_json(settings)
     marks.append(time.perf_counter())

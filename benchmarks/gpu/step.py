@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any, get_args
 
-from benchmarks.gpu.attempt import attempt
-from benchmarks.gpu.report import (
+from alexnet.benchmarks.gpu.attempt import attempt
+from alexnet.benchmarks.gpu.report import (
     Report,
     add_settings,
     make_parser,
@@ -21,14 +21,14 @@ from benchmarks.gpu.report import (
     read_settings,
     run,
 )
-from benchmarks.measure import wait_for_devices
-from benchmarks.train_step import TrainStepConfig, execute, plan_train_step
-from model.config import Variant
+from alexnet.benchmarks.measure import wait_for_devices
+from alexnet.benchmarks.train_step import TrainStepConfig, execute, plan_train_step
+from alexnet.model.config import Variant
 
 BATCH_SIZES = (128, 256, 512, 1024, 2048, 4096)
 PRECISIONS = {"float32": False, "mixed": True}
 XLA = {"off": False, "on": True}
-MEASURE = "benchmarks.gpu.step:measure_step"
+MEASURE = "alexnet.benchmarks.gpu.step:measure_step"
 
 
 def grid(

@@ -15,8 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.gpu.attempt import attempt
-from benchmarks.gpu.report import (
+from alexnet.benchmarks.gpu.attempt import attempt
+from alexnet.benchmarks.gpu.report import (
     Report,
     add_settings,
     make_parser,
@@ -24,10 +24,10 @@ from benchmarks.gpu.report import (
     read_settings,
     run,
 )
-from model.config import NetworkConfig, TrainConfig
-from model.history import EpochRecord
+from alexnet.model.config import NetworkConfig, TrainConfig
+from alexnet.model.history import EpochRecord
 
-MEASURE = "benchmarks.gpu.to_accuracy:measure_training"
+MEASURE = "alexnet.benchmarks.gpu.to_accuracy:measure_training"
 ACCURACIES = (0.85, 0.90)
 # Twenty epochs of a large set on one device.
 LIMIT_SECONDS = 4 * 3600.0
@@ -74,10 +74,10 @@ def measure_training(
     data: str, enough: float, settings: dict[str, Any]
 ) -> dict[str, Any]:
     """Train until it is `enough`: every epoch, and the seconds since the beginning."""
-    from model.hardware import set_up_hardware
-    from model.plan import plan_training
-    from model.run import RunFolder
-    from model.training import train
+    from alexnet.model.hardware import set_up_hardware
+    from alexnet.model.plan import plan_training
+    from alexnet.model.run import RunFolder
+    from alexnet.model.training import train
 
     with TemporaryDirectory(prefix="alexnet-to-accuracy-") as folder:
         plan = plan_training(Path(data), RunFolder(Path(folder) / "run"), settings)

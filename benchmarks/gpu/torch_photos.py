@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
-from benchmarks.gpu.torch_network import SIDE
+from alexnet.benchmarks.gpu.torch_network import SIDE
 
 # Epochs that follow one another without a pause.
 MANY_EPOCHS = 10_000
@@ -24,7 +24,8 @@ class Photos(Dataset):
         self.files = sorted(folder.glob("*.jpg"))
         if not self.files:
             sys.exit(
-                f"no JPEGs in {folder}: `python -m benchmarks.gpu.photos` writes some"
+                f"no JPEGs in {folder}:"
+                " `python -m alexnet.benchmarks.gpu.photos` writes some"
             )
         names = sorted({self._name(file) for file in self.files})
         self.labels = [names.index(self._name(file)) for file in self.files]

@@ -20,8 +20,8 @@ from typing import Any
 try:
     import torch
 
-    from benchmarks.gpu.torch_network import SIDE, Step, training_flops
-    from benchmarks.gpu.torch_photos import batches
+    from alexnet.benchmarks.gpu.torch_network import SIDE, Step, training_flops
+    from alexnet.benchmarks.gpu.torch_photos import batches
 except ImportError as missing:
     sys.exit(f"torch_step is run by a Python that has PyTorch 2.4 or newer: {missing}")
 
@@ -158,7 +158,7 @@ def try_cell(
 def make_parser() -> argparse.ArgumentParser:
     """The script's options."""
     parser = argparse.ArgumentParser(
-        "python -m benchmarks.gpu.torch_step", description=__doc__
+        "python -m alexnet.benchmarks.gpu.torch_step", description=__doc__
     )
     parser.add_argument("--out", type=Path, help="JSON file; default: stdout")
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=BATCH_SIZES)

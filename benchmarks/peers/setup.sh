@@ -3,7 +3,7 @@
 # One that cannot be set up does not hold up the others; it is named at the end.
 set -uo pipefail
 python=$1
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 environments=${ALEXNET_PEERS:-$(cd "$here/../.." && pwd)/.peers}
 failed=()
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks.ladder import Rung
-from benchmarks.report import BenchReport
-from benchmarks.rounds import Ratio
-from benchmarks.settings import BenchSettings, Host
-from benchmarks.shares import Share
-from benchmarks.shuffle_quality import ShuffleQuality
-from benchmarks.situation import Situation
+from alexnet.benchmarks.ladder import Rung
+from alexnet.benchmarks.report import BenchReport
+from alexnet.benchmarks.rounds import Ratio
+from alexnet.benchmarks.settings import BenchSettings, Host
+from alexnet.benchmarks.shares import Share
+from alexnet.benchmarks.shuffle_quality import ShuffleQuality
+from alexnet.benchmarks.situation import Situation
 
 SETTINGS = BenchSettings(
     storage="jpeg",

@@ -8,15 +8,15 @@ from typing import Any, get_args
 
 import pytest
 
-from benchmarks.advice import (
+from alexnet.benchmarks.advice import (
     NOTHING_LEFT,
     device_advice,
     host_advice,
     shuffle_advice,
 )
-from benchmarks.shares import Share
-from benchmarks.situation import Situation
-from pipeline.config import MIN_RAM_BUDGET_BYTES, Storage
+from alexnet.benchmarks.shares import Share
+from alexnet.benchmarks.situation import Situation
+from alexnet.pipeline.config import MIN_RAM_BUDGET_BYTES, Storage
 from tests.benchmarks.conftest import SITUATION
 
 MAPPED = SITUATION

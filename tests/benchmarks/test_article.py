@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.article import (
+from alexnet.benchmarks.article import (
     article,
     article_generator,
     plan_article,
     source_files,
     write_photos,
 )
-from benchmarks.limits import stored_photos
-from pipeline.config import Storage
-from pipeline.errors import ConfigError
-from pipeline.reader import open_records
+from alexnet.benchmarks.limits import stored_photos
+from alexnet.pipeline.config import Storage
+from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.reader import open_records
 
 
 def image_bytes(color: tuple[int, int, int], image_format: str = "JPEG") -> bytes:

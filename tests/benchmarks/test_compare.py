@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.compare import (
+from alexnet.benchmarks.compare import (
     Figures,
     changes,
     figures,
@@ -19,8 +19,8 @@ from benchmarks.compare import (
     require_no_slower,
     require_share,
 )
-from benchmarks.settings import BenchSettings
-from pipeline.errors import AlexnetError, ConfigError, DataError
+from alexnet.benchmarks.settings import BenchSettings
+from alexnet.pipeline.errors import AlexnetError, ConfigError, DataError
 from tests.benchmarks.conftest import SETTINGS
 
 REPORT = {

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks.consumers import make_augment, plan_alone, plan_consumers
-from pipeline.config import BuildConfig, ReadConfig, Storage
-from pipeline.dataset import Stage, train_stages
-from pipeline.errors import ConfigError
-from pipeline.reader import open_records
+from alexnet.benchmarks.consumers import make_augment, plan_alone, plan_consumers
+from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
+from alexnet.pipeline.dataset import Stage, train_stages
+from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.reader import open_records
 
 
 @pytest.fixture

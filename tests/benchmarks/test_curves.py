@@ -10,9 +10,9 @@ import pytest
 from matplotlib.axes import Axes
 from PIL import Image
 
-from benchmarks.curves import draw_runs
-from model.run import RunFolder
-from pipeline.errors import RunError
+from alexnet.benchmarks.curves import draw_runs
+from alexnet.model.run import RunFolder
+from alexnet.pipeline.errors import RunError
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks.delivery_order import (
+from alexnet.benchmarks.delivery_order import (
     delivered_labels,
     delivered_positions,
     judge_shuffle,
 )
-from pipeline.config import ReadConfig, Storage
-from pipeline.dataset import Stage, compose, train_stages
-from pipeline.reader import open_records
+from alexnet.pipeline.config import ReadConfig, Storage
+from alexnet.pipeline.dataset import Stage, compose, train_stages
+from alexnet.pipeline.reader import open_records
 
 EXAMPLES, BATCH = 64, 8
 

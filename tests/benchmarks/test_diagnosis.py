@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.diagnosis import bottleneck, rate, verdict
-from benchmarks.ladder import Rung
-from benchmarks.prediction import Prediction
-from benchmarks.shares import Share
+from alexnet.benchmarks.diagnosis import bottleneck, rate, verdict
+from alexnet.benchmarks.ladder import Rung
+from alexnet.benchmarks.prediction import Prediction
+from alexnet.benchmarks.shares import Share
 from tests.benchmarks.conftest import SITUATION
 
 LIMITS = {"disk read": 400_000.0, "memory gather": 100_000.0, "jpeg decode": 10_000.0}

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import doctor
-from benchmarks.doctor import DoctorReport, examine, read_packages
-from benchmarks.findings import Finding
-from pipeline.errors import DataError
+from alexnet.benchmarks import doctor
+from alexnet.benchmarks.doctor import DoctorReport, examine, read_packages
+from alexnet.benchmarks.findings import Finding
+from alexnet.pipeline.errors import DataError
 
 
 def test_the_packages_are_those_of_this_process() -> None:

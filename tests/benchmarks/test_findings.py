@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.findings import (
+from alexnet.benchmarks.findings import (
     Package,
     judge_cpus,
     judge_disk,
@@ -16,8 +16,8 @@ from benchmarks.findings import (
     judge_package,
     judge_shared_memory,
 )
-from benchmarks.machine import Disk, Processor
-from pipeline.machine import Memory
+from alexnet.benchmarks.machine import Disk, Processor
+from alexnet.pipeline.machine import Memory
 
 MIB, GIB = 2**20, 2**30
 

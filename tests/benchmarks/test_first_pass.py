@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import first_pass as module
-from benchmarks.first_pass import first_pass, first_passes
-from benchmarks.measure import Deliveries
+from alexnet.benchmarks import first_pass as module
+from alexnet.benchmarks.first_pass import first_pass, first_passes
+from alexnet.benchmarks.measure import Deliveries
 
 
 class Clock:

@@ -8,8 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.forecast import Forecast, advise, choose, extrapolate, feeds, pace
-from pipeline.config import Storage
+from alexnet.benchmarks.forecast import (
+    Forecast,
+    advise,
+    choose,
+    extrapolate,
+    feeds,
+    pace,
+)
+from alexnet.pipeline.config import Storage
 
 PLAIN = Forecast(
     bytes=100,

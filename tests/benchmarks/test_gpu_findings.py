@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.findings import Finding
-from benchmarks.gpu_findings import judge_gpus, judge_tensorflow
-from benchmarks.gpus import Driver, Gpu, TensorFlow
+from alexnet.benchmarks.findings import Finding
+from alexnet.benchmarks.gpu_findings import judge_gpus, judge_tensorflow
+from alexnet.benchmarks.gpus import Driver, Gpu, TensorFlow
 
 A100 = Gpu("NVIDIA A100", 80 * 2**30, (8, 0))
 H200 = Gpu("NVIDIA H200", 141 * 2**30, (9, 0))

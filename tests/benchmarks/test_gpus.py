@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from benchmarks import gpus
-from benchmarks.gpus import (
+from alexnet.benchmarks import gpus
+from alexnet.benchmarks.gpus import (
     CUDA_LIBRARIES,
     Driver,
     Gpu,

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-import benchmarks.ladder
-import benchmarks.limits
-from benchmarks.input_pipeline import BenchConfig, run_bench
-from benchmarks.measure import deliver
-from benchmarks.plan import plan_bench
-from pipeline.config import Storage
-from pipeline.errors import ConfigError, DataError
-from pipeline.machine import num_cpus
+import alexnet.benchmarks.ladder
+import alexnet.benchmarks.limits
+from alexnet.benchmarks.input_pipeline import BenchConfig, run_bench
+from alexnet.benchmarks.measure import deliver
+from alexnet.benchmarks.plan import plan_bench
+from alexnet.pipeline.config import Storage
+from alexnet.pipeline.errors import ConfigError, DataError
+from alexnet.pipeline.machine import num_cpus
 
 # Records of 18 examples of 16 pixels.
 SHORT = BenchConfig(seconds=0.02, batch_size=6, image_size=12)
@@ -29,7 +29,7 @@ MEMORY = ["disk read", "memory copy", "memory gather"]
 @pytest.fixture(autouse=True)
 def small_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     """Filling the memory limit's pool would take longer than everything else."""
-    monkeypatch.setattr(benchmarks.limits, "POOL_BYTES", 2**16)
+    monkeypatch.setattr(alexnet.benchmarks.limits, "POOL_BYTES", 2**16)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def alive(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         finally:
             counts.append(counts[-1] - 1)
 
-    monkeypatch.setattr(benchmarks.ladder, "deliver", counted)
+    monkeypatch.setattr(alexnet.benchmarks.ladder, "deliver", counted)
     return counts
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import tensorflow as tf
 
-from benchmarks.ladder import Rung, added_microseconds, climb, split_rungs
-from benchmarks.measure import GROUP_RECORDS
-from pipeline.dataset import Stage
+from alexnet.benchmarks.ladder import Rung, added_microseconds, climb, split_rungs
+from alexnet.benchmarks.measure import GROUP_RECORDS
+from alexnet.pipeline.dataset import Stage
 
 BATCH = 6
 # An epoch that ends neither with a batch nor with a group.

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from benchmarks import ladder_plot
-from benchmarks.ladder_plot import Bar, draw_ladder, ladder_bars
+from alexnet.benchmarks import ladder_plot
+from alexnet.benchmarks.ladder_plot import Bar, draw_ladder, ladder_bars
 from tests.benchmarks.conftest import MADE_UP
 
 BARS = [

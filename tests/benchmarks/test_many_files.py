@@ -10,9 +10,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks import many_files
-from benchmarks.many_files import FilesCost, make_files, peak_bytes, tiny_picture
-from pipeline.machine import num_cpus
+from alexnet.benchmarks import many_files
+from alexnet.benchmarks.many_files import (
+    FilesCost,
+    make_files,
+    peak_bytes,
+    tiny_picture,
+)
+from alexnet.pipeline.machine import num_cpus
 
 HOLD = "held = b'1' * {num_bytes}; print('held', flush=True); input()"
 

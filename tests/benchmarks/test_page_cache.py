@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.page_cache import evict, resident_share
+from alexnet.benchmarks.page_cache import evict, resident_share
 
 PAGES = 16
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks import peer
-from benchmarks.measure import Deliveries
-from benchmarks.peer import PEERS, plan_peer, require_peer, run_peer
-from pipeline.config import Storage
-from pipeline.errors import ConfigError
-from pipeline.reader import open_records
+from alexnet.benchmarks import peer
+from alexnet.benchmarks.measure import Deliveries
+from alexnet.benchmarks.peer import PEERS, plan_peer, require_peer, run_peer
+from alexnet.pipeline.config import Storage
+from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.reader import open_records
 from tests.conftest import await_garbage
 
 SCRIPTS = peer.SCRIPTS
@@ -158,6 +158,10 @@ def test_photos_that_make_no_batch_are_refused(
     install("")
     with pytest.raises(ConfigError, match=message):
         plan_peer("made-up", open_records(record_sets[storage]), batch_size)
+
+
+def test_environments_are_looked_for_where_the_script_makes_them() -> None:
+    assert Path(__file__).parents[2] / ".peers" == peer.ENVIRONMENTS
 
 
 @pytest.mark.parametrize("environment", sorted(set(PEERS.values())))

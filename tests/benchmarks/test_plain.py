@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.limits import stored_photos
-from benchmarks.plain import plain_dataset, plan_plain
-from pipeline.config import Storage
-from pipeline.reader import open_records
+from alexnet.benchmarks.limits import stored_photos
+from alexnet.benchmarks.plain import plain_dataset, plan_plain
+from alexnet.pipeline.config import Storage
+from alexnet.pipeline.reader import open_records
 
 SHAPES: list[tuple[Storage, tuple[int, ...]]] = [
     ("jpeg", (16, 16, 3)),

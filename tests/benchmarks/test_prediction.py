@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.prediction import (
+from alexnet.benchmarks.prediction import (
     DECODED_SHARE,
     MAPPED_SHARE,
     Prediction,
     predictions,
 )
-from benchmarks.situation import Situation
+from alexnet.benchmarks.situation import Situation
 from tests.benchmarks.conftest import SITUATION
 
 JPEG, AT = SITUATION, 7_100.0

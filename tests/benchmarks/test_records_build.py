@@ -12,11 +12,11 @@ from typing import Any, get_args
 import pytest
 import tensorflow as tf
 
-from benchmarks import records_build
-from benchmarks.records_build import as_round, bare_pillow, limit_rate, pick
-from pipeline.config import BuildConfig, Storage
-from pipeline.errors import DataError
-from pipeline.folder import scan
+from alexnet.benchmarks import records_build
+from alexnet.benchmarks.records_build import as_round, bare_pillow, limit_rate, pick
+from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.folder import scan
 from tests.conftest import NUM_PHOTOS, SIDE
 
 

@@ -14,26 +14,26 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-import benchmarks.train_step
-from benchmarks import records_plan, trial
-from benchmarks.first_pass import FirstPass, FirstPasses
-from benchmarks.forecast import Size
-from benchmarks.measure import Measurement, Timing
-from benchmarks.records_plan import (
+import alexnet.benchmarks.train_step
+from alexnet.benchmarks import records_plan, trial
+from alexnet.benchmarks.first_pass import FirstPass, FirstPasses
+from alexnet.benchmarks.forecast import Size
+from alexnet.benchmarks.measure import Measurement, Timing
+from alexnet.benchmarks.records_plan import (
     ForecastConfig,
     RecordsPlanReport,
     make_report,
     plan_records,
     run_records_plan,
 )
-from benchmarks.stopwatch import Stopwatch
-from benchmarks.trial import Trial
-from pipeline.config import BuildConfig, ReadConfig, Storage
-from pipeline.dataset import eval_dataset
-from pipeline.errors import ConfigError, DataError
-from pipeline.folder import scan
-from pipeline.machine import Memory
-from pipeline.reader import open_records
+from alexnet.benchmarks.stopwatch import Stopwatch
+from alexnet.benchmarks.trial import Trial
+from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
+from alexnet.pipeline.dataset import eval_dataset
+from alexnet.pipeline.errors import ConfigError, DataError
+from alexnet.pipeline.folder import scan
+from alexnet.pipeline.machine import Memory
+from alexnet.pipeline.reader import open_records
 from tests.conftest import NUM_PHOTOS, SIDE
 
 SHORT = ForecastConfig(side=SIDE, sample=NUM_PHOTOS, seconds=0.02)
@@ -309,7 +309,7 @@ def test_the_step_is_measured_where_it_is_asked_for(
             self.announce(timing.name)
             return Measurement(rates[timing.name], 0.0)
 
-    monkeypatch.setattr(benchmarks.train_step, "plan_train_step", instant)
+    monkeypatch.setattr(alexnet.benchmarks.train_step, "plan_train_step", instant)
     monkeypatch.setattr(records_plan, "Stopwatch", MadeUp)
     told: list[Any] = []
     config = replace(SHORT, train_step=True, mixed_precision=True)

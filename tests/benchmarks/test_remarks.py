@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.ladder import Rung
-from benchmarks.remarks import of_cold_start, of_peers, of_shuffle
-from benchmarks.rounds import Ratio
-from benchmarks.shuffle_quality import ShuffleQuality
+from alexnet.benchmarks.ladder import Rung
+from alexnet.benchmarks.remarks import of_cold_start, of_peers, of_shuffle
+from alexnet.benchmarks.rounds import Ratio
+from alexnet.benchmarks.shuffle_quality import ShuffleQuality
 from tests.benchmarks.conftest import SITUATION
 
 

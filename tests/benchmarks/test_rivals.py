@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import rivals
-from benchmarks.measure import Timing
-from benchmarks.peer import PEERS
-from pipeline.config import Storage
-from pipeline.errors import ConfigError
-from pipeline.reader import RecordSet, open_records
+from alexnet.benchmarks import rivals
+from alexnet.benchmarks.measure import Timing
+from alexnet.benchmarks.peer import PEERS
+from alexnet.pipeline.config import Storage
+from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.reader import RecordSet, open_records
 
 
 @pytest.mark.parametrize("names", [(), ("article",), ("plain", "dali", "article")])

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from benchmarks.ladder import Rung
-from benchmarks.shares import Share, limit_of, shares
-from pipeline.config import Storage
+from alexnet.benchmarks.ladder import Rung
+from alexnet.benchmarks.shares import Share, limit_of, shares
+from alexnet.pipeline.config import Storage
 
 RECORD, LABEL = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)
 BATCH = (tf.TensorSpec([8, 4, 4, 3], tf.uint8), tf.TensorSpec([8], tf.int64))

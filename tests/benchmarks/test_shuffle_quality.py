@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from benchmarks.shuffle_quality import (
+from alexnet.benchmarks.shuffle_quality import (
     class_mixing,
     class_mixing_interval,
     displacement,

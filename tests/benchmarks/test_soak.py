@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.soak import Sample, judge, soak
+from alexnet.benchmarks.soak import Sample, judge, soak
 
 STEADY = Sample(100 * 2**20, 20, 30, 1000.0)
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import yuv_quality
-from benchmarks.yuv_quality import (
+from alexnet.benchmarks import yuv_quality
+from alexnet.benchmarks.yuv_quality import (
     SIDE,
     main,
     psnr,
@@ -19,7 +19,7 @@ from benchmarks.yuv_quality import (
     through_jpeg,
     through_yuv420,
 )
-from pipeline.errors import DataError
+from alexnet.pipeline.errors import DataError
 from tests.conftest import NUM_PHOTOS
 
 

@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from model.alexnet import build_network
-from model.config import NetworkConfig
-from model.layers import Dropout, batch_position
+from alexnet.model.alexnet import build_network
+from alexnet.model.config import NetworkConfig
+from alexnet.model.layers import Dropout, batch_position
 
 VARIANTS = ("article", "paper", "bn")
 POLICIES = {

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from model.callbacks import (
+from alexnet.model.callbacks import (
     EarlyStop,
     EpochRecorder,
     LossGuard,
@@ -23,11 +23,11 @@ from model.callbacks import (
     Start,
     StateSaver,
 )
-from model.history import EpochRecord
-from model.optimizer import LearningRate
-from model.run import RunFolder
-from model.signals import StopSignals, Terminated
-from pipeline.errors import RunError
+from alexnet.model.history import EpochRecord
+from alexnet.model.optimizer import LearningRate
+from alexnet.model.run import RunFolder
+from alexnet.model.signals import StopSignals, Terminated
+from alexnet.pipeline.errors import RunError
 from tests.conftest import RecordedProgress
 
 STEPS, BATCH = 4, 8

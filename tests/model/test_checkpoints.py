@@ -15,11 +15,17 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-import model.checkpoints
-from model.checkpoints import Checkpoints, blown_up, latest, load_network, reason
-from model.figures import Average
-from model.run import RunFolder
-from pipeline.errors import RunError
+import alexnet.model.checkpoints
+from alexnet.model.checkpoints import (
+    Checkpoints,
+    blown_up,
+    latest,
+    load_network,
+    reason,
+)
+from alexnet.model.figures import Average
+from alexnet.model.run import RunFolder
+from alexnet.pipeline.errors import RunError
 from tests.model.runs import files_of
 
 
@@ -189,7 +195,7 @@ def test_a_state_is_never_written_over_the_one_that_counts(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(model.checkpoints, "_point_to", cut)
+        patch.setattr(alexnet.model.checkpoints, "_point_to", cut)
         saved(run, 2.0, step=8)
     np.testing.assert_array_equal(kernel(run, "best"), 0.5)
     saved(run, 3.0, step=8)

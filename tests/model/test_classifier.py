@@ -13,12 +13,12 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from model.alexnet import build_network
-from model.classifier import DRAWS, Classifier, InputClock
-from model.config import Loss, NetworkConfig
-from pipeline.augment import eval_view, fold, mix
-from pipeline.config import AugmentConfig
-from pipeline.presets import preset
+from alexnet.model.alexnet import build_network
+from alexnet.model.classifier import DRAWS, Classifier, InputClock
+from alexnet.model.config import Loss, NetworkConfig
+from alexnet.pipeline.augment import eval_view, fold, mix
+from alexnet.pipeline.config import AugmentConfig
+from alexnet.pipeline.presets import preset
 from tests.conftest import BATCH, IMAGE_SIDE, TINY_NETWORK, TRAIN_SIDE
 
 PLAIN = preset("none")

@@ -15,25 +15,25 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-import model.evaluation
-import pipeline.blame
-from model.checkpoints import Checkpoints
-from model.classifier import Classifier
-from model.evaluation import (
+import alexnet.model.evaluation
+import alexnet.pipeline.blame
+from alexnet.model.checkpoints import Checkpoints
+from alexnet.model.classifier import Classifier
+from alexnet.model.evaluation import (
     classify,
     evaluate,
     load_classifier,
 )
-from model.history import EpochRecord
-from model.plots import plot_run
-from model.run import RunConfig, RunFolder
-from model.run_data import held_out_split, require_fitting
-from pipeline.build import build
-from pipeline.config import BuildConfig
-from pipeline.errors import DataError, RunError
-from pipeline.folder import scan
-from pipeline.photos import open_data
-from pipeline.reader import RecordSet, open_records
+from alexnet.model.history import EpochRecord
+from alexnet.model.plots import plot_run
+from alexnet.model.run import RunConfig, RunFolder
+from alexnet.model.run_data import held_out_split, require_fitting
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.errors import DataError, RunError
+from alexnet.pipeline.folder import scan
+from alexnet.pipeline.photos import open_data
+from alexnet.pipeline.reader import RecordSet, open_records
 from tests.conftest import NUM_HELD_OUT, NUM_TRAIN, TRAIN_SIDE
 
 
@@ -93,7 +93,7 @@ def test_memory_holds_one_batch_at_a_time(
 ) -> None:
     """Each batch is let go of before the next one is asked for."""
     alive: list[int] = []
-    classify_all = model.evaluation.classify
+    classify_all = alexnet.model.evaluation.classify
 
     def counted(*arguments: Any) -> Iterator[Any]:
         references: list[weakref.ref[np.ndarray]] = []
@@ -104,7 +104,7 @@ def test_memory_holds_one_batch_at_a_time(
             gc.collect()
             alive.append(sum(reference() is not None for reference in references))
 
-    monkeypatch.setattr(model.evaluation, "classify", counted)
+    monkeypatch.setattr(alexnet.model.evaluation, "classify", counted)
     evaluate(trained_run, split="all", batch_size=4)
     assert len(alive) == 8 + 3
     assert max(alive) <= 1  # the loop's variable still holds the last one
@@ -118,7 +118,9 @@ def test_an_error_of_the_networks_own_is_not_blamed_on_the_records(
 
     monkeypatch.setattr(Classifier, "eval_logits", broken)
     monkeypatch.setattr(
-        pipeline.blame, "require_whole_shards", lambda _: pytest.fail("shards are read")
+        alexnet.pipeline.blame,
+        "require_whole_shards",
+        lambda _: pytest.fail("shards are read"),
     )
     with pytest.raises(tf.errors.InvalidArgumentError, match="of the network"):
         evaluate(trained_run)

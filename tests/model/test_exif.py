@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from model.exif import orientation_of
-from pipeline.pixels import ORIENTATION_TAG
+from alexnet.model.exif import orientation_of
+from alexnet.pipeline.pixels import ORIENTATION_TAG
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
 HEADS = {"<": b"II*\0", ">": b"MM\0*"}

@@ -17,19 +17,19 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from model.alexnet import build_network
-from model.classifier import Classifier
-from model.config import NetworkConfig
-from model.evaluation import load_classifier
-from model.export import CONVERTERS, Format, export
-from model.prediction import predict
-from model.run import RunFolder
-from pipeline.config import ReadConfig
-from pipeline.dataset import eval_dataset
-from pipeline.errors import RunError
-from pipeline.pixels import ORIENTATION_TAG
-from pipeline.presets import preset
-from pipeline.reader import open_records
+from alexnet.model.alexnet import build_network
+from alexnet.model.classifier import Classifier
+from alexnet.model.config import NetworkConfig
+from alexnet.model.evaluation import load_classifier
+from alexnet.model.export import CONVERTERS, Format, export
+from alexnet.model.prediction import predict
+from alexnet.model.run import RunFolder
+from alexnet.pipeline.config import ReadConfig
+from alexnet.pipeline.dataset import eval_dataset
+from alexnet.pipeline.errors import RunError
+from alexnet.pipeline.pixels import ORIENTATION_TAG
+from alexnet.pipeline.presets import preset
+from alexnet.pipeline.reader import open_records
 from tests.conftest import IMAGE_SIDE, NUM_HELD_OUT, TRAIN_SIDE, smooth_photo
 
 # A file system takes such names; a line is what `str.splitlines` makes of a text.

@@ -22,18 +22,18 @@ from typing import Any
 
 import pytest
 
-import model.checkpoints
-from model.callbacks import EpochRecorder
-from model.checkpoints import Checkpoints
-from model.hardware import set_up_hardware
-from model.plan import plan_training
-from model.run import RunFolder
-from model.signals import Terminated
-from model.training import train
-from pipeline.build import build
-from pipeline.config import BuildConfig
-from pipeline.errors import RunError
-from pipeline.folder import scan
+import alexnet.model.checkpoints
+from alexnet.model.callbacks import EpochRecorder
+from alexnet.model.checkpoints import Checkpoints
+from alexnet.model.hardware import set_up_hardware
+from alexnet.model.plan import plan_training
+from alexnet.model.run import RunFolder
+from alexnet.model.signals import Terminated
+from alexnet.model.training import train
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.errors import RunError
+from alexnet.pipeline.folder import scan
 from tests.conftest import (
     BATCH,
     IMAGE_SIDE,
@@ -153,8 +153,8 @@ def test_a_run_survives_a_full_disk_and_cuts_at_the_worst_moments(
 
     with monkeypatch.context() as patch, pytest.raises(Cut):
         # Written whole, but not yet what counts; a killed process sweeps nothing.
-        patch.setattr(model.checkpoints, "_point_to", cut)
-        patch.setattr(model.checkpoints, "_sweep", lambda _: None)
+        patch.setattr(alexnet.model.checkpoints, "_point_to", cut)
+        patch.setattr(alexnet.model.checkpoints, "_sweep", lambda _: None)
         go_on(run, train_records, minutes=0)
     assert step_of(run) == 1
     assert files_of(run) == {"last/checkpoint", "last/ckpt-1", "last/ckpt-2"}

@@ -11,12 +11,19 @@ from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 from PIL import Image
 
-import model.gallery
-from model.evaluation import Batch
-from model.gallery import COLORS, EXAMPLES, Example, Gallery, confidence, plot_examples
-from pipeline.config import BuildConfig
-from pipeline.photos import open_photos
-from pipeline.reader import RecordSet, open_records
+import alexnet.model.gallery
+from alexnet.model.evaluation import Batch
+from alexnet.model.gallery import (
+    COLORS,
+    EXAMPLES,
+    Example,
+    Gallery,
+    confidence,
+    plot_examples,
+)
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.photos import open_photos
+from alexnet.pipeline.reader import RecordSet, open_records
 from tests.conftest import NUM_HELD_OUT, TRAIN_SIDE
 from tests.pipeline.test_lookup import keys_by_hand
 
@@ -34,7 +41,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures, in place of their files."""
     figures: list[Figure] = []
     monkeypatch.setattr(
-        model.gallery, "save_figure", lambda figure, _: figures.append(figure)
+        alexnet.model.gallery, "save_figure", lambda figure, _: figures.append(figure)
     )
     return figures
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from model.gpu import GpuMonitor, Load, Sample
+from alexnet.model.gpu import GpuMonitor, Load, Sample
 
 GIB = 2**30
 

@@ -19,11 +19,11 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from model.config import TrainConfig
-from model.evaluation import load_classifier
-from model.hardware import set_up_hardware
-from model.run import RunFolder
-from pipeline.errors import ConfigError, RunError
+from alexnet.model.config import TrainConfig
+from alexnet.model.evaluation import load_classifier
+from alexnet.model.hardware import set_up_hardware
+from alexnet.model.run import RunFolder
+from alexnet.pipeline.errors import ConfigError, RunError
 from tests.conftest import TINY_RUN
 
 ROOT = Path(__file__).parents[2]
@@ -34,10 +34,10 @@ import json, os, sys
 asked = json.loads(sys.argv[1])
 from pathlib import Path
 import numpy as np
-from model import training
-from model.hardware import set_up_hardware
-from model.plan import plan_training
-from model.run import RunFolder
+from alexnet.model import training
+from alexnet.model.hardware import set_up_hardware
+from alexnet.model.plan import plan_training
+from alexnet.model.run import RunFolder
 from tests.conftest import RecordedProgress  # which clears TF_CONFIG
 
 os.environ.update(asked["environment"])

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from model.history import EpochRecord, read_history, write_history
-from pipeline.errors import RunError
+from alexnet.model.history import EpochRecord, read_history, write_history
+from alexnet.pipeline.errors import RunError
 
 FIRST = EpochRecord(1, 10, 0.1 + 0.2, 1 / 3, 0.5, None, None, 1e3, 0.25, 1.5)
 SECOND = EpochRecord(2, 20, 1e-7, 2 / 3, 0.75, 0.1, 1.0, 2e3, 0.0, 0.75, 3)

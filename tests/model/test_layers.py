@@ -9,7 +9,12 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from model.layers import Dropout, GroupedConv2D, LocalResponseNorm, batch_position
+from alexnet.model.layers import (
+    Dropout,
+    GroupedConv2D,
+    LocalResponseNorm,
+    batch_position,
+)
 
 # Half an ulp of each type at 1, and room for a few roundings.
 TOLERANCE = {"float32": 2e-6, "float16": 2e-3, "bfloat16": 2e-2}

@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from model.alexnet import build_network
-from model.config import NetworkConfig, TrainConfig
-from model.hardware import set_up_hardware
-from model.optimizer import (
+from alexnet.model.alexnet import build_network
+from alexnet.model.config import NetworkConfig, TrainConfig
+from alexnet.model.hardware import set_up_hardware
+from alexnet.model.optimizer import (
     MOMENTUM,
     LearningRate,
     Momentum,

@@ -11,9 +11,9 @@ import simplejpeg
 import tensorflow as tf
 from PIL import Image
 
-from model.file_header import WAY_OUT
-from model.picture import decode_square
-from pipeline.pixels import BadImage, read_image, square
+from alexnet.model.file_header import WAY_OUT
+from alexnet.model.picture import decode_square
+from alexnet.pipeline.pixels import BadImage, read_image, square
 from tests.conftest import smooth_photo
 from tests.pipeline.odd_photos import (
     KINDS,

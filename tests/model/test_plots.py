@@ -10,11 +10,11 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-import model.plots
-from model.plots import plot_confusion, plot_curves, plot_filters, plot_run
-from model.run import EpochRecord, RunFolder
-from model.scores import Scores
-from pipeline.errors import RunError
+import alexnet.model.plots
+from alexnet.model.plots import plot_confusion, plot_curves, plot_filters, plot_run
+from alexnet.model.run import EpochRecord, RunFolder
+from alexnet.model.scores import Scores
+from alexnet.pipeline.errors import RunError
 from tests.conftest import NUM_HELD_OUT
 
 HISTORY = [
@@ -39,7 +39,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures, in place of their files."""
     figures: list[Figure] = []
     monkeypatch.setattr(
-        model.plots, "save_figure", lambda figure, _: figures.append(figure)
+        alexnet.model.plots, "save_figure", lambda figure, _: figures.append(figure)
     )
     return figures
 

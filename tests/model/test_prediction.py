@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.evaluation import classify, load_classifier
-from model.prediction import (
+from alexnet.model.evaluation import classify, load_classifier
+from alexnet.model.prediction import (
     BATCH,
     Prediction,
     PredictionReport,
     name_images,
     predict,
 )
-from model.run import RunFolder
-from pipeline.config import ReadConfig
-from pipeline.dataset import eval_dataset
-from pipeline.errors import DataError, RunError
-from pipeline.image_items import find_images
-from pipeline.reader import open_records
+from alexnet.model.run import RunFolder
+from alexnet.pipeline.config import ReadConfig
+from alexnet.pipeline.dataset import eval_dataset
+from alexnet.pipeline.errors import DataError, RunError
+from alexnet.pipeline.image_items import find_images
+from alexnet.pipeline.reader import open_records
 from tests.conftest import NUM_HELD_OUT, smooth_photo
 
 CAT = Prediction("in/7.jpg", "7", (0.75, 0.25))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from scipy.stats import binomtest
 
-from model.history import EpochRecord
-from model.report import FitReport, chance_limit
+from alexnet.model.history import EpochRecord
+from alexnet.model.report import FitReport, chance_limit
 
 RECORD = EpochRecord(1, 10, 0.1, 0.7, 0.5, 0.6, 0.5, 100.0, 0.0, 1.0)
 

@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from model.resample import to_square
-from pipeline.config import Resize
-from pipeline.pixels import square
+from alexnet.model.resample import to_square
+from alexnet.pipeline.config import Resize
+from alexnet.pipeline.pixels import square
 
 RNG = np.random.default_rng(7)
 resizes = pytest.mark.parametrize("resize", get_args(Resize))

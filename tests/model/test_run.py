@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from model.config import NetworkConfig, TrainConfig
-from model.history import EpochRecord
-from model.plan import describe_data, require_same_settings
-from model.run import RunConfig, RunFolder, new_run
-from pipeline.config import AugmentConfig
-from pipeline.errors import RunError
-from pipeline.presets import preset
-from pipeline.reader import open_records
+from alexnet.model.config import NetworkConfig, TrainConfig
+from alexnet.model.history import EpochRecord
+from alexnet.model.plan import describe_data, require_same_settings
+from alexnet.model.run import RunConfig, RunFolder, new_run
+from alexnet.pipeline.config import AugmentConfig
+from alexnet.pipeline.errors import RunError
+from alexnet.pipeline.presets import preset
+from alexnet.pipeline.reader import open_records
 
 CONFIG = RunConfig(
     data="/data/records",
@@ -237,7 +237,7 @@ def test_every_other_difference_is_listed(run: RunFolder) -> None:
 
 
 EIGHT_RUNS = """
-from model.run import new_run
+from alexnet.model.run import new_run
 for _ in range(8):
     with new_run() as run:
         (run.path / "config.json").touch()

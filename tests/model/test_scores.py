@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from model.scores import MATRIX_CLASSES, Scores
+from alexnet.model.scores import MATRIX_CLASSES, Scores
 
 NAMES = tuple("abcdefg")
 

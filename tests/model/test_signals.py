@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from model.signals import SIGNALS, StopSignals, Terminated
+from alexnet.model.signals import SIGNALS, StopSignals, Terminated
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from model.alexnet import build_network
-from model.config import NetworkConfig
-from model.summary import forward_flops, summarize, training_flops
+from alexnet.model.alexnet import build_network
+from alexnet.model.config import NetworkConfig
+from alexnet.model.summary import forward_flops, summarize, training_flops
 
 # Type, output shape, parameters: as the article's `model.summary()` prints them.
 ARTICLE = [

@@ -16,28 +16,28 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from model.alexnet import build_network
-from model.checkpoints import load_network
-from model.classifier import Classifier
-from model.config import NetworkConfig, TrainConfig
-from model.evaluation import evaluate
-from model.hardware import set_up_hardware
-from model.history import EpochRecord
-from model.optimizer import make_learning_rate
-from model.plan import TrainPlan, make_run_config, plan_training
-from model.report import FitReport
-from model.run import RunFolder
-from model.training import make_train_step, train
-from pipeline.augment import fold, train_view
-from pipeline.build import build
-from pipeline.config import BuildConfig, ReadConfig
-from pipeline.dataset import train_dataset
-from pipeline.errors import ConfigError, DataError, RunError
-from pipeline.example import frame
-from pipeline.folder import scan
-from pipeline.manifest import Shard, SplitCard
-from pipeline.presets import preset
-from pipeline.reader import open_records
+from alexnet.model.alexnet import build_network
+from alexnet.model.checkpoints import load_network
+from alexnet.model.classifier import Classifier
+from alexnet.model.config import NetworkConfig, TrainConfig
+from alexnet.model.evaluation import evaluate
+from alexnet.model.hardware import set_up_hardware
+from alexnet.model.history import EpochRecord
+from alexnet.model.optimizer import make_learning_rate
+from alexnet.model.plan import TrainPlan, make_run_config, plan_training
+from alexnet.model.report import FitReport
+from alexnet.model.run import RunFolder
+from alexnet.model.training import make_train_step, train
+from alexnet.pipeline.augment import fold, train_view
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig, ReadConfig
+from alexnet.pipeline.dataset import train_dataset
+from alexnet.pipeline.errors import ConfigError, DataError, RunError
+from alexnet.pipeline.example import frame
+from alexnet.pipeline.folder import scan
+from alexnet.pipeline.manifest import Shard, SplitCard
+from alexnet.pipeline.presets import preset
+from alexnet.pipeline.reader import open_records
 from tests.conftest import (
     BATCH,
     IMAGE_SIDE,

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from model.config import TrainConfig
-from model.hardware import Hardware, set_up_hardware
-from model.run import RunFolder
-from model.workers import agreement, require_all
-from pipeline.errors import RunError
+from alexnet.model.config import TrainConfig
+from alexnet.model.hardware import Hardware, set_up_hardware
+from alexnet.model.run import RunFolder
+from alexnet.model.workers import agreement, require_all
+from alexnet.pipeline.errors import RunError
 
 RUN = RunFolder(Path("runs/a b"))
 # As two processes on loopback gave it when one of them was killed.

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from pipeline.folder import ImageFile
-from pipeline.record import Encoded
-from pipeline.store import Entry
-from pipeline.workers import EncodeJob
+from alexnet.pipeline.folder import ImageFile
+from alexnet.pipeline.record import Encoded
+from alexnet.pipeline.store import Entry
+from alexnet.pipeline.workers import EncodeJob
 
 # Photos of a source.
 CRASHING = ("cat.0.png", "dog.41.png")

@@ -12,7 +12,7 @@ from keras.preprocessing.image import apply_affine_transform
 from PIL import Image
 from scipy import ndimage
 
-from pipeline.affine import (
+from alexnet.pipeline.affine import (
     AffineDraw,
     affine_rows,
     apply_affine,
@@ -21,9 +21,9 @@ from pipeline.affine import (
     identity_draw,
     scaled_side,
 )
-from pipeline.config import AugmentConfig, Geometry
-from pipeline.errors import ConfigError
-from pipeline.presets import PRESETS
+from alexnet.pipeline.config import AugmentConfig, Geometry
+from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.presets import PRESETS
 
 SEED = (3, 4)
 RESIZED = AugmentConfig(geometry="resized", scale=(0.1, 1.0), ratio=(0.5, 2.0))

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-import pipeline.store
-from pipeline.build import build
-from pipeline.config import BuildConfig
-from pipeline.errors import DataError
-from pipeline.folder import open_store, scan
-from pipeline.store import Store
+import alexnet.pipeline.store
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.folder import open_store, scan
+from alexnet.pipeline.store import Store
 from tests.conftest import smooth_photo
 from tests.pipeline.odd_photos import jpeg
 
@@ -244,7 +244,7 @@ def test_a_zip_that_inflates_without_bound_is_refused(
 def test_a_member_larger_than_a_photo_is_not_read(
     tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline.store, "MAX_FILE_BYTES", 10_000)
+    monkeypatch.setattr(alexnet.pipeline.store, "MAX_FILE_BYTES", 10_000)
     store = stored(tmp_path, pack([("1.jpg", bytes(10_001)), ("2.jpg", bytes(10_000))]))
     assert len(store.listing().files) == 2
     with pytest.raises(OSError, match="10,001 bytes: no photo is larger than 10,000"):

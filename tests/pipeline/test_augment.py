@@ -11,11 +11,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipeline.affine import apply_affine, identity_draw
-from pipeline.augment import eval_view, fold, mix, train_view
-from pipeline.config import AugmentConfig, Geometry
-from pipeline.pixels import rgb_from_planes, yuv420_planes
-from pipeline.presets import PRESETS
+from alexnet.pipeline.affine import apply_affine, identity_draw
+from alexnet.pipeline.augment import eval_view, fold, mix, train_view
+from alexnet.pipeline.config import AugmentConfig, Geometry
+from alexnet.pipeline.pixels import rgb_from_planes, yuv420_planes
+from alexnet.pipeline.presets import PRESETS
 from tests.conftest import smooth_photo
 
 STORED, SIDE, ROWS = 32, 27, 8

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
-import pipeline.beam
-from pipeline.beam import ShardJob
-from pipeline.build import build
-from pipeline.config import BuildConfig, Storage
-from pipeline.errors import ConfigError, DataError
-from pipeline.example import write_shard
-from pipeline.folder import ImageFile, scan
-from pipeline.plan import ShardPlan, make_plan
-from pipeline.record import Encoded
-from pipeline.unfinished import STATE
-from pipeline.workers import EncodeJob
+import alexnet.pipeline.beam
+from alexnet.pipeline.beam import ShardJob
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.errors import ConfigError, DataError
+from alexnet.pipeline.example import write_shard
+from alexnet.pipeline.folder import ImageFile, scan
+from alexnet.pipeline.plan import ShardPlan, make_plan
+from alexnet.pipeline.record import Encoded
+from alexnet.pipeline.unfinished import STATE
+from alexnet.pipeline.workers import EncodeJob
 from tests.conftest import NUM_PHOTOS, SIDE
 from tests.pipeline.test_build import content
 
@@ -56,7 +56,7 @@ def test_the_workers_are_as_many_as_are_asked_for(
         seen.append(options.view_as(DirectOptions))
         return options
 
-    monkeypatch.setattr(pipeline.beam, "PipelineOptions", heard)
+    monkeypatch.setattr(alexnet.pipeline.beam, "PipelineOptions", heard)
     build(scan(photos), tmp_path / "a", CONFIG, beam=(), workers=2)
     options = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
     build(scan(photos), tmp_path / "b", CONFIG, beam=options, workers=2)
@@ -143,7 +143,7 @@ def test_a_worker_that_fails_is_told_with_the_way_on(
         return write_shard(path, records)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patched:
-        patched.setattr("pipeline.contents.write_shard", full)
+        patched.setattr("alexnet.pipeline.contents.write_shard", full)
         with pytest.raises(DataError) as error:
             build(scan(photos), tmp_path, CONFIG, beam=(), workers=1)
     assert "Apache Beam failed: " in str(error.value)
@@ -200,7 +200,7 @@ def test_without_beam_the_error_says_what_to_install(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "apache_beam", None)
-    monkeypatch.setattr("pipeline.build.find_spec", lambda name: None)
+    monkeypatch.setattr("alexnet.pipeline.build.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'alexnet\[beam\]'"):
         build(scan(photos), tmp_path / "records", CONFIG, beam=())
     assert not (tmp_path / "records").exists()

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.config import ReadConfig, Reader, Storage
-from pipeline.dataset import eval_dataset, train_dataset
-from pipeline.errors import DataError, data_error_in
-from pipeline.reader import open_records
+from alexnet.pipeline.config import ReadConfig, Reader, Storage
+from alexnet.pipeline.dataset import eval_dataset, train_dataset
+from alexnet.pipeline.errors import DataError, data_error_in
+from alexnet.pipeline.reader import open_records
 from tests.pipeline.test_damage import flip, remove_indexes
 from tests.pipeline.test_dataset import WAYS
 

@@ -11,11 +11,11 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-import pipeline.blame
-from pipeline.blame import blame_data, reading
-from pipeline.errors import DataError
-from pipeline.reader import RecordSet, open_records
-from pipeline.record import parse
+import alexnet.pipeline.blame
+from alexnet.pipeline.blame import blame_data, reading
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.reader import RecordSet, open_records
+from alexnet.pipeline.record import parse
 
 BATCH = 4
 
@@ -29,7 +29,7 @@ def records(record_sets: dict[str, Path]) -> RecordSet:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[RecordSet]:
     """The record sets that were read through."""
     read: list[RecordSet] = []
-    monkeypatch.setattr(pipeline.blame, "require_whole_shards", read.append)
+    monkeypatch.setattr(alexnet.pipeline.blame, "require_whole_shards", read.append)
     return read
 
 

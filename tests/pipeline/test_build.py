@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from pipeline.build import build
-from pipeline.config import BuildConfig
-from pipeline.errors import DataError
-from pipeline.folder import Source, scan
-from pipeline.manifest import load_manifest
-from pipeline.output import replace_set
-from pipeline.plan import make_plan
-from pipeline.quarantine import Progress, Quarantined
-from pipeline.report import BuildReport
-from pipeline.unfinished import build_settings, open_state
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.folder import Source, scan
+from alexnet.pipeline.manifest import load_manifest
+from alexnet.pipeline.output import replace_set
+from alexnet.pipeline.plan import make_plan
+from alexnet.pipeline.quarantine import Progress, Quarantined
+from alexnet.pipeline.report import BuildReport
+from alexnet.pipeline.unfinished import build_settings, open_state
 from tests.conftest import NUM_PHOTOS, SIDE, smooth_photo
 
 CONFIG = BuildConfig(side=SIDE, shards=3)

@@ -24,12 +24,12 @@ from typing import IO, get_args
 
 import pytest
 
-import pipeline.build
-from pipeline.build import build
-from pipeline.config import BuildConfig, Storage
-from pipeline.crew import Worker
-from pipeline.errors import DataError
-from pipeline.folder import Source, scan
+import alexnet.pipeline.build
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.crew import Worker
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.folder import Source, scan
 from tests.conftest import smooth_photo
 from tests.pipeline.deadly import CRASHING, DeadlyPhotosJob, HarmlessPhotosJob
 
@@ -42,9 +42,9 @@ NUM_MANY, NUM_SHARDS, SIDE = 60, 3, 16
 BUILD = f"""
 import os, sys, time
 from pathlib import Path
-from pipeline.build import build
-from pipeline.config import BuildConfig
-from pipeline.folder import scan
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.folder import scan
 
 source, out, storage, workers, last, pause = sys.argv[1:]
 operations = 0
@@ -376,20 +376,20 @@ def test_a_file_system_without_locks_is_built_on(
 def test_a_photo_that_crashes_its_decoder_is_set_aside_and_the_rest_goes_on(
     many: Many, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline.build, "EncodeJob", DeadlyPhotosJob)
+    monkeypatch.setattr(alexnet.pipeline.build, "EncodeJob", DeadlyPhotosJob)
     report = build(many.source, tmp_path / "out", config("jpeg"), workers=2, max_bad=1)
     reasons = {bad.key: bad.reason for bad in report.quarantined}
     assert reasons == dict.fromkeys(CRASHING, "its decoder crashed (signal 11)")
     assert report.encoded == NUM_MANY - 2
     kept = tmp_path / "kept"
     # One process that finds the two unreadable writes the same records.
-    monkeypatch.setattr(pipeline.build, "EncodeJob", HarmlessPhotosJob)
+    monkeypatch.setattr(alexnet.pipeline.build, "EncodeJob", HarmlessPhotosJob)
     build(many.source, kept, config("jpeg"), workers=1, max_bad=1)
     shards = {k: v for k, v in content(kept).items() if k.endswith(".tfrecord")}
     assert shards.items() <= content(tmp_path / "out").items()
 
 
-RUN = "from cli.main import run; run()"
+RUN = "from alexnet.cli.main import run; run()"
 
 
 def build_words(many: Many, out: Path) -> list[str]:
@@ -536,7 +536,7 @@ def test_ctrl_c_while_workers_start_says_how_to_go_on(
 ) -> None:
     out = tmp_path / "out"
     # Slow enough to be met at any of these moments.
-    slow = "import pipeline.example as e, time; f = e.frame;"
+    slow = "import alexnet.pipeline.example as e, time; f = e.frame;"
     slow += "e.frame = lambda record: time.sleep(0.05) or f(record);"
     command = subprocess.Popen(
         [sys.executable, "-c", slow + RUN, *build_words(many, out)],

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.build import build
-from pipeline.callback import fetch_outside, lease
-from pipeline.config import BuildConfig, ReadConfig
-from pipeline.dataset import eval_dataset, train_dataset
-from pipeline.folder import scan
-from pipeline.photos import open_data
-from pipeline.reader import RecordSet
+from alexnet.pipeline.build import build
+from alexnet.pipeline.callback import fetch_outside, lease
+from alexnet.pipeline.config import BuildConfig, ReadConfig
+from alexnet.pipeline.dataset import eval_dataset, train_dataset
+from alexnet.pipeline.folder import scan
+from alexnet.pipeline.photos import open_data
+from alexnet.pipeline.reader import RecordSet
 from tests.conftest import SIDE, flip, smooth_photo
 
 NUM_SHARDS = 20

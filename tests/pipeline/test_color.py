@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageEnhance
 
-from pipeline.color import (
+from alexnet.pipeline.color import (
     LIGHTING_VALUES,
     LIGHTING_VECTORS,
     ColorDraw,
@@ -16,8 +16,8 @@ from pipeline.color import (
     draw_color,
     neutral_draw,
 )
-from pipeline.config import AugmentConfig
-from pipeline.presets import IMAGENET_MEAN, IMAGENET_STD
+from alexnet.pipeline.config import AugmentConfig
+from alexnet.pipeline.presets import IMAGENET_MEAN, IMAGENET_STD
 
 SEED = (3, 4)
 # Pixels as they are, so that only the drawn change shows.

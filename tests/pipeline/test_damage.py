@@ -13,15 +13,15 @@ from typing import Any, get_args
 import pytest
 import tensorflow as tf
 
-from pipeline.audit import verify
-from pipeline.build import build
-from pipeline.config import BuildConfig, Storage
-from pipeline.damage import BadRecord
-from pipeline.errors import DataError
-from pipeline.folder import scan
-from pipeline.manifest import LABELS, MANIFEST, load_manifest
-from pipeline.reader import RecordSet, open_records
-from pipeline.verify import require_whole_shards
+from alexnet.pipeline.audit import verify
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.damage import BadRecord
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.folder import scan
+from alexnet.pipeline.manifest import LABELS, MANIFEST, load_manifest
+from alexnet.pipeline.reader import RecordSet, open_records
+from alexnet.pipeline.verify import require_whole_shards
 from tests.conftest import NUM_PHOTOS, SIDE, flip
 
 STORAGES = get_args(Storage)

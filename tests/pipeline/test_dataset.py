@@ -14,22 +14,22 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-import pipeline.rows
-from pipeline.build import build
-from pipeline.config import BuildConfig, ReadConfig, Reader, Storage
-from pipeline.dataset import (
+import alexnet.pipeline.rows
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig, ReadConfig, Reader, Storage
+from alexnet.pipeline.dataset import (
     compose,
     eval_dataset,
     steps_per_epoch,
     train_dataset,
     train_stages,
 )
-from pipeline.errors import ConfigError
-from pipeline.folder import scan
-from pipeline.order import Share
-from pipeline.photos import open_photos
-from pipeline.pixels import read_image, square
-from pipeline.reader import RecordSet, open_records
+from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.folder import scan
+from alexnet.pipeline.order import Share
+from alexnet.pipeline.photos import open_photos
+from alexnet.pipeline.pixels import read_image, square
+from alexnet.pipeline.reader import RecordSet, open_records
 from tests.conftest import SIDE
 
 Batch = tuple[np.ndarray, ...]
@@ -184,7 +184,7 @@ def test_the_order_does_not_depend_on_the_machine(
     records = open_records(record_sets[storage])
     found = []
     for cpus, budget in ((1, 2**26), (7, 2**33)):
-        monkeypatch.setattr("pipeline.dataset.num_cpus", lambda cpus=cpus: cpus)
+        monkeypatch.setattr("alexnet.pipeline.dataset.num_cpus", lambda cpus=cpus: cpus)
         config = ReadConfig(4, ram_budget_bytes=budget, reader=reader)
         found.append(take(train_dataset(records, config), 6))
     assert same(*found)
@@ -300,13 +300,13 @@ def test_what_is_skipped_is_not_decoded(
     record_sets: dict[Storage, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[int] = []
-    decode_images = pipeline.rows.decode_images
+    decode_images = alexnet.pipeline.rows.decode_images
 
     def counting(count: int, *arguments: Any) -> np.ndarray:
         decoded.append(count)
         return decode_images(count, *arguments)
 
-    monkeypatch.setattr(pipeline.rows, "decode_images", counting)
+    monkeypatch.setattr(alexnet.pipeline.rows, "decode_images", counting)
     records = open_records(record_sets["jpeg"])
     config = ReadConfig(batch_size=1, reader="mmap")
     take(train_dataset(records, config, first_step=17), 1)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-import pipeline.decoder
-from pipeline.config import BuildConfig, Resize
-from pipeline.decoder import decode_images, empty_batch
-from pipeline.errors import DataError
-from pipeline.pixels import read_image, square
+import alexnet.pipeline.decoder
+from alexnet.pipeline.config import BuildConfig, Resize
+from alexnet.pipeline.decoder import decode_images, empty_batch
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.pixels import read_image, square
 from tests.conftest import smooth_photo
 
 SIDE = 24
@@ -152,7 +152,7 @@ def test_the_number_of_threads_changes_nothing(
 ) -> None:
     images = [file_of(noise(number), "JPEG") for number in range(30)]
     with ThreadPoolExecutor(threads) as pool:
-        monkeypatch.setattr(pipeline.decoder, "_threads", lambda: pool)
+        monkeypatch.setattr(alexnet.pipeline.decoder, "_threads", lambda: pool)
         found = decoded(images, BuildConfig(side=SIDE))
     np.testing.assert_array_equal(found, pillows(images))
 

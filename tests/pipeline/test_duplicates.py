@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.build import build
-from pipeline.config import BuildConfig, Storage
-from pipeline.duplicates import (
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.duplicates import (
     Duplicates,
     Photo,
     count_duplicates,
     find_duplicates,
     pixel_digest,
 )
-from pipeline.folder import scan
-from pipeline.manifest import Manifest
+from alexnet.pipeline.folder import scan
+from alexnet.pipeline.manifest import Manifest
 from tests.conftest import SIDE, smooth_photo
 
 CONFIG = BuildConfig(side=SIDE, shards=4)

@@ -11,7 +11,7 @@ import google_crc32c
 import pytest
 import tensorflow as tf
 
-from pipeline.example import (
+from alexnet.pipeline.example import (
     encode_example,
     frame,
     masked_crc,

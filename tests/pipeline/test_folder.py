@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import LabelSource
-from pipeline.errors import DataError
-from pipeline.folder import Source, scan
+from alexnet.pipeline.config import LabelSource
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.folder import Source, scan
 from tests.pipeline.test_store import Pack, as_folder, as_tar, as_zip, write_files
 
 JPEG = b"\xff\xd8\xff\xe0 and so on"

@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image
 
-from pipeline.formats import (
+from alexnet.pipeline.formats import (
     FORMATS,
     HEAD_BYTES,
     PLUGINS,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.folder import scan
-from pipeline.image_items import find_images
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.folder import scan
+from alexnet.pipeline.image_items import find_images
 from tests.pipeline.test_folder import JPEG, images
 from tests.pipeline.test_labels import KAGGLE, many
 from tests.pipeline.test_store import Pack, as_folder, as_tar, as_zip, write_files

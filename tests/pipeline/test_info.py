@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.build import build
-from pipeline.config import BuildConfig
-from pipeline.errors import DataError
-from pipeline.folder import scan
-from pipeline.info import RecordsInfo, records_info
-from pipeline.manifest import SourceSizes, SplitCard
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.folder import scan
+from alexnet.pipeline.info import RecordsInfo, records_info
+from alexnet.pipeline.manifest import SourceSizes, SplitCard
 from tests.conftest import NUM_PHOTOS, SIDE
 
 

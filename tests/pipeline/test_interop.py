@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from pipeline.build import build
-from pipeline.config import BuildConfig
-from pipeline.errors import DataError
-from pipeline.folder import scan
-from pipeline.interop import read_index, save_interop, shard_index
-from pipeline.manifest import Manifest, Shard, SplitCard, load_manifest
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.folder import scan
+from alexnet.pipeline.interop import read_index, save_interop, shard_index
+from alexnet.pipeline.manifest import Manifest, Shard, SplitCard, load_manifest
 from tests.conftest import SIDE, smooth_photo
 
 CONFIG = BuildConfig(side=SIDE, shards=3)

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import pytest
 
-from pipeline.errors import ConfigError
-from pipeline.kinds import require_kinds
+from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.kinds import require_kinds
 
 
 @dataclass

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from pipeline.errors import DataError
-from pipeline.folder import Source, scan, sorted_classes
-from pipeline.labels import label_in_name
-from pipeline.pictures import save_figure
-from pipeline.store import FolderStore
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.folder import Source, scan, sorted_classes
+from alexnet.pipeline.labels import label_in_name
+from alexnet.pipeline.pictures import save_figure
+from alexnet.pipeline.store import FolderStore
 from tests.pipeline.test_folder import JPEG, images, labelled
 from tests.pipeline.test_store import Pack, as_folder, as_tar, as_zip, write_files
 

@@ -15,15 +15,15 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipeline.build import build
-from pipeline.config import BuildConfig, Storage
-from pipeline.folder import scan
-from pipeline.layout import Layout, encode_fixed, plan_layout
-from pipeline.manifest import load_manifest
-from pipeline.pixels import BadImage, yuv420_planes
-from pipeline.reader import open_records
-from pipeline.record import encode_record
-from pipeline.verify import require_whole_shards
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.folder import scan
+from alexnet.pipeline.layout import Layout, encode_fixed, plan_layout
+from alexnet.pipeline.manifest import load_manifest
+from alexnet.pipeline.pixels import BadImage, yuv420_planes
+from alexnet.pipeline.reader import open_records
+from alexnet.pipeline.record import encode_record
+from alexnet.pipeline.verify import require_whole_shards
 from tests.conftest import smooth_photo
 
 HEADER, FOOTER, PAGE = 12, 4, 4096
@@ -219,7 +219,7 @@ def test_a_name_that_has_no_room_is_set_aside(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A plan knows the longest name, so that this happens to no build."""
-    monkeypatch.setattr("pipeline.plan._longest_names", lambda *_: 0)
+    monkeypatch.setattr("alexnet.pipeline.plan._longest_names", lambda *_: 0)
     config = BuildConfig("raw", side=34)
     report = build(scan(archive), tmp_path, config, workers=1, max_bad=1)
     reasons = {bad.key: bad.reason for bad in report.quarantined}

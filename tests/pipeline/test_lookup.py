@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.config import BuildConfig, Storage
-from pipeline.errors import DataError
-from pipeline.lookup import file_keys, read_records, sample_rows
-from pipeline.photos import open_photos
-from pipeline.reader import open_records
+from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.lookup import file_keys, read_records, sample_rows
+from alexnet.pipeline.photos import open_photos
+from alexnet.pipeline.reader import open_records
 from tests.conftest import SIDE, flip
 
 

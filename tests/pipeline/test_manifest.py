@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import BuildConfig
-from pipeline.errors import DataError
-from pipeline.layout import plan_layout
-from pipeline.manifest import (
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.layout import plan_layout
+from alexnet.pipeline.manifest import (
     Manifest,
     Shard,
     SourceSizes,

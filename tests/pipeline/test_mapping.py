@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import pipeline.mapping
-from pipeline.errors import DataError
-from pipeline.mapping import Mapping
+import alexnet.pipeline.mapping
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.mapping import Mapping
 from tests.conftest import await_garbage
 
 PAGE = 4096
@@ -41,13 +41,13 @@ def content(paths: list[Path]) -> np.ndarray:
 def unmapped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sizes that were given back, as it happens."""
     sizes: list[int] = []
-    munmap: Callable[[int, int], None] = pipeline.mapping._munmap
+    munmap: Callable[[int, int], None] = alexnet.pipeline.mapping._munmap
 
     def counting(address: int, size: int) -> None:
         sizes.append(size)
         munmap(address, size)
 
-    monkeypatch.setattr(pipeline.mapping, "_munmap", counting)
+    monkeypatch.setattr(alexnet.pipeline.mapping, "_munmap", counting)
     return sizes
 
 
@@ -159,8 +159,8 @@ class RefusingLibc:
 def test_a_file_system_that_cannot_map_is_told_with_the_way_out(
     tmp_path: Path, unmapped: list[int], monkeypatch: pytest.MonkeyPatch, files: int
 ) -> None:
-    libc = RefusingLibc(pipeline.mapping._libc(), files)
-    monkeypatch.setattr(pipeline.mapping, "_libc", lambda: libc)
+    libc = RefusingLibc(alexnet.pipeline.mapping._libc(), files)
+    monkeypatch.setattr(alexnet.pipeline.mapping, "_libc", lambda: libc)
     paths = written(tmp_path)
     with pytest.raises(DataError) as error:
         Mapping(paths)

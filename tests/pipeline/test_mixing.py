@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.config import AugmentConfig
-from pipeline.mixing import (
+from alexnet.pipeline.config import AugmentConfig
+from alexnet.pipeline.mixing import (
     Box,
     MixDraw,
     apply_erasing,

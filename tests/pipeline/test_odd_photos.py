@@ -19,14 +19,14 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipeline.build import build
-from pipeline.config import BuildConfig, ReadConfig, Storage
-from pipeline.dataset import eval_dataset
-from pipeline.errors import DataError, data_error_in
-from pipeline.folder import Source, scan
-from pipeline.layout import plan_layout
-from pipeline.photos import PhotoSet, open_data
-from pipeline.pixels import (
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
+from alexnet.pipeline.dataset import eval_dataset
+from alexnet.pipeline.errors import DataError, data_error_in
+from alexnet.pipeline.folder import Source, scan
+from alexnet.pipeline.layout import plan_layout
+from alexnet.pipeline.photos import PhotoSet, open_data
+from alexnet.pipeline.pixels import (
     MAX_PIXELS,
     BadImage,
     orientation,
@@ -36,9 +36,9 @@ from pipeline.pixels import (
     to_rgb,
     upright,
 )
-from pipeline.quarantine import read_quarantine
-from pipeline.record import decode, encode_record, parse
-from pipeline.report import BuildReport
+from alexnet.pipeline.quarantine import read_quarantine
+from alexnet.pipeline.record import decode, encode_record, parse
+from alexnet.pipeline.report import BuildReport
 from tests.cli.conftest import SMALL, failure
 from tests.pipeline.odd_photos import (
     KINDS,
@@ -181,7 +181,7 @@ def test_a_bomb_costs_neither_time_nor_memory_and_nothing_is_printed() -> None:
     code = """
 import resource, time
 from contextlib import suppress
-from pipeline.pixels import BadImage, read_image, square
+from alexnet.pipeline.pixels import BadImage, read_image, square
 from tests.pipeline.odd_photos import KINDS, SIDE, jpeg_of_size
 
 def peak_bytes():
@@ -210,7 +210,7 @@ def test_a_large_photo_costs_what_its_pixels_do() -> None:
     code = """
 import io, resource, time
 from PIL import Image
-from pipeline.pixels import read_image, square
+from alexnet.pipeline.pixels import read_image, square
 
 SIDE = 3000
 grey = Image.linear_gradient("L").resize((SIDE, SIDE))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.errors import ConfigError
-from pipeline.order import Share, epoch_order, epoch_seed
+from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.order import Share, epoch_order, epoch_seed
 
 
 def orders(seed: int, epochs: int, count: int = 10) -> list[list[int]]:

@@ -15,13 +15,13 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipeline.build import build
-from pipeline.config import BuildConfig, ReadConfig
-from pipeline.dataset import eval_dataset, train_dataset, train_stages
-from pipeline.errors import DataError, data_error_in
-from pipeline.folder import scan
-from pipeline.photos import PhotoSet, open_data, open_photos
-from pipeline.reader import RecordSet, open_records
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig, ReadConfig
+from alexnet.pipeline.dataset import eval_dataset, train_dataset, train_stages
+from alexnet.pipeline.errors import DataError, data_error_in
+from alexnet.pipeline.folder import scan
+from alexnet.pipeline.photos import PhotoSet, open_data, open_photos
+from alexnet.pipeline.reader import RecordSet, open_records
 from tests.conftest import NUM_PHOTOS, SIDE, smooth_photo
 
 CONFIG = BuildConfig("original", side=SIDE, shards=3)

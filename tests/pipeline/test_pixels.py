@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from pipeline.config import Resize
-from pipeline.pixels import (
+from alexnet.pipeline.config import Resize
+from alexnet.pipeline.pixels import (
     BadImage,
     orientation,
     read_image,

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sklearn.model_selection import train_test_split
 
-from pipeline.config import BuildConfig
-from pipeline.errors import DataError
-from pipeline.folder import ImageFile
-from pipeline.layout import Layout, plan_layout
-from pipeline.plan import (
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.folder import ImageFile
+from alexnet.pipeline.layout import Layout, plan_layout
+from alexnet.pipeline.plan import (
     JPEG_BYTES_PER_PIXEL,
     BuildPlan,
     jpeg_bytes_per_pixel,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.errors import ConfigError
-from pipeline.planes import is_yuv420, layers_of, stored_side_of
+from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.planes import is_yuv420, layers_of, stored_side_of
 
 
 def parts(side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from pipeline.config import AugmentConfig
-from pipeline.errors import ConfigError
-from pipeline.presets import PRESETS, preset
+from alexnet.pipeline.config import AugmentConfig
+from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.presets import PRESETS, preset
 
 
 def test_names() -> None:

@@ -12,20 +12,20 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-import pipeline.repair
-import pipeline.source_file
-from pipeline.audit import verify
-from pipeline.build import build
-from pipeline.config import BuildConfig, ReadConfig, Storage
-from pipeline.dataset import eval_dataset
-from pipeline.errors import BadImage, ReadError, data_error_in
-from pipeline.folder import ImageFile, Source, scan
-from pipeline.photos import open_photos
-from pipeline.pixels import read_image
-from pipeline.plan import ShardPlan, make_plan
-from pipeline.record import Encoded
-from pipeline.repair import find_origin, repair
-from pipeline.workers import EncodeJob, encoder
+import alexnet.pipeline.repair
+import alexnet.pipeline.source_file
+from alexnet.pipeline.audit import verify
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
+from alexnet.pipeline.dataset import eval_dataset
+from alexnet.pipeline.errors import BadImage, ReadError, data_error_in
+from alexnet.pipeline.folder import ImageFile, Source, scan
+from alexnet.pipeline.photos import open_photos
+from alexnet.pipeline.pixels import read_image
+from alexnet.pipeline.plan import ShardPlan, make_plan
+from alexnet.pipeline.record import Encoded
+from alexnet.pipeline.repair import find_origin, repair
+from alexnet.pipeline.workers import EncodeJob, encoder
 from tests.conftest import NUM_PHOTOS, SIDE
 from tests.pipeline.deadly import DeadlyJob, KeyStore
 from tests.pipeline.failing import OUT_OF_MEMORY, FailingStore
@@ -44,7 +44,7 @@ def whole(record_sets: dict[Storage, Path]) -> dict[str, bytes]:
 @pytest.fixture(autouse=True)
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process; workers wait."""
-    monkeypatch.setattr(pipeline.source_file, "WAIT_SECONDS", (0, 0))
+    monkeypatch.setattr(alexnet.pipeline.source_file, "WAIT_SECONDS", (0, 0))
 
 
 def shards_of(source: Source) -> tuple[ShardPlan, ...]:

@@ -12,11 +12,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from pipeline.config import BuildConfig, Resize, Storage
-from pipeline.example import encode_example
-from pipeline.layout import plan_layout
-from pipeline.pixels import BadImage, yuv420_planes
-from pipeline.record import (
+from alexnet.pipeline.config import BuildConfig, Resize, Storage
+from alexnet.pipeline.example import encode_example
+from alexnet.pipeline.layout import plan_layout
+from alexnet.pipeline.pixels import BadImage, yuv420_planes
+from alexnet.pipeline.record import (
     ENCODED,
     LABEL,
     decode,

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-import pipeline.plan
-from pipeline.audit import verify
-from pipeline.build import build
-from pipeline.config import BuildConfig, Storage
-from pipeline.errors import DataError
-from pipeline.folder import scan
-from pipeline.manifest import LABELS, MANIFEST, load_manifest
-from pipeline.quarantine import QUARANTINE
-from pipeline.repair import find_origin, name_photos, repair
+import alexnet.pipeline.plan
+from alexnet.pipeline.audit import verify
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.folder import scan
+from alexnet.pipeline.manifest import LABELS, MANIFEST, load_manifest
+from alexnet.pipeline.quarantine import QUARANTINE
+from alexnet.pipeline.repair import find_origin, name_photos, repair
 from tests.conftest import NUM_PHOTOS, SIDE, smooth_photo
 from tests.pipeline.test_build import content, stop_after
 from tests.pipeline.test_damage import (
@@ -201,6 +201,6 @@ def test_a_version_that_plans_other_shards_is_refused(
 ) -> None:
     build(scan(photos), tmp_path, BuildConfig(side=SIDE), workers=1)
     find_origin(tmp_path, photos)
-    monkeypatch.setattr(pipeline.plan, "MIN_SHARD_EXAMPLES", 2)
+    monkeypatch.setattr(alexnet.pipeline.plan, "MIN_SHARD_EXAMPLES", 2)
     with pytest.raises(DataError, match="other shards"):
         find_origin(tmp_path, photos)

@@ -15,13 +15,13 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-import pipeline.mapping
-from pipeline.build import build
-from pipeline.config import BuildConfig, Storage
-from pipeline.errors import DataError, data_error_in
-from pipeline.folder import scan
-from pipeline.reader import RecordSet, open_records
-from pipeline.rows import JpegRows, PixelRows, Rows, open_rows
+import alexnet.pipeline.mapping
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.errors import DataError, data_error_in
+from alexnet.pipeline.folder import scan
+from alexnet.pipeline.reader import RecordSet, open_records
+from alexnet.pipeline.rows import JpegRows, PixelRows, Rows, open_rows
 from tests.conftest import SIDE, flip, smooth_photo
 from tests.pipeline.test_mapping import RefusingLibc
 
@@ -257,9 +257,9 @@ def test_offsets_that_leave_a_gap_are_told(
 def test_a_jpeg_shard_that_cannot_be_mapped_is_told_with_the_way_out(
     record_sets: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    libc = RefusingLibc(pipeline.mapping._libc(), files=1)
+    libc = RefusingLibc(alexnet.pipeline.mapping._libc(), files=1)
     records = open_records(record_sets["jpeg"])
-    monkeypatch.setattr(pipeline.mapping, "_libc", lambda: libc)
+    monkeypatch.setattr(alexnet.pipeline.mapping, "_libc", lambda: libc)
     with pytest.raises(DataError) as error:
         open_rows(records, "train")
     assert str(error.value) == (

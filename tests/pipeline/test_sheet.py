@@ -10,14 +10,14 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-import pipeline.sheet
-from pipeline.build import build
-from pipeline.config import BuildConfig, ReadConfig, Storage
-from pipeline.dataset import eval_dataset
-from pipeline.errors import DataError
-from pipeline.folder import scan
-from pipeline.reader import open_records
-from pipeline.sheet import draw_sheet, to_rgb_images
+import alexnet.pipeline.sheet
+from alexnet.pipeline.build import build
+from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
+from alexnet.pipeline.dataset import eval_dataset
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.folder import scan
+from alexnet.pipeline.reader import open_records
+from alexnet.pipeline.sheet import draw_sheet, to_rgb_images
 
 
 @pytest.fixture
@@ -25,7 +25,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures, in place of their files."""
     figures: list[Figure] = []
     monkeypatch.setattr(
-        pipeline.sheet, "save_figure", lambda figure, *_, **__: figures.append(figure)
+        alexnet.pipeline.sheet,
+        "save_figure",
+        lambda figure, *_, **__: figures.append(figure),
     )
     return figures
 

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from pipeline.record import Encoded
-from pipeline.slots import Slots, Told
+from alexnet.pipeline.record import Encoded
+from alexnet.pipeline.slots import Slots, Told
 
 SLOT_BYTES = 10
 

@@ -15,13 +15,13 @@ from typing import Any, NoReturn, cast
 
 import pytest
 
-import pipeline.folder
-import pipeline.source_file
-from pipeline.archive import TarStore
-from pipeline.errors import BadImage, ReadError
-from pipeline.folder import ImageFile, open_store, scan
-from pipeline.source_file import read_file
-from pipeline.store import FolderStore, Store, _status
+import alexnet.pipeline.folder
+import alexnet.pipeline.source_file
+from alexnet.pipeline.archive import TarStore
+from alexnet.pipeline.errors import BadImage, ReadError
+from alexnet.pipeline.folder import ImageFile, open_store, scan
+from alexnet.pipeline.source_file import read_file
+from alexnet.pipeline.store import FolderStore, Store, _status
 from tests.pipeline.failing import OUT_OF_MEMORY, FailingStore
 
 KEY = "cat/1.jpg"
@@ -40,7 +40,7 @@ NO_NAME = [errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EN
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that were waited between tries, and are not."""
     waited: list[float] = []
-    monkeypatch.setattr(pipeline.source_file.time, "sleep", waited.append)
+    monkeypatch.setattr(alexnet.pipeline.source_file.time, "sleep", waited.append)
     return waited
 
 
@@ -98,7 +98,7 @@ def test_what_has_passed_costs_nothing(
         if waited == tries:
             store.failing.unlink()
 
-    monkeypatch.setattr(pipeline.source_file.time, "sleep", wait)
+    monkeypatch.setattr(alexnet.pipeline.source_file.time, "sleep", wait)
     assert read_file(store, LISTED, bytes) == b"photo"
     assert waited == tries
 
@@ -238,7 +238,7 @@ def test_a_scan_that_cannot_read_says_so(
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(data)
     store = FailingStore(folder, folder.parent / "failing", {name: number})
-    monkeypatch.setattr(pipeline.folder, "open_store", lambda path: store)
+    monkeypatch.setattr(alexnet.pipeline.folder, "open_store", lambda path: store)
     store.failing.touch()
     with pytest.raises(ReadError, match=f"{folder / name} cannot be read: "):
         scan(folder)
@@ -251,7 +251,7 @@ def test_what_nothing_calls_a_photo_may_be_forbidden(
 ) -> None:
     (folder / "cat" / "secret").write_bytes(b"key")
     store = FailingStore(folder, folder / KEY, {"cat/secret": errno.EACCES})
-    monkeypatch.setattr(pipeline.folder, "open_store", lambda path: store)
+    monkeypatch.setattr(alexnet.pipeline.folder, "open_store", lambda path: store)
     found = scan(folder)
     assert len(found.files) == 2
     assert found.ignored == ("cat/secret",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.split_names import split_named
+from alexnet.pipeline.split_names import split_named
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.folder import open_store
-from pipeline.store import Entry
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.folder import open_store
+from alexnet.pipeline.store import Entry
 
 FILES = {
     "cat/1.jpg": b"one",

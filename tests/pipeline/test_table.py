@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.folder import scan
-from pipeline.table_names import FileNames
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.folder import scan
+from alexnet.pipeline.table_names import FileNames
 from tests.pipeline.test_folder import images, labelled
 from tests.pipeline.test_store import write_files
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-import pipeline.verify
-from pipeline.errors import DataError
-from pipeline.example import frame
-from pipeline.reader import RecordSet, open_records
-from pipeline.verify import check_shards, require_whole_shards
+import alexnet.pipeline.verify
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.example import frame
+from alexnet.pipeline.reader import RecordSet, open_records
+from alexnet.pipeline.verify import check_shards, require_whole_shards
 from tests.conftest import flip
 
 TRAIN = [f"train-{index:05d}-of-00003.tfrecord" for index in range(3)]
@@ -44,13 +44,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the shards that are read through, as it happens."""
     names: list[str] = []
-    checksum = pipeline.verify.file_checksum
+    checksum = alexnet.pipeline.verify.file_checksum
 
     def counting(path: Path) -> int:
         names.append(path.name)
         return checksum(path)
 
-    monkeypatch.setattr(pipeline.verify, "file_checksum", counting)
+    monkeypatch.setattr(alexnet.pipeline.verify, "file_checksum", counting)
     return names
 
 
@@ -91,7 +91,7 @@ def test_notes_that_were_not_renewed_for_long_are_deleted(
 ) -> None:
     check_shards(records, "validation")
     (old,) = cache.iterdir()
-    written = time.time() - pipeline.verify.KEPT_SECONDS - seconds_too_old
+    written = time.time() - alexnet.pipeline.verify.KEPT_SECONDS - seconds_too_old
     os.utime(old, (written, written))
     check_shards(records, "train")
     assert len(list(cache.iterdir())) == left

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import BuildConfig
-from pipeline.errors import DataError
-from pipeline.folder import ImageFile, scan
-from pipeline.workers import (
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.folder import ImageFile, scan
+from alexnet.pipeline.workers import (
     CHUNK,
     MAX_SLOT_BYTES,
     SLOTS_PER_WORKER,
@@ -143,7 +143,9 @@ def test_without_shared_memory_records_come_all_the_same(
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
 def test_freed_memory_is_kept() -> None:
-    keep = "from pipeline.workers import keep_freed_memory; keep_freed_memory()\n"
+    keep = (
+        "from alexnet.pipeline.workers import keep_freed_memory; keep_freed_memory()\n"
+    )
     faults = [
         int(subprocess.check_output([sys.executable, "-c", code], text=True))
         for code in (FREEING, keep + FREEING)

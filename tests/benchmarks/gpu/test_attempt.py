@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from benchmarks.gpu.attempt import LOG_LINES, attempt, failure
+from alexnet.benchmarks.gpu.attempt import LOG_LINES, attempt, failure
 
 HERE = "tests.benchmarks.gpu.test_attempt"
 

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image
 
-from benchmarks.gpu.load_plot import _draw, draw_loads
+from alexnet.benchmarks.gpu.load_plot import _draw, draw_loads
 
 ROW: dict[str, Any] = {
     "way": "ours",

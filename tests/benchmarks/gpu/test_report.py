@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.gpu.report import Report, names_of, read_settings, run
-from model.config import NetworkConfig
-from pipeline.errors import ConfigError
+from alexnet.benchmarks.gpu.report import Report, names_of, read_settings, run
+from alexnet.model.config import NetworkConfig
+from alexnet.pipeline.errors import ConfigError
 
 
 def test_settings_are_json_or_words() -> None:

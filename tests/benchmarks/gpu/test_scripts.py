@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmarks.gpu.pipeline import readers_of
-from benchmarks.gpu.start import describe_cache
-from benchmarks.gpu.step import grid
-from benchmarks.gpu.to_accuracy import Reached, Watch, crossings
-from benchmarks.peer import require_peer
-from benchmarks.synthetic import write_shapes
-from model.history import EpochRecord
-from pipeline.config import Storage
-from pipeline.errors import ConfigError
-from pipeline.reader import open_records
+from alexnet.benchmarks.gpu.pipeline import readers_of
+from alexnet.benchmarks.gpu.start import describe_cache
+from alexnet.benchmarks.gpu.step import grid
+from alexnet.benchmarks.gpu.to_accuracy import Reached, Watch, crossings
+from alexnet.benchmarks.peer import require_peer
+from alexnet.benchmarks.synthetic import write_shapes
+from alexnet.model.history import EpochRecord
+from alexnet.pipeline.config import Storage
+from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.reader import open_records
 
 ROOT = Path(__file__).parents[3]
 TINY = ("--set", "width=0.0625", "image_size=67", "batch_size=8")
@@ -98,7 +98,12 @@ def test_records_are_read_in_every_way_they_allow(
 
 def rows_of(script: str, *words: object, python: Path | None = None) -> list[Any]:
     """The rows of a script that ends well."""
-    command = [python or sys.executable, "-m", f"benchmarks.gpu.{script}", *words]
+    command = [
+        python or sys.executable,
+        "-m",
+        f"alexnet.benchmarks.gpu.{script}",
+        *words,
+    ]
     done = subprocess.run(
         list(map(str, command)), cwd=ROOT, capture_output=True, text=True
     )
@@ -210,7 +215,7 @@ def test_torch_trains_the_network_of_the_field(
 
 @pytest.mark.skipif(find_spec("torch") is not None, reason="PyTorch is here")
 def test_torch_says_what_it_needs() -> None:
-    command = [sys.executable, "-m", "benchmarks.gpu.torch_step"]
+    command = [sys.executable, "-m", "alexnet.benchmarks.gpu.torch_step"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
     assert "has PyTorch" in done.stderr
