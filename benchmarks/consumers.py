@@ -17,8 +17,8 @@ from alexnet.benchmarks.shares import alone
 from alexnet.pipeline.augment import HOST, fold, train_view
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.dataset import Stage, compose
+from alexnet.pipeline.parse import image_shape
 from alexnet.pipeline.presets import preset
-from alexnet.pipeline.record import image_shape
 
 # Given a uint8 batch and int64 [batch] labels, as the pipeline yields them.
 Consumer = Callable[[tf.Tensor, tf.Tensor], Any]

@@ -18,9 +18,9 @@ from alexnet.benchmarks.measure import Deliveries, Timing
 from alexnet.benchmarks.parallel import on_all_cpus
 from alexnet.pipeline.blame import reading
 from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.parse import image_shape, parse
 from alexnet.pipeline.pixels import read_image, square
 from alexnet.pipeline.reader import RecordSet, read_in_order
-from alexnet.pipeline.record import image_shape, parse
 
 # Copied and gathered from: larger than a processor's caches.
 POOL_BYTES = 2**28

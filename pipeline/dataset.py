@@ -16,6 +16,7 @@ from alexnet.pipeline.files import count
 from alexnet.pipeline.layout import pixel_bytes
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.order import Share, epoch_order
+from alexnet.pipeline.parse import decode, parse
 from alexnet.pipeline.reader import (
     RecordSet,
     choose_reader,
@@ -24,7 +25,6 @@ from alexnet.pipeline.reader import (
     shuffle,
     shuffle_size,
 )
-from alexnet.pipeline.record import decode, parse
 from alexnet.pipeline.rows import Rows, open_rows
 
 BATCHES_AHEAD = 2

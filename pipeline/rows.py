@@ -21,9 +21,9 @@ from alexnet.pipeline.example import FOOTER_BYTES, HEADER_BYTES, masked_crc
 from alexnet.pipeline.interop import read_index
 from alexnet.pipeline.layout import ALIGNMENT_BYTES, LABEL_WIDTH, PAGE_BYTES, Layout
 from alexnet.pipeline.mapping import Mapping
+from alexnet.pipeline.parse import find_jpeg, image_shape
 from alexnet.pipeline.photos import PhotoRows, PhotoSet
 from alexnet.pipeline.reader import RecordSet
-from alexnet.pipeline.record import find_jpeg, image_shape
 from alexnet.pipeline.verify import check_shards
 
 

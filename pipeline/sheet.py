@@ -67,7 +67,7 @@ def _sample(
 
     from alexnet.pipeline.blame import reading
     from alexnet.pipeline.lookup import read_records, sample_rows
-    from alexnet.pipeline.record import decode, parse
+    from alexnet.pipeline.parse import decode, parse
 
     rows = sample_rows(records.manifest.split(split).num_examples, count, seed)
     serialised = list(read_records(records, split, rows))

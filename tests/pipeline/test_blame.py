@@ -14,8 +14,8 @@ from tensorflow import keras
 import alexnet.pipeline.blame
 from alexnet.pipeline.blame import blame_data, reading
 from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.parse import parse
 from alexnet.pipeline.reader import RecordSet, open_records
-from alexnet.pipeline.record import parse
 
 BATCH = 4
 

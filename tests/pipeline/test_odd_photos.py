@@ -25,6 +25,7 @@ from alexnet.pipeline.dataset import eval_dataset
 from alexnet.pipeline.errors import DataError, data_error_in
 from alexnet.pipeline.folder import Source, scan
 from alexnet.pipeline.layout import plan_layout
+from alexnet.pipeline.parse import decode, parse
 from alexnet.pipeline.photos import PhotoSet, open_data
 from alexnet.pipeline.pixels import (
     MAX_PIXELS,
@@ -37,7 +38,7 @@ from alexnet.pipeline.pixels import (
     upright,
 )
 from alexnet.pipeline.quarantine import read_quarantine
-from alexnet.pipeline.record import decode, encode_record, parse
+from alexnet.pipeline.record import encode_record
 from alexnet.pipeline.report import BuildReport
 from tests.cli.conftest import SMALL, failure
 from tests.pipeline.odd_photos import (

@@ -15,15 +15,9 @@ from PIL import Image, ImageOps
 from alexnet.pipeline.config import BuildConfig, Resize, Storage
 from alexnet.pipeline.example import encode_example
 from alexnet.pipeline.layout import plan_layout
+from alexnet.pipeline.parse import decode, find_jpeg, parse
 from alexnet.pipeline.pixels import BadImage, yuv420_planes
-from alexnet.pipeline.record import (
-    ENCODED,
-    LABEL,
-    decode,
-    encode_record,
-    find_jpeg,
-    parse,
-)
+from alexnet.pipeline.record import ENCODED, LABEL, encode_record
 from tests.conftest import smooth_photo
 
 SIDE = 24
