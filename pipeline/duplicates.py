@@ -6,7 +6,6 @@ gathered into `duplicates.jsonl`. Nothing is moved or left out: people decide.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from array import array
 from collections import defaultdict
@@ -15,27 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-import google_crc32c
-
 from alexnet.pipeline.files import write_text
 from alexnet.pipeline.plan import BuildPlan
 
 DUPLICATES = "duplicates.jsonl"
-DIGEST_BYTES = 8
-# Checksums of strips cost a tenth of a hash of all pixels. A difference within 32 bits
-# of a strip always shows; that in a strip alone is missed once in 2**32 pairs.
-STRIPS = 8
-
-
-def pixel_digest(pixels: bytes, width: int) -> bytes:
-    """Eight bytes that say whether two RGB images are the same, pixel by pixel."""
-    strip = max(1, -(-len(pixels) // STRIPS))
-    sums = [
-        google_crc32c.value(pixels[start : start + strip])
-        for start in range(0, len(pixels), strip)
-    ]
-    told = array("Q", [width, len(pixels), *sums]).tobytes()
-    return hashlib.blake2b(told, digest_size=DIGEST_BYTES).digest()
 
 
 class Photo(NamedTuple):

@@ -11,13 +11,13 @@ import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.duplicates import pixel_digest
 from alexnet.pipeline.example import encode_example
 from alexnet.pipeline.layout import Layout, encode_fixed
 from alexnet.pipeline.pixels import (
     SOURCE_SIZE,
     START_OF_SCAN,
     orientation,
+    pixel_digest,
     read_image,
     square,
     to_rgb,

@@ -18,10 +18,10 @@ from alexnet.pipeline.duplicates import (
     Photo,
     count_duplicates,
     find_duplicates,
-    pixel_digest,
 )
 from alexnet.pipeline.folder import scan
 from alexnet.pipeline.manifest import Manifest
+from alexnet.pipeline.pixels import pixel_digest
 from tests.conftest import SIDE, smooth_photo
 
 CONFIG = BuildConfig(side=SIDE, shards=4)
