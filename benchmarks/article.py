@@ -22,7 +22,7 @@ from alexnet.benchmarks.limits import JPEG_MAGIC, stored_photos
 from alexnet.benchmarks.measure import Deliveries, Timing
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.pixels import rgb_from_planes
-from alexnet.pipeline.reader import RecordSet
+from alexnet.pipeline.record_set import RecordSet
 
 # The article's code.
 SIDE = 227

@@ -20,7 +20,8 @@ from alexnet.pipeline.blame import reading
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.parse import image_shape, parse
 from alexnet.pipeline.pixels import read_image, square
-from alexnet.pipeline.reader import RecordSet, read_in_order
+from alexnet.pipeline.reader import read_in_order
+from alexnet.pipeline.record_set import RecordSet
 
 # Copied and gathered from: larger than a processor's caches.
 POOL_BYTES = 2**28

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from alexnet.benchmarks.measure import Timing, deliver
 from alexnet.pipeline.parse import image_shape
-from alexnet.pipeline.reader import RecordSet
 from alexnet.pipeline.record import ENCODED, LABEL, RAW
+from alexnet.pipeline.record_set import RecordSet
 
 # Decoded images, as in TensorFlow's own guides: 188 MiB of them at 256 px.
 SHUFFLE_BUFFER = 1000

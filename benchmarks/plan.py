@@ -21,7 +21,8 @@ from alexnet.benchmarks.settings import BenchSettings
 from alexnet.benchmarks.shares import limit_of
 from alexnet.pipeline.config import Config, ReadConfig, Reader, require
 from alexnet.pipeline.dataset import Stage, compose, train_stages
-from alexnet.pipeline.reader import RecordSet, choose_reader, open_records
+from alexnet.pipeline.reader import choose_reader
+from alexnet.pipeline.record_set import RecordSet, open_records
 
 
 @dataclass(frozen=True)

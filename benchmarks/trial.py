@@ -25,7 +25,7 @@ from alexnet.pipeline.interop import read_index
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.manifest import SplitCard
 from alexnet.pipeline.plan import BuildPlan
-from alexnet.pipeline.reader import RecordSet, open_records
+from alexnet.pipeline.record_set import RecordSet, open_records
 from alexnet.pipeline.report import BuildReport
 from alexnet.pipeline.workers import CHUNK
 

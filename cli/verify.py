@@ -47,7 +47,7 @@ def verify(
     Exits with 1 where some are. --repair makes the broken shards again from the photos,
     byte for byte, and leaves the others alone.
     """
-    from alexnet.pipeline.damage import way_out
+    from alexnet.pipeline.record_set import way_out
     from alexnet.pipeline.repair import find_origin, name_photos
 
     if repair and source is None:

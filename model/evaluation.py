@@ -22,7 +22,7 @@ from alexnet.model.scores import Scores
 from alexnet.pipeline.blame import reading
 from alexnet.pipeline.config import ReadConfig
 from alexnet.pipeline.dataset import eval_dataset
-from alexnet.pipeline.reader import RecordSet
+from alexnet.pipeline.record_set import RecordSet
 
 # Called with the images done and the images in all.
 Progress = Callable[[int, int], None]

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from alexnet.model.evaluation import Batch
 from alexnet.pipeline.lookup import file_keys
 from alexnet.pipeline.pictures import legible, save_figure
-from alexnet.pipeline.reader import RecordSet
+from alexnet.pipeline.record_set import RecordSet
 from alexnet.pipeline.sheet import CAPTION_SIGNS, draw_grid, to_rgb_images
 
 EXAMPLES, COLUMNS = 24, 8

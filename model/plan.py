@@ -18,7 +18,8 @@ from alexnet.pipeline.files import name_some
 from alexnet.pipeline.manifest import Manifest
 from alexnet.pipeline.photos import open_data
 from alexnet.pipeline.presets import preset
-from alexnet.pipeline.reader import RecordSet, choose_reader
+from alexnet.pipeline.reader import choose_reader
+from alexnet.pipeline.record_set import RecordSet
 
 
 @dataclass(frozen=True)

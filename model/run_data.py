@@ -10,7 +10,7 @@ from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import RunError
 from alexnet.pipeline.files import name_some
 from alexnet.pipeline.photos import open_data
-from alexnet.pipeline.reader import RecordSet
+from alexnet.pipeline.record_set import RecordSet
 
 ALL = "all"
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 from alexnet.pipeline.errors import DataError, data_error_in
-from alexnet.pipeline.reader import RecordSet
+from alexnet.pipeline.record_set import RecordSet
 from alexnet.pipeline.verify import require_whole_shards
 
 # TensorFlow names the ops that an error came through, one a bracket: of what tf.data

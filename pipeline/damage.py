@@ -55,11 +55,6 @@ def bad_file(name: str, reason: str) -> BadRecord:
     return BadRecord(name, None, None, None, reason)
 
 
-def way_out(folder: Path) -> str:
-    """What mends a damaged record set, as a sentence."""
-    return f"Mend it with `alexnet records verify {folder} --repair --source SOURCE`."
-
-
 def find_damage(folder: Path, shard: Shard, layout: Layout | None) -> list[BadRecord]:
     """What is wrong with a shard whose bytes are not those that were written."""
     data = _map(folder / shard.name)

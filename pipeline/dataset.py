@@ -18,13 +18,13 @@ from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.order import Share, epoch_order
 from alexnet.pipeline.parse import decode, parse
 from alexnet.pipeline.reader import (
-    RecordSet,
     choose_reader,
     read_in_order,
     read_shuffled_shards,
     shuffle,
     shuffle_size,
 )
+from alexnet.pipeline.record_set import RecordSet
 from alexnet.pipeline.rows import Rows, open_rows
 
 BATCHES_AHEAD = 2

@@ -100,7 +100,8 @@ def records_info(data: Path) -> RecordsInfo:
     """
     manifest = load_manifest(data)
     # After that: TensorFlow, which it brings, takes seconds.
-    from alexnet.pipeline.reader import RecordSet, choose_reader
+    from alexnet.pipeline.reader import choose_reader
+    from alexnet.pipeline.record_set import RecordSet
 
     reader = choose_reader(RecordSet(data, manifest))
     return RecordsInfo(data, manifest, reader, _top_reasons(data))

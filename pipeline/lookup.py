@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
-from alexnet.pipeline.damage import way_out
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.example import (
     FOOTER_BYTES,
@@ -19,12 +18,13 @@ from alexnet.pipeline.example import (
 )
 from alexnet.pipeline.interop import read_index
 from alexnet.pipeline.record import FILENAME
+from alexnet.pipeline.record_set import way_out
 
 if TYPE_CHECKING:
     import numpy as np
 
     from alexnet.pipeline.manifest import Shard
-    from alexnet.pipeline.reader import RecordSet
+    from alexnet.pipeline.record_set import RecordSet
 
 
 def sample_rows(num_examples: int, count: int, seed: int) -> list[int]:

@@ -21,7 +21,7 @@ from alexnet.pipeline.folder import ImageFile, Source, scan
 from alexnet.pipeline.manifest import MANIFEST, Manifest, SplitCard
 from alexnet.pipeline.output import is_set
 from alexnet.pipeline.plan import BuildPlan, make_plan
-from alexnet.pipeline.reader import RecordSet, open_records
+from alexnet.pipeline.record_set import RecordSet, open_records
 from alexnet.pipeline.source_file import read_file
 from alexnet.pipeline.unfinished import source_fingerprint
 

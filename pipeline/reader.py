@@ -1,26 +1,24 @@
-"""Record sets, how they are read, and the streaming way: shards -> undecoded records.
+"""How record sets are read, and the streaming way: shards -> undecoded records.
 
-A record set is opened once, which checks that every shard is there and has its size;
-streaming interleaves the shards in an order drawn for the epoch.
+Streaming interleaves the shards in an order drawn for the epoch.
 """
 
 from __future__ import annotations
 
 import mmap
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import tensorflow as tf
 
-from alexnet.pipeline.config import Reader, Storage
-from alexnet.pipeline.damage import way_out
-from alexnet.pipeline.errors import ConfigError, DataError
+from alexnet.pipeline.config import Reader
+from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.files import format_bytes
 from alexnet.pipeline.layout import PAGE_BYTES
 from alexnet.pipeline.machine import REMOTE, file_system, read_memory
-from alexnet.pipeline.manifest import Manifest, Shard, SplitCard, load_manifest
+from alexnet.pipeline.manifest import SplitCard
 from alexnet.pipeline.order import epoch_order, epoch_seed
+from alexnet.pipeline.record_set import RecordSet
 
 # Measured: larger read buffers are slower, the page cache reads ahead already.
 READ_BUFFER_BYTES = 2**20
@@ -31,55 +29,6 @@ BLOCK_RECORDS = 4
 MAX_SHUFFLE_RECORDS = 16_384
 # The rest of the RAM budget is for batches in flight.
 SHUFFLE_SHARE_OF_BUDGET = 0.5
-
-
-@dataclass(frozen=True)
-class RecordSet:
-    """A finished record set on disk."""
-
-    folder: Path
-    manifest: Manifest
-
-    # Whether there are shards, and not image files that are read as they are.
-    has_records: ClassVar[bool] = True
-
-    @property
-    def storage(self) -> Storage:
-        """What a record holds."""
-        return self.manifest.config.storage
-
-    @property
-    def num_bytes(self) -> int:
-        """The size of all shards."""
-        return sum(shard.num_bytes for shard in self.manifest.shards)
-
-    def shards(self, split: str) -> list[Shard]:
-        """A split's shards, in order, but those whose files were all set aside."""
-        return [s for s in self.manifest.split(split).shards if s.num_examples]
-
-    def paths(self, split: str) -> list[str]:
-        """The shard files of a split, in order."""
-        return [str(self.folder / shard.name) for shard in self.shards(split)]
-
-
-def open_records(folder: Path) -> RecordSet:
-    """The record set in `folder`, every shard present at its full size.
-
-    Raises:
-        DataError: it is no record set, or a shard is missing or cut.
-    """
-    manifest = load_manifest(folder)
-    for card in manifest.splits.values():
-        for shard in card.shards:
-            path = folder / shard.name
-            found = path.stat().st_size if path.is_file() else None
-            if found != shard.num_bytes:
-                what = "is missing" if found is None else f"has {found} bytes"
-                raise DataError(
-                    f"{path} {what}; {shard.num_bytes} bytes are expected."
-                    f" {way_out(folder)}"
-                )
-    return RecordSet(folder, manifest)
 
 
 @dataclass(frozen=True)

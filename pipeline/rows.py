@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet.pipeline.callback import fetch_outside, lease
-from alexnet.pipeline.damage import way_out
 from alexnet.pipeline.decoder import decode_images
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.example import FOOTER_BYTES, HEADER_BYTES, masked_crc
@@ -23,7 +22,7 @@ from alexnet.pipeline.layout import ALIGNMENT_BYTES, LABEL_WIDTH, PAGE_BYTES, La
 from alexnet.pipeline.mapping import Mapping
 from alexnet.pipeline.parse import find_jpeg, image_shape
 from alexnet.pipeline.photos import PhotoRows, PhotoSet
-from alexnet.pipeline.reader import RecordSet
+from alexnet.pipeline.record_set import RecordSet, way_out
 from alexnet.pipeline.verify import check_shards
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from alexnet.pipeline.reader import RecordSet
+    from alexnet.pipeline.record_set import RecordSet
 
 COLUMNS, ROWS = 8, 5
 # Room for a line above an image.
@@ -39,7 +39,7 @@ def draw_sheet(
     Raises:
         DataError: there are no such records, or `out` is in no folder.
     """
-    from alexnet.pipeline.reader import open_records
+    from alexnet.pipeline.record_set import open_records
 
     if not out.absolute().parent.is_dir():
         raise DataError(

@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING
 
 import google_crc32c
 
-from alexnet.pipeline.damage import count_labels, find_damage, way_out
+from alexnet.pipeline.damage import count_labels, find_damage
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import fingerprint, write_json
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.manifest import Shard
+from alexnet.pipeline.record_set import way_out
 
 if TYPE_CHECKING:
-    from alexnet.pipeline.reader import RecordSet
+    from alexnet.pipeline.record_set import RecordSet
 
 # Large enough that the checksum lets other threads run (google-crc32c: from 1 MiB on).
 READ_BYTES = 2**22

@@ -12,7 +12,7 @@ from alexnet.benchmarks.consumers import make_augment, plan_alone, plan_consumer
 from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
 from alexnet.pipeline.dataset import Stage, train_stages
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.reader import open_records
+from alexnet.pipeline.record_set import open_records
 
 
 @pytest.fixture

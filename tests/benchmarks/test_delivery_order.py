@@ -15,7 +15,7 @@ from alexnet.benchmarks.delivery_order import (
 )
 from alexnet.pipeline.config import ReadConfig, Storage
 from alexnet.pipeline.dataset import Stage, compose, train_stages
-from alexnet.pipeline.reader import open_records
+from alexnet.pipeline.record_set import open_records
 
 EXAMPLES, BATCH = 64, 8
 

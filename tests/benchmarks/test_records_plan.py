@@ -33,7 +33,7 @@ from alexnet.pipeline.dataset import eval_dataset
 from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.folder import scan
 from alexnet.pipeline.machine import Memory
-from alexnet.pipeline.reader import open_records
+from alexnet.pipeline.record_set import open_records
 from tests.conftest import NUM_PHOTOS, SIDE
 
 SHORT = ForecastConfig(side=SIDE, sample=NUM_PHOTOS, seconds=0.02)

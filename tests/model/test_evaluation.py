@@ -33,7 +33,7 @@ from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import DataError, RunError
 from alexnet.pipeline.folder import scan
 from alexnet.pipeline.photos import open_data
-from alexnet.pipeline.reader import RecordSet, open_records
+from alexnet.pipeline.record_set import RecordSet, open_records
 from tests.conftest import NUM_HELD_OUT, NUM_TRAIN, TRAIN_SIDE
 
 

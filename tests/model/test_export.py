@@ -29,7 +29,7 @@ from alexnet.pipeline.dataset import eval_dataset
 from alexnet.pipeline.errors import RunError
 from alexnet.pipeline.pixels import ORIENTATION_TAG
 from alexnet.pipeline.presets import preset
-from alexnet.pipeline.reader import open_records
+from alexnet.pipeline.record_set import open_records
 from tests.conftest import IMAGE_SIDE, NUM_HELD_OUT, TRAIN_SIDE, smooth_photo
 
 # A file system takes such names; a line is what `str.splitlines` makes of a text.

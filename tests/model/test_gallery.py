@@ -23,7 +23,7 @@ from alexnet.model.gallery import (
 )
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.photos import open_photos
-from alexnet.pipeline.reader import RecordSet, open_records
+from alexnet.pipeline.record_set import RecordSet, open_records
 from tests.conftest import NUM_HELD_OUT, TRAIN_SIDE
 from tests.pipeline.test_lookup import keys_by_hand
 

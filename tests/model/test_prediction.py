@@ -24,7 +24,7 @@ from alexnet.pipeline.config import ReadConfig
 from alexnet.pipeline.dataset import eval_dataset
 from alexnet.pipeline.errors import DataError, RunError
 from alexnet.pipeline.image_items import find_images
-from alexnet.pipeline.reader import open_records
+from alexnet.pipeline.record_set import open_records
 from tests.conftest import NUM_HELD_OUT, smooth_photo
 
 CAT = Prediction("in/7.jpg", "7", (0.75, 0.25))

@@ -24,7 +24,7 @@ from alexnet.model.run import RunConfig, RunFolder, new_run
 from alexnet.pipeline.config import AugmentConfig
 from alexnet.pipeline.errors import RunError
 from alexnet.pipeline.presets import preset
-from alexnet.pipeline.reader import open_records
+from alexnet.pipeline.record_set import open_records
 
 CONFIG = RunConfig(
     data="/data/records",

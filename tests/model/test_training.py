@@ -37,7 +37,7 @@ from alexnet.pipeline.example import frame
 from alexnet.pipeline.folder import scan
 from alexnet.pipeline.manifest import Shard, SplitCard
 from alexnet.pipeline.presets import preset
-from alexnet.pipeline.reader import open_records
+from alexnet.pipeline.record_set import open_records
 from tests.conftest import (
     BATCH,
     IMAGE_SIDE,

@@ -13,7 +13,7 @@ import tensorflow as tf
 from alexnet.pipeline.config import ReadConfig, Reader, Storage
 from alexnet.pipeline.dataset import eval_dataset, train_dataset
 from alexnet.pipeline.errors import DataError, data_error_in
-from alexnet.pipeline.reader import open_records
+from alexnet.pipeline.record_set import open_records
 from tests.pipeline.test_damage import flip, remove_indexes
 from tests.pipeline.test_dataset import WAYS
 

@@ -15,7 +15,7 @@ import alexnet.pipeline.blame
 from alexnet.pipeline.blame import blame_data, reading
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.parse import parse
-from alexnet.pipeline.reader import RecordSet, open_records
+from alexnet.pipeline.record_set import RecordSet, open_records
 
 BATCH = 4
 

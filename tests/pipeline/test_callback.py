@@ -22,7 +22,7 @@ from alexnet.pipeline.config import BuildConfig, ReadConfig
 from alexnet.pipeline.dataset import eval_dataset, train_dataset
 from alexnet.pipeline.folder import scan
 from alexnet.pipeline.photos import open_data
-from alexnet.pipeline.reader import RecordSet
+from alexnet.pipeline.record_set import RecordSet
 from tests.conftest import SIDE, flip, smooth_photo
 
 NUM_SHARDS = 20

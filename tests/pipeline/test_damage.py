@@ -20,7 +20,7 @@ from alexnet.pipeline.damage import BadRecord
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.folder import scan
 from alexnet.pipeline.manifest import LABELS, MANIFEST, load_manifest
-from alexnet.pipeline.reader import RecordSet, open_records
+from alexnet.pipeline.record_set import RecordSet, open_records
 from alexnet.pipeline.verify import require_whole_shards
 from tests.conftest import NUM_PHOTOS, SIDE, flip
 

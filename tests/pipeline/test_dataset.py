@@ -29,7 +29,7 @@ from alexnet.pipeline.folder import scan
 from alexnet.pipeline.order import Share
 from alexnet.pipeline.photos import open_photos
 from alexnet.pipeline.pixels import read_image, square
-from alexnet.pipeline.reader import RecordSet, open_records
+from alexnet.pipeline.record_set import RecordSet, open_records
 from tests.conftest import SIDE
 
 Batch = tuple[np.ndarray, ...]

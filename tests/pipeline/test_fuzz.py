@@ -34,7 +34,7 @@ from alexnet.pipeline.interop import index_path, read_index
 from alexnet.pipeline.manifest import load_manifest
 from alexnet.pipeline.parse import find_jpeg
 from alexnet.pipeline.photos import open_data
-from alexnet.pipeline.reader import open_records
+from alexnet.pipeline.record_set import open_records
 from alexnet.pipeline.rows import open_rows
 from alexnet.pipeline.verify import require_whole_shards
 

@@ -21,8 +21,8 @@ from alexnet.pipeline.folder import scan
 from alexnet.pipeline.layout import Layout, encode_fixed, plan_layout
 from alexnet.pipeline.manifest import load_manifest
 from alexnet.pipeline.pixels import BadImage, yuv420_planes
-from alexnet.pipeline.reader import open_records
 from alexnet.pipeline.record import encode_record
+from alexnet.pipeline.record_set import open_records
 from alexnet.pipeline.verify import require_whole_shards
 from tests.conftest import smooth_photo
 

@@ -14,7 +14,7 @@ from alexnet.pipeline.config import BuildConfig, Storage
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.lookup import file_keys, read_records, sample_rows
 from alexnet.pipeline.photos import open_photos
-from alexnet.pipeline.reader import open_records
+from alexnet.pipeline.record_set import open_records
 from tests.conftest import SIDE, flip
 
 

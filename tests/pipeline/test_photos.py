@@ -21,7 +21,7 @@ from alexnet.pipeline.dataset import eval_dataset, train_dataset, train_stages
 from alexnet.pipeline.errors import DataError, data_error_in
 from alexnet.pipeline.folder import scan
 from alexnet.pipeline.photos import PhotoSet, open_data, open_photos
-from alexnet.pipeline.reader import RecordSet, open_records
+from alexnet.pipeline.record_set import RecordSet, open_records
 from tests.conftest import NUM_PHOTOS, SIDE, smooth_photo
 
 CONFIG = BuildConfig("original", side=SIDE, shards=3)

@@ -18,14 +18,13 @@ from alexnet.pipeline.machine import Memory
 from alexnet.pipeline.manifest import Shard, SplitCard
 from alexnet.pipeline.photos import open_photos
 from alexnet.pipeline.reader import (
-    RecordSet,
     choose_reader,
-    open_records,
     read_in_order,
     read_shuffled_shards,
     shuffle,
     shuffle_size,
 )
+from alexnet.pipeline.record_set import RecordSet, open_records
 
 TRAIN = [f"train-{index:05d}-of-00003.tfrecord" for index in range(3)]
 WAY_OUT = "Mend it with `alexnet records verify {} --repair"

@@ -20,7 +20,7 @@ from alexnet.pipeline.build import build
 from alexnet.pipeline.config import BuildConfig, Storage
 from alexnet.pipeline.errors import DataError, data_error_in
 from alexnet.pipeline.folder import scan
-from alexnet.pipeline.reader import RecordSet, open_records
+from alexnet.pipeline.record_set import RecordSet, open_records
 from alexnet.pipeline.rows import JpegRows, PixelRows, Rows, open_rows
 from tests.conftest import SIDE, flip, smooth_photo
 from tests.pipeline.test_mapping import RefusingLibc

@@ -16,7 +16,7 @@ from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
 from alexnet.pipeline.dataset import eval_dataset
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.folder import scan
-from alexnet.pipeline.reader import open_records
+from alexnet.pipeline.record_set import open_records
 from alexnet.pipeline.sheet import draw_sheet, to_rgb_images
 
 

@@ -14,7 +14,7 @@ import pytest
 import alexnet.pipeline.verify
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.example import frame
-from alexnet.pipeline.reader import RecordSet, open_records
+from alexnet.pipeline.record_set import RecordSet, open_records
 from alexnet.pipeline.verify import check_shards, require_whole_shards
 from tests.conftest import flip
 
