@@ -11,6 +11,7 @@ from typing import Any
 
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.run import RunConfig, RunFolder
+from alexnet.pipeline.choose import choose_reader
 from alexnet.pipeline.config import ReadConfig, require
 from alexnet.pipeline.dataset import steps_per_epoch
 from alexnet.pipeline.errors import ConfigError, RunError
@@ -18,7 +19,6 @@ from alexnet.pipeline.files import name_some
 from alexnet.pipeline.manifest import Manifest
 from alexnet.pipeline.photos import open_data
 from alexnet.pipeline.presets import preset
-from alexnet.pipeline.reader import choose_reader
 from alexnet.pipeline.record_set import RecordSet
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from alexnet.pipeline.choose import choose_reader
 from alexnet.pipeline.config import ReadConfig
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.files import count
@@ -18,7 +19,6 @@ from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.order import Share, epoch_order
 from alexnet.pipeline.parse import decode, parse
 from alexnet.pipeline.reader import (
-    choose_reader,
     read_in_order,
     read_shuffled_shards,
     shuffle,

@@ -17,7 +17,7 @@ from alexnet.pipeline.manifest import Manifest, load_manifest
 from alexnet.pipeline.quarantine import read_quarantine
 
 if TYPE_CHECKING:
-    from alexnet.pipeline.reader import ReaderChoice
+    from alexnet.pipeline.choose import ReaderChoice
 
 # A largest class of more than so many times the smallest is worth a note.
 EVEN_RATIO = 3
@@ -100,7 +100,7 @@ def records_info(data: Path) -> RecordsInfo:
     """
     manifest = load_manifest(data)
     # After that: TensorFlow, which it brings, takes seconds.
-    from alexnet.pipeline.reader import choose_reader
+    from alexnet.pipeline.choose import choose_reader
     from alexnet.pipeline.record_set import RecordSet
 
     reader = choose_reader(RecordSet(data, manifest))

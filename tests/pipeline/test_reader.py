@@ -12,13 +12,13 @@ from typing import get_args
 import pytest
 import tensorflow as tf
 
+from alexnet.pipeline.choose import choose_reader
 from alexnet.pipeline.config import Reader, Storage
 from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.machine import Memory
 from alexnet.pipeline.manifest import Shard, SplitCard
 from alexnet.pipeline.photos import open_photos
 from alexnet.pipeline.reader import (
-    choose_reader,
     read_in_order,
     read_shuffled_shards,
     shuffle,
@@ -147,7 +147,7 @@ def on(
     kind: str | None, monkeypatch: pytest.MonkeyPatch, page_bytes: int = 4096
 ) -> None:
     """Let every folder be on such a file system, and the machine have such pages."""
-    monkeypatch.setattr("alexnet.pipeline.reader.file_system", lambda folder: kind)
+    monkeypatch.setattr("alexnet.pipeline.choose.file_system", lambda folder: kind)
     monkeypatch.setattr(mmap, "PAGESIZE", page_bytes)
 
 
@@ -186,7 +186,7 @@ def test_records_larger_than_the_memory_are_streamed(
     on("ext4", monkeypatch)
     size = sum(path.stat().st_size for path in records.folder.glob("*.tfrecord"))
     memory = Memory(2 * size, size, limit_bytes=size)
-    monkeypatch.setattr("alexnet.pipeline.reader.read_memory", lambda: memory)
+    monkeypatch.setattr("alexnet.pipeline.choose.read_memory", lambda: memory)
     assert choose_reader(records).name == "mmap"
     memory = Memory(2 * size, size, limit_bytes=size - 1)
     choice = choose_reader(records)
