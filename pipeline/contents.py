@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from alexnet.pipeline.example import write_shard
-from alexnet.pipeline.folder import ImageFile
+from alexnet.pipeline.folder import ImageFile, Quarantined
 from alexnet.pipeline.manifest import Shard
 from alexnet.pipeline.plan import ShardPlan
-from alexnet.pipeline.quarantine import Quarantined, Tally
+from alexnet.pipeline.quarantine import Tally
 from alexnet.pipeline.record import Encoded
 from alexnet.pipeline.unfinished import ShardNote
 

@@ -14,10 +14,11 @@ from alexnet.pipeline.duplicates import (
     save_duplicates,
 )
 from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.folder import Quarantined
 from alexnet.pipeline.interop import save_interop
 from alexnet.pipeline.manifest import Manifest, SourceSizes, SplitCard
 from alexnet.pipeline.plan import BuildPlan, ShardPlan
-from alexnet.pipeline.quarantine import Quarantined, save_quarantine
+from alexnet.pipeline.quarantine import save_quarantine
 from alexnet.pipeline.unfinished import ShardNote, read_note
 
 

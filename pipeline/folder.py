@@ -24,7 +24,6 @@ from alexnet.pipeline.image_files import list_images
 from alexnet.pipeline.image_tree import ImageTree
 from alexnet.pipeline.labels import EXPECTED, Labels
 from alexnet.pipeline.own_outputs import PICTURE, own_pictures
-from alexnet.pipeline.quarantine import Quarantined
 from alexnet.pipeline.split_names import split_named
 from alexnet.pipeline.store import FolderStore, Listing, Store
 from alexnet.pipeline.table import is_table
@@ -44,6 +43,14 @@ class ImageFile(NamedTuple):
     label: int
     size_bytes: int
     split: Split | None = None
+
+
+class Quarantined(NamedTuple):
+    """An image file that was set aside, and why."""
+
+    key: str
+    reason: str
+    bytes: int
 
 
 @dataclass(frozen=True)

@@ -5,22 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import write_text
+from alexnet.pipeline.folder import Quarantined
 
 QUARANTINE = "quarantine.jsonl"
 # Called with the images done and the images in all.
 Progress = Callable[[int, int], None]
-
-
-class Quarantined(NamedTuple):
-    """An image file that was set aside, and why."""
-
-    key: str
-    reason: str
-    bytes: int
 
 
 def read_quarantine(out: Path) -> tuple[Quarantined, ...]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from alexnet.pipeline.folder import Quarantined
 from alexnet.pipeline.manifest import Manifest
-from alexnet.pipeline.quarantine import Quarantined
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,9 @@ from typing import Any
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.files import fingerprint, write_json
-from alexnet.pipeline.folder import Source
+from alexnet.pipeline.folder import Quarantined, Source
 from alexnet.pipeline.manifest import SHARD_NAME, Manifest, Shard
 from alexnet.pipeline.plan import ShardPlan
-from alexnet.pipeline.quarantine import Quarantined
 
 STATE = ".build"
 SETTINGS = "settings.json"

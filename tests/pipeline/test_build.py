@@ -16,11 +16,11 @@ import tensorflow as tf
 from alexnet.pipeline.build import build
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.folder import Source, scan
+from alexnet.pipeline.folder import Quarantined, Source, scan
 from alexnet.pipeline.manifest import load_manifest
 from alexnet.pipeline.output import replace_set
 from alexnet.pipeline.plan import make_plan
-from alexnet.pipeline.quarantine import Progress, Quarantined
+from alexnet.pipeline.quarantine import Progress
 from alexnet.pipeline.report import BuildReport
 from alexnet.pipeline.unfinished import build_settings, open_state
 from tests.conftest import NUM_PHOTOS, SIDE, smooth_photo
