@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from alexnet.benchmarks.shares import Share
 from alexnet.benchmarks.situation import Situation
 from alexnet.pipeline.config import MIN_RAM_BUDGET_BYTES
-from alexnet.pipeline.reader import MAX_SHUFFLE_RECORDS, OPEN_SHARDS
+from alexnet.pipeline.read.stream import MAX_SHUFFLE_RECORDS, OPEN_SHARDS
 
 # From this share of a limit on, the limit and not the pipeline is what is slow.
 NEAR_LIMIT = 0.6

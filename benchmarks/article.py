@@ -21,8 +21,8 @@ from PIL import Image
 from alexnet.benchmarks.limits import JPEG_MAGIC, stored_photos
 from alexnet.benchmarks.measure import Deliveries, Timing
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.pixels import rgb_from_planes
-from alexnet.pipeline.record_set import RecordSet
+from alexnet.pipeline.records.image import rgb_from_planes
+from alexnet.pipeline.records.record_set import RecordSet
 
 # The article's code.
 SIDE = 227

@@ -14,11 +14,11 @@ import tensorflow as tf
 
 from alexnet.benchmarks.measure import Deliveries, Timing, deliver
 from alexnet.benchmarks.shares import alone
-from alexnet.pipeline.augment import HOST, fold, train_view
+from alexnet.pipeline.augment.augment import HOST, fold, train_view
+from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.dataset import Stage, compose
-from alexnet.pipeline.parse import image_shape
-from alexnet.pipeline.presets import preset
+from alexnet.pipeline.read.dataset import Stage, compose
+from alexnet.pipeline.read.parse import image_shape
 
 # Given a uint8 batch and int64 [batch] labels, as the pipeline yields them.
 Consumer = Callable[[tf.Tensor, tf.Tensor], Any]

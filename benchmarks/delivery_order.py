@@ -16,7 +16,7 @@ from alexnet.benchmarks.shuffle_quality import (
     class_mixing_interval,
     displacement,
 )
-from alexnet.pipeline.dataset import Stage, compose
+from alexnet.pipeline.read.dataset import Stage, compose
 
 # More examples than these make the figures no steadier.
 MAX_EXAMPLES = 20_000

@@ -134,7 +134,7 @@ def tell() -> None:
     """Print what TensorFlow tells of itself, to be read by `read_answer`."""
     import tensorflow as tf
 
-    import alexnet.pipeline.affine  # noqa: F401  # needs tensorflow-addons
+    import alexnet.pipeline.augment.affine  # noqa: F401  # needs tensorflow-addons
 
     build = tf.sysconfig.get_build_info()
     cuda = build.get("cuda_version", "") if build["is_cuda_build"] else ""

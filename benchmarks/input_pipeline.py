@@ -18,8 +18,8 @@ from alexnet.benchmarks.report import BenchReport, Measured, make_report
 from alexnet.benchmarks.resident import ResidentWatch
 from alexnet.benchmarks.rounds import ROUNDS
 from alexnet.benchmarks.stopwatch import Progress, Stopwatch
-from alexnet.pipeline.blame import reading
-from alexnet.pipeline.dataset import steps_per_epoch
+from alexnet.pipeline.read.dataset import steps_per_epoch
+from alexnet.pipeline.read.errors import reading
 
 __all__ = ["BenchConfig", "BenchReport", "Progress", "TrainStep", "run_bench"]
 

@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from alexnet.benchmarks.measure import Deliveries, Timing, deliver
-from alexnet.pipeline.dataset import Stage, compose
+from alexnet.pipeline.read.dataset import Stage, compose
 
 if TYPE_CHECKING:
     import tensorflow as tf

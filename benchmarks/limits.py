@@ -16,12 +16,12 @@ import simplejpeg
 
 from alexnet.benchmarks.measure import Deliveries, Timing
 from alexnet.benchmarks.parallel import on_all_cpus
-from alexnet.pipeline.blame import reading
 from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.parse import image_shape, parse
-from alexnet.pipeline.pixels import read_image, square
-from alexnet.pipeline.reader import read_in_order
-from alexnet.pipeline.record_set import RecordSet
+from alexnet.pipeline.read.errors import reading
+from alexnet.pipeline.read.parse import image_shape, parse
+from alexnet.pipeline.read.stream import read_in_order
+from alexnet.pipeline.records.image import read_image, square
+from alexnet.pipeline.records.record_set import RecordSet
 
 # Copied and gathered from: larger than a processor's caches.
 POOL_BYTES = 2**28

@@ -19,10 +19,10 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
-from alexnet.pipeline.build import build
+from alexnet.pipeline.build.build import build
+from alexnet.pipeline.build.plan import make_plan
 from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.folder import scan
-from alexnet.pipeline.plan import make_plan
+from alexnet.pipeline.source.scan import scan
 
 COUNTS = (1_000, 10_000, 100_000, 1_000_000)
 SIDE = 8

@@ -23,7 +23,7 @@ from alexnet.benchmarks.measure import Deliveries, Timing
 from alexnet.pipeline.config import require
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.record_set import RecordSet
+from alexnet.pipeline.records.record_set import RecordSet
 
 # Each peer's environment, whose script is `<environment>_peer.py`.
 PEERS = {

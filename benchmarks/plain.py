@@ -9,9 +9,9 @@ from __future__ import annotations
 import tensorflow as tf
 
 from alexnet.benchmarks.measure import Timing, deliver
-from alexnet.pipeline.parse import image_shape
-from alexnet.pipeline.record import ENCODED, LABEL, RAW
-from alexnet.pipeline.record_set import RecordSet
+from alexnet.pipeline.read.parse import image_shape
+from alexnet.pipeline.records.encode import ENCODED, LABEL, RAW
+from alexnet.pipeline.records.record_set import RecordSet
 
 # Decoded images, as in TensorFlow's own guides: 188 MiB of them at 256 px.
 SHUFFLE_BUFFER = 1000

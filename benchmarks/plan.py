@@ -19,10 +19,10 @@ from alexnet.benchmarks.measure import Timing
 from alexnet.benchmarks.rivals import plan_rival, require_rivals
 from alexnet.benchmarks.settings import BenchSettings
 from alexnet.benchmarks.shares import limit_of
-from alexnet.pipeline.choose import choose_reader
 from alexnet.pipeline.config import Config, ReadConfig, Reader, require
-from alexnet.pipeline.dataset import Stage, compose, train_stages
-from alexnet.pipeline.record_set import RecordSet, open_records
+from alexnet.pipeline.read.choose import choose_reader
+from alexnet.pipeline.read.dataset import Stage, compose, train_stages
+from alexnet.pipeline.records.record_set import RecordSet, open_records
 
 
 @dataclass(frozen=True)

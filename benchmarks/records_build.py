@@ -24,14 +24,14 @@ from typing import get_args
 from PIL import Image
 
 from alexnet.benchmarks.rounds import ROUNDS, Ratio, Round, medians, ratios
-from alexnet.pipeline.build import build
+from alexnet.pipeline.build.build import build
+from alexnet.pipeline.build.workers import keep_freed_memory
 from alexnet.pipeline.config import BuildConfig, Storage
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import count
-from alexnet.pipeline.folder import Source, scan
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.pixels import yuv420_planes
-from alexnet.pipeline.workers import keep_freed_memory
+from alexnet.pipeline.records.image import yuv420_planes
+from alexnet.pipeline.source.scan import Source, scan
 
 STEADY, WHOLE, LIMIT = "steady", "whole", "limit"
 

@@ -16,10 +16,10 @@ from typing import Any, get_args
 from alexnet.benchmarks.forecast import Forecast, advise, choose, feeds
 from alexnet.benchmarks.stopwatch import Progress, Stopwatch
 from alexnet.benchmarks.trial import Trial, try_out
+from alexnet.pipeline.build.plan import BuildPlan, make_plan
 from alexnet.pipeline.config import BuildConfig, Config, Resize, Storage, require
-from alexnet.pipeline.folder import Source
 from alexnet.pipeline.machine import read_memory
-from alexnet.pipeline.plan import BuildPlan, make_plan
+from alexnet.pipeline.source.scan import Source
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from alexnet.benchmarks.settings import BenchSettings, Host, read_host
 from alexnet.benchmarks.shares import Share, shares
 from alexnet.benchmarks.shuffle_quality import ShuffleQuality
 from alexnet.benchmarks.situation import situation_of
-from alexnet.pipeline.choose import choose_reader
 from alexnet.pipeline.machine import num_cpus
+from alexnet.pipeline.read.choose import choose_reader
 from alexnet.pipeline.versions import versions
 
 

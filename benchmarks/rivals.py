@@ -11,7 +11,7 @@ from alexnet.benchmarks.measure import Timing
 from alexnet.benchmarks.peer import PEERS, plan_peer
 from alexnet.benchmarks.plain import plan_plain
 from alexnet.pipeline.config import require
-from alexnet.pipeline.record_set import RecordSet
+from alexnet.pipeline.records.record_set import RecordSet
 
 
 def require_rivals(names: tuple[str, ...]) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from alexnet.benchmarks.findings import BFLOAT16_SETS
 from alexnet.benchmarks.machine import read_processor
 from alexnet.benchmarks.settings import gpu_names
-from alexnet.pipeline.choose import choose_reader
 from alexnet.pipeline.config import Storage
 from alexnet.pipeline.machine import read_memory
-from alexnet.pipeline.reader import shuffle_size
+from alexnet.pipeline.read.choose import choose_reader
+from alexnet.pipeline.read.stream import shuffle_size
 
 if TYPE_CHECKING:
     from alexnet.benchmarks.plan import BenchPlan

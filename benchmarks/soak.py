@@ -23,9 +23,9 @@ from alexnet.model.hardware import set_up_hardware
 from alexnet.model.plan import plan_training
 from alexnet.model.run import EpochRecord, RunFolder
 from alexnet.model.training import train
-from alexnet.pipeline.build import build
+from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.folder import scan
+from alexnet.pipeline.source.scan import scan
 
 IMAGES, SIDE, IMAGE_SIZE = 512, 72, 67
 # Before this share of the run is over, pools and allocators are still filling.

@@ -23,10 +23,10 @@ from alexnet.model.config import NetworkConfig, TrainConfig, Variant
 from alexnet.model.hardware import Hardware, set_up_hardware
 from alexnet.model.summary import training_flops
 from alexnet.model.training import as_function, make_classifier
-from alexnet.pipeline.augment import fold, mix, train_view
+from alexnet.pipeline.augment.augment import fold, mix, train_view
+from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import BuildConfig, Config, require
 from alexnet.pipeline.files import count
-from alexnet.pipeline.presets import preset
 
 # Large enough that a device computes as fast as it can, small enough for many a second.
 MATMUL_SIDES = {"CPU": 2048, "GPU": 8192}

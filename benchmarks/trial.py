@@ -15,19 +15,19 @@ from alexnet.benchmarks.forecast import Pace, Size, extrapolate, pace
 from alexnet.benchmarks.limits import POOL_BYTES
 from alexnet.benchmarks.measure import Deliveries, Measurement, Timing, deliver
 from alexnet.benchmarks.stopwatch import Stopwatch
-from alexnet.pipeline.build import build
+from alexnet.pipeline.build.build import build
+from alexnet.pipeline.build.plan import BuildPlan
+from alexnet.pipeline.build.report import BuildReport
+from alexnet.pipeline.build.workers import CHUNK
 from alexnet.pipeline.config import BuildConfig, ReadConfig, Reader
-from alexnet.pipeline.dataset import compose, train_stages
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import atomic_path
-from alexnet.pipeline.folder import Source
-from alexnet.pipeline.interop import read_index
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.manifest import SplitCard
-from alexnet.pipeline.plan import BuildPlan
-from alexnet.pipeline.record_set import RecordSet, open_records
-from alexnet.pipeline.report import BuildReport
-from alexnet.pipeline.workers import CHUNK
+from alexnet.pipeline.read.dataset import compose, train_stages
+from alexnet.pipeline.records.interop import read_index
+from alexnet.pipeline.records.manifest import SplitCard
+from alexnet.pipeline.records.record_set import RecordSet, open_records
+from alexnet.pipeline.source.scan import Source
 
 # With fewer, a worker would be done before all are at work.
 PHOTOS_A_WORKER = 4 * CHUNK

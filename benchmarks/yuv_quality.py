@@ -16,8 +16,13 @@ from statistics import mean, median
 from PIL import Image, ImageChops, ImageStat
 
 from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.folder import scan
-from alexnet.pipeline.pixels import read_image, rgb_from_planes, square, yuv420_planes
+from alexnet.pipeline.records.image import (
+    read_image,
+    rgb_from_planes,
+    square,
+    yuv420_planes,
+)
+from alexnet.pipeline.source.scan import scan
 
 SIDE = BuildConfig.side
 JPEG_QUALITY = 95

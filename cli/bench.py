@@ -178,7 +178,7 @@ def _require_comparable(old: Figures, data: Path, config: BenchConfig) -> None:
     """
     from alexnet.benchmarks.compare import require_comparable
     from alexnet.benchmarks.plan import settings_of
-    from alexnet.pipeline.record_set import open_records
+    from alexnet.pipeline.records.record_set import open_records
 
     require_comparable(old, settings_of(open_records(data), config))
 

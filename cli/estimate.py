@@ -61,7 +61,7 @@ def estimate(
 
     Some photos are built in each storage beside --out, read, and deleted again.
     """
-    from alexnet.pipeline.folder import scan
+    from alexnet.pipeline.source.scan import scan
 
     found = scan(source, labels)
     say_found(source, found, verbose)

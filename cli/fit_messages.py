@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
     """Tell what will be trained, on what, and where it goes."""
-    from alexnet.pipeline.photos import PhotoSet
+    from alexnet.pipeline.read.image_folder import PhotoSet
 
     config, splits = plan.config, plan.records.manifest.splits
     if isinstance(plan.records, PhotoSet):
@@ -41,7 +41,7 @@ def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
 
 def _say_scale(plan: TrainPlan) -> None:
     """Tell of pictures that are much larger than what is cut of them."""
-    from alexnet.pipeline.affine import CROP, STORED, scaled_side
+    from alexnet.pipeline.augment.affine import CROP, STORED, scaled_side
 
     stored, side = plan.config.stored_side, plan.config.network.image_size
     geometry = plan.config.augment.geometry

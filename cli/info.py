@@ -11,8 +11,8 @@ from alexnet.cli.console import print_json, print_table
 from alexnet.cli.options import DataArgument, Json, Verbose, examples
 
 if TYPE_CHECKING:
-    from alexnet.pipeline.info import RecordsInfo
-    from alexnet.pipeline.manifest import Manifest
+    from alexnet.pipeline.inspect.info import RecordsInfo
+    from alexnet.pipeline.records.manifest import Manifest
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -26,7 +26,7 @@ def info(
     verbose: Verbose = False,
 ) -> None:
     """Say what a record set holds: classes, splits, sizes, duplicates, settings."""
-    from alexnet.pipeline.info import records_info
+    from alexnet.pipeline.inspect.info import records_info
 
     found = records_info(data)
     if as_json:
@@ -97,7 +97,7 @@ def _photos_text(manifest: Manifest) -> str:
 
 def duplicates_text(manifest: Manifest, data: Path) -> str:
     """How many photos repeat another, what harm that does, and the way out."""
-    from alexnet.pipeline.duplicates import DUPLICATES
+    from alexnet.pipeline.build.duplicates import DUPLICATES
     from alexnet.pipeline.files import count
 
     if manifest.duplicates is None:

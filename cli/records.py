@@ -31,7 +31,7 @@ from alexnet.cli.source import (
 )
 
 if TYPE_CHECKING:
-    from alexnet.pipeline.report import BuildReport
+    from alexnet.pipeline.build.report import BuildReport
 
 app = typer.Typer(
     help="Turn photos into sharded TFRecords, and look at them.",
@@ -102,10 +102,10 @@ def build(
     Bad images are set aside and named. The same files and settings give the same bytes;
     a build that was interrupted goes on where it stopped.
     """
-    from alexnet.pipeline.build import build as run_build
-    from alexnet.pipeline.build import require_beam
+    from alexnet.pipeline.build.build import build as run_build
+    from alexnet.pipeline.build.build import require_beam
     from alexnet.pipeline.config import BuildConfig
-    from alexnet.pipeline.folder import scan
+    from alexnet.pipeline.source.scan import scan
 
     config = BuildConfig(
         storage=storage,
@@ -243,7 +243,7 @@ def show(
 
     The images are drawn at random from the whole split.
     """
-    from alexnet.pipeline.sheet import draw_sheet
+    from alexnet.pipeline.inspect.contact_sheet import draw_sheet
 
     split_shown, shown = draw_sheet(data, out, split, augment, image_size, seed)
     if as_json:

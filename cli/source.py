@@ -12,7 +12,7 @@ import typer
 from alexnet.cli.console import say
 
 if TYPE_CHECKING:
-    from alexnet.pipeline.folder import Source
+    from alexnet.pipeline.source.scan import Source
 
 # Class names in the line that says what was found.
 SHOWN_CLASSES = 8

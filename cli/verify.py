@@ -12,9 +12,9 @@ from alexnet.cli.console import meter, print_json, say
 from alexnet.cli.options import DataArgument, Json, Verbose, examples
 
 if TYPE_CHECKING:
-    from alexnet.pipeline.audit import VerifyReport
-    from alexnet.pipeline.damage import BadRecord
-    from alexnet.pipeline.repair import Origin
+    from alexnet.pipeline.verify.damage import BadRecord
+    from alexnet.pipeline.verify.repair import Origin
+    from alexnet.pipeline.verify.verify import VerifyReport
 
 # Findings that are printed without -v.
 SHOWN = 20
@@ -47,8 +47,8 @@ def verify(
     Exits with 1 where some are. --repair makes the broken shards again from the photos,
     byte for byte, and leaves the others alone.
     """
-    from alexnet.pipeline.record_set import way_out
-    from alexnet.pipeline.repair import find_origin, name_photos
+    from alexnet.pipeline.records.record_set import way_out
+    from alexnet.pipeline.verify.repair import find_origin, name_photos
 
     if repair and source is None:
         raise typer.BadParameter("--repair needs --source, the photos")
@@ -71,7 +71,7 @@ def verify(
 
 
 def _read(data: Path, names: tuple[str, ...] | None) -> VerifyReport:
-    from alexnet.pipeline.audit import verify as run_verify
+    from alexnet.pipeline.verify.verify import verify as run_verify
 
     with meter("verifying", "MiB") as shown:
         return run_verify(
@@ -81,7 +81,7 @@ def _read(data: Path, names: tuple[str, ...] | None) -> VerifyReport:
 
 def _mend(report: VerifyReport, origin: Origin) -> VerifyReport:
     """Mend what `report` found, and read that again."""
-    from alexnet.pipeline.repair import repair
+    from alexnet.pipeline.verify.repair import repair
 
     try:
         with meter("mending", "images") as shown:

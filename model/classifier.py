@@ -15,7 +15,7 @@ from tensorflow import keras
 from alexnet.model.config import Loss
 from alexnet.model.figures import Average, Count, over_replicas
 from alexnet.model.layers import batch_position
-from alexnet.pipeline.augment import eval_view, fold, mix, train_view
+from alexnet.pipeline.augment.augment import eval_view, fold, mix, train_view
 from alexnet.pipeline.config import AugmentConfig
 
 # Seeds of the step's draws and of dropout are apart.

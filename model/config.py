@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import Config, ReadConfig, Reader, require, require_choice
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.presets import preset
 
 Variant = Literal["article", "paper", "bn"]
 OptimizerName = Literal["momentum", "sgd", "adam"]

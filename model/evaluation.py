@@ -19,10 +19,10 @@ from alexnet.model.history import best_epoch
 from alexnet.model.run import RunFolder
 from alexnet.model.run_data import ALL, held_out_split, open_run_data, splits_of
 from alexnet.model.scores import Scores
-from alexnet.pipeline.blame import reading
 from alexnet.pipeline.config import ReadConfig
-from alexnet.pipeline.dataset import eval_dataset
-from alexnet.pipeline.record_set import RecordSet
+from alexnet.pipeline.read.dataset import eval_dataset
+from alexnet.pipeline.read.errors import reading
+from alexnet.pipeline.records.record_set import RecordSet
 
 # Called with the images done and the images in all.
 Progress = Callable[[int, int], None]

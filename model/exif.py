@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from alexnet.pipeline.pixels import ORIENTATION_TAG
+from alexnet.pipeline.records.image import ORIENTATION_TAG
 
 EXIF_HEAD = r"^(?:Exif\x00\x00)+"
 # TIFF's two byte orders, and what some software writes instead, as Pillow allows it.

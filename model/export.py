@@ -21,7 +21,7 @@ from alexnet.model.run import RunConfig, RunFolder
 from alexnet.model.serving import ServedClassifier, ServedNetwork
 from alexnet.pipeline.errors import RunError
 from alexnet.pipeline.files import atomic_path
-from alexnet.pipeline.manifest import labels_text
+from alexnet.pipeline.records.manifest import labels_text
 
 Format = Literal["saved-model", "keras", "tflite", "onnx"]
 

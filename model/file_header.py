@@ -11,7 +11,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from alexnet.model.exif import EXIF_HEAD, exif_orientation, number, orientation_of
-from alexnet.pipeline.pixels import MAX_PIXELS, MAX_SCANS, START_OF_SCAN
+from alexnet.pipeline.records.image import MAX_PIXELS, MAX_SCANS, START_OF_SCAN
 
 TAKEN = "JPEG, PNG and 24-bit BMP"
 REFUSED = "WebP, TIFF, GIF, HEIC, AVIF, JPEG 2000, CMYK JPEG and other BMP"

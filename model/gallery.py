@@ -10,10 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from alexnet.model.evaluation import Batch
-from alexnet.pipeline.lookup import file_keys
+from alexnet.pipeline.inspect.contact_sheet import (
+    CAPTION_SIGNS,
+    draw_grid,
+    to_rgb_images,
+)
 from alexnet.pipeline.pictures import legible, save_figure
-from alexnet.pipeline.record_set import RecordSet
-from alexnet.pipeline.sheet import CAPTION_SIGNS, draw_grid, to_rgb_images
+from alexnet.pipeline.read.lookup import file_keys
+from alexnet.pipeline.records.record_set import RecordSet
 
 EXAMPLES, COLUMNS = 24, 8
 LEGEND_INCHES = 0.7

@@ -27,8 +27,8 @@ from alexnet.model.optimizer import make_learning_rate
 from alexnet.model.plan import TrainPlan
 from alexnet.model.signals import StopSignals
 from alexnet.model.workers import agreement
-from alexnet.pipeline.dataset import eval_dataset, train_dataset
-from alexnet.pipeline.order import Share
+from alexnet.pipeline.read.dataset import eval_dataset, train_dataset
+from alexnet.pipeline.read.order import Share
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,15 @@ from typing import Any
 
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.run import RunConfig, RunFolder
-from alexnet.pipeline.choose import choose_reader
+from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import ReadConfig, require
-from alexnet.pipeline.dataset import steps_per_epoch
 from alexnet.pipeline.errors import ConfigError, RunError
 from alexnet.pipeline.files import name_some
-from alexnet.pipeline.manifest import Manifest
-from alexnet.pipeline.photos import open_data
-from alexnet.pipeline.presets import preset
-from alexnet.pipeline.record_set import RecordSet
+from alexnet.pipeline.read.choose import choose_reader
+from alexnet.pipeline.read.dataset import steps_per_epoch
+from alexnet.pipeline.read.image_folder import open_data
+from alexnet.pipeline.records.manifest import Manifest
+from alexnet.pipeline.records.record_set import RecordSet
 
 
 @dataclass(frozen=True)

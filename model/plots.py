@@ -24,9 +24,9 @@ from alexnet.model.run import RunFolder
 from alexnet.model.run_data import held_out_split, open_run_data
 from alexnet.model.scores import MATRIX_CLASSES, Scores
 from alexnet.pipeline.errors import RunError
-from alexnet.pipeline.lookup import sample_rows
+from alexnet.pipeline.inspect.contact_sheet import draw_grid
 from alexnet.pipeline.pictures import legible, save_figure
-from alexnet.pipeline.sheet import draw_grid
+from alexnet.pipeline.read.lookup import sample_rows
 
 BATCH = 128
 # A confusion matrix of more has no names and figures, only colours.

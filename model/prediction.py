@@ -16,8 +16,8 @@ from alexnet.model.classifier import Classifier
 from alexnet.model.evaluation import Progress, checkpoint_to_use, load_classifier
 from alexnet.model.run import RunConfig, RunFolder
 from alexnet.model.submission import submission_ids, write_submission
-from alexnet.pipeline.image_items import ImageItem, find_images
-from alexnet.pipeline.pixels import BadImage, read_image, square
+from alexnet.pipeline.records.image import BadImage, read_image, square
+from alexnet.pipeline.source.image_items import ImageItem, find_images
 
 BATCH = 64
 

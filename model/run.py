@@ -22,9 +22,9 @@ from typing import Any
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.history import EpochRecord, read_history, write_history
 from alexnet.pipeline.config import AugmentConfig, BuildConfig, Resize, Storage, require
+from alexnet.pipeline.config_json import require_kinds
 from alexnet.pipeline.errors import AlexnetError, RunError
 from alexnet.pipeline.files import name_some, require_local, write_json
-from alexnet.pipeline.kinds import require_kinds
 from alexnet.pipeline.lock import removed_when_empty, sole_process
 
 FORMAT, LOCK = 1, ".lock"

@@ -9,8 +9,8 @@ from alexnet.model.run import RunConfig, RunFolder
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import RunError
 from alexnet.pipeline.files import name_some
-from alexnet.pipeline.photos import open_data
-from alexnet.pipeline.record_set import RecordSet
+from alexnet.pipeline.read.image_folder import open_data
+from alexnet.pipeline.records.record_set import RecordSet
 
 ALL = "all"
 

@@ -12,8 +12,8 @@ from alexnet.model.classifier import Classifier
 from alexnet.model.picture import decode_square
 from alexnet.model.resample import to_square
 from alexnet.model.run import RunConfig
-from alexnet.pipeline.augment import HOST
-from alexnet.pipeline.manifest import label_line
+from alexnet.pipeline.augment.augment import HOST
+from alexnet.pipeline.records.manifest import label_line
 
 Answer = dict[str, tf.Tensor]
 

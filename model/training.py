@@ -24,12 +24,12 @@ from alexnet.model.plan import TrainPlan, make_run_config, require_same_settings
 from alexnet.model.report import FitReport
 from alexnet.model.run import RunFolder
 from alexnet.model.workers import require_all
-from alexnet.pipeline.blame import blame_data
 from alexnet.pipeline.config import AugmentConfig
-from alexnet.pipeline.dataset import steps_per_epoch
 from alexnet.pipeline.errors import DataError, RunError
 from alexnet.pipeline.files import count
-from alexnet.pipeline.photos import open_data
+from alexnet.pipeline.read.dataset import steps_per_epoch
+from alexnet.pipeline.read.errors import blame_data
+from alexnet.pipeline.read.image_folder import open_data
 
 # What `fit`, `plot` and `evaluate` draw in a run's folder.
 PICTURES = ("curves", "filters", "predictions", "mistakes", "confusion*")

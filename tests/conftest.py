@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.pipeline.build import build
+from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, Storage
-from alexnet.pipeline.folder import scan
+from alexnet.pipeline.source.scan import scan
 
 if TYPE_CHECKING:
     from alexnet.model.run import EpochRecord, RunFolder

@@ -19,12 +19,12 @@ from alexnet.model.plots import plot_confusion, plot_curves, plot_filters
 from alexnet.model.run import EpochRecord, RunFolder
 from alexnet.model.scores import Scores
 from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.folder import ImageFile
-from alexnet.pipeline.manifest import Manifest, SplitCard
-from alexnet.pipeline.photos import PhotoSet
+from alexnet.pipeline.inspect.contact_sheet import draw_grid
 from alexnet.pipeline.pictures import OWN_PICTURE, legible, save_figure
-from alexnet.pipeline.sheet import draw_grid
-from alexnet.pipeline.store import FolderStore
+from alexnet.pipeline.read.image_folder import PhotoSet
+from alexnet.pipeline.records.manifest import Manifest, SplitCard
+from alexnet.pipeline.source.scan import ImageFile
+from alexnet.pipeline.source.stores import FolderStore
 from tests.benchmarks.conftest import MADE_UP
 
 NAMES = (

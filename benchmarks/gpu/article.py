@@ -26,10 +26,10 @@ from alexnet.benchmarks.gpu.report import (
 )
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.gpu import Load, Sample
-from alexnet.pipeline.build import build
+from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.folder import scan
+from alexnet.pipeline.source.scan import scan
 
 ARTICLE = "the article's: ImageDataGenerator, Keras"
 SAME = "alexnet, the article's settings"

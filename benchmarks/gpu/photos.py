@@ -9,7 +9,7 @@ from pathlib import Path
 
 from alexnet.benchmarks.article import source_files, write_photos
 from alexnet.benchmarks.gpu.report import run
-from alexnet.pipeline.record_set import open_records
+from alexnet.pipeline.records.record_set import open_records
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

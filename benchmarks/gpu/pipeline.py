@@ -22,9 +22,9 @@ from alexnet.benchmarks.gpu.report import (
 )
 from alexnet.benchmarks.input_pipeline import run_bench
 from alexnet.benchmarks.plan import BenchConfig
-from alexnet.pipeline.choose import choose_reader
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.record_set import RecordSet, open_records
+from alexnet.pipeline.read.choose import choose_reader
+from alexnet.pipeline.records.record_set import RecordSet, open_records
 
 MEASURE = "alexnet.benchmarks.gpu.pipeline:measure_pipeline"
 

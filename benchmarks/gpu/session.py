@@ -21,8 +21,8 @@ from alexnet.model.optimizer import make_learning_rate
 from alexnet.model.plan import make_run_config
 from alexnet.model.run import RunFolder
 from alexnet.model.training import as_function, make_classifier
-from alexnet.pipeline.dataset import train_dataset
-from alexnet.pipeline.photos import open_data
+from alexnet.pipeline.read.dataset import train_dataset
+from alexnet.pipeline.read.image_folder import open_data
 
 # The driver renews its figure every sixth of a second to every second
 # (nvmlDeviceGetUtilizationRates).

@@ -22,7 +22,7 @@ from alexnet.benchmarks.article import (
 from alexnet.benchmarks.limits import stored_photos
 from alexnet.pipeline.config import Storage
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.record_set import open_records
+from alexnet.pipeline.records.record_set import open_records
 
 
 def image_bytes(color: tuple[int, int, int], image_format: str = "JPEG") -> bytes:

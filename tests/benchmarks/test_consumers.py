@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from alexnet.benchmarks.consumers import make_augment, plan_alone, plan_consumers
 from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
-from alexnet.pipeline.dataset import Stage, train_stages
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.record_set import open_records
+from alexnet.pipeline.read.dataset import Stage, train_stages
+from alexnet.pipeline.records.record_set import open_records
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from alexnet.benchmarks.delivery_order import (
     judge_shuffle,
 )
 from alexnet.pipeline.config import ReadConfig, Storage
-from alexnet.pipeline.dataset import Stage, compose, train_stages
-from alexnet.pipeline.record_set import open_records
+from alexnet.pipeline.read.dataset import Stage, compose, train_stages
+from alexnet.pipeline.records.record_set import open_records
 
 EXAMPLES, BATCH = 64, 8
 

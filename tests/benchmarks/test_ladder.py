@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from alexnet.benchmarks.ladder import Rung, added_microseconds, climb, split_rungs
 from alexnet.benchmarks.measure import GROUP_RECORDS
-from alexnet.pipeline.dataset import Stage
+from alexnet.pipeline.read.dataset import Stage
 
 BATCH = 6
 # An epoch that ends neither with a batch nor with a group.

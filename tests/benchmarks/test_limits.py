@@ -15,7 +15,7 @@ from PIL import Image
 from alexnet.benchmarks import limits, parallel
 from alexnet.benchmarks.measure import Deliveries
 from alexnet.pipeline.config import Storage
-from alexnet.pipeline.record_set import open_records
+from alexnet.pipeline.records.record_set import open_records
 from tests.conftest import smooth_photo
 
 

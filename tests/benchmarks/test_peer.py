@@ -17,7 +17,7 @@ from alexnet.benchmarks.measure import Deliveries
 from alexnet.benchmarks.peer import PEERS, plan_peer, require_peer, run_peer
 from alexnet.pipeline.config import Storage
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.record_set import open_records
+from alexnet.pipeline.records.record_set import open_records
 from tests.conftest import await_garbage
 
 SCRIPTS = peer.SCRIPTS

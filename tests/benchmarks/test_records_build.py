@@ -16,7 +16,7 @@ from alexnet.benchmarks import records_build
 from alexnet.benchmarks.records_build import as_round, bare_pillow, limit_rate, pick
 from alexnet.pipeline.config import BuildConfig, Storage
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.folder import scan
+from alexnet.pipeline.source.scan import scan
 from tests.conftest import NUM_PHOTOS, SIDE
 
 

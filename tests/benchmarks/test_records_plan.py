@@ -29,11 +29,11 @@ from alexnet.benchmarks.records_plan import (
 from alexnet.benchmarks.stopwatch import Stopwatch
 from alexnet.benchmarks.trial import Trial
 from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
-from alexnet.pipeline.dataset import eval_dataset
 from alexnet.pipeline.errors import ConfigError, DataError
-from alexnet.pipeline.folder import scan
 from alexnet.pipeline.machine import Memory
-from alexnet.pipeline.record_set import open_records
+from alexnet.pipeline.read.dataset import eval_dataset
+from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.source.scan import scan
 from tests.conftest import NUM_PHOTOS, SIDE
 
 SHORT = ForecastConfig(side=SIDE, sample=NUM_PHOTOS, seconds=0.02)

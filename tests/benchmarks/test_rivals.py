@@ -11,7 +11,7 @@ from alexnet.benchmarks.measure import Timing
 from alexnet.benchmarks.peer import PEERS
 from alexnet.pipeline.config import Storage
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.record_set import RecordSet, open_records
+from alexnet.pipeline.records.record_set import RecordSet, open_records
 
 
 @pytest.mark.parametrize("names", [(), ("article",), ("plain", "dali", "article")])

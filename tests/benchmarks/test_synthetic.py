@@ -10,7 +10,7 @@ from PIL import Image
 
 from alexnet.benchmarks.synthetic import AREA, SHAPES, _mask, write_shapes
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.folder import scan
+from alexnet.pipeline.source.scan import scan
 
 
 def read_all(folder: Path) -> dict[str, bytes]:

@@ -19,8 +19,8 @@ from alexnet.model.config import NetworkConfig
 from alexnet.model.hardware import set_up_hardware
 from alexnet.model.summary import training_flops
 from alexnet.model.training import make_classifier
+from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.presets import preset
 
 TINY = TrainStepConfig(batch_size=4, image_size=67, num_classes=3, width=1 / 16)
 

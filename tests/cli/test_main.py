@@ -158,14 +158,14 @@ def test_the_place_of_a_failed_rename_is_the_one_that_was_asked_for(
     def renamed(folder: Path) -> None:
         raise IsADirectoryError(21, "Is a directory", ".a.partial", None, "a")
 
-    monkeypatch.setattr("alexnet.pipeline.info.records_info", renamed)
+    monkeypatch.setattr("alexnet.pipeline.inspect.info.records_info", renamed)
     assert failure("records", "info").startswith("a: Is a directory. ")
 
 
 def test_an_error_of_the_programs_own_is_not_hidden(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("alexnet.pipeline.info.records_info", lambda _: 1 / 0)
+    monkeypatch.setattr("alexnet.pipeline.inspect.info.records_info", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["records", "info"])
 
@@ -233,7 +233,7 @@ def test_ctrl_c_anywhere_exits_130(
     def interrupted(folder: Path) -> None:
         raise error
 
-    monkeypatch.setattr("alexnet.pipeline.info.records_info", interrupted)
+    monkeypatch.setattr("alexnet.pipeline.inspect.info.records_info", interrupted)
     ended = alexnet("records", "info")
     assert (ended.code, ended.out) == (130, "")
     assert ended.err.strip() == "interrupted"

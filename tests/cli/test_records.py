@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import pytest
 from PIL import Image
 
-from alexnet.pipeline import contents as shard_contents
 from alexnet.pipeline import files as file_module
+from alexnet.pipeline.build import shard as shard_contents
 from tests.cli.conftest import STORED_SIDE, alexnet, alexnet_json, failure
 from tests.conftest import NUM_PHOTOS
 

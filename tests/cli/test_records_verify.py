@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from alexnet.pipeline import repair
+from alexnet.pipeline.verify import repair
 from tests.cli.conftest import alexnet, alexnet_json, failure
 from tests.conftest import NUM_PHOTOS
-from tests.pipeline.test_build import content
-from tests.pipeline.test_damage import flip, places
+from tests.pipeline.build.test_build import content
+from tests.pipeline.verify.test_damage import flip, places
 
 VERIFY = ("records", "verify")
 SHARD = "train-00000-of-00001.tfrecord"

@@ -11,13 +11,13 @@ from typer.main import get_command
 
 from alexnet.cli.main import app
 from alexnet.model.run import RunFolder
-from alexnet.pipeline.build import build
+from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import require_local
-from alexnet.pipeline.folder import scan
-from alexnet.pipeline.manifest import load_manifest
-from alexnet.pipeline.photos import open_data
+from alexnet.pipeline.read.image_folder import open_data
+from alexnet.pipeline.records.manifest import load_manifest
+from alexnet.pipeline.source.scan import scan
 from tests.cli.conftest import alexnet, failure
 
 

@@ -16,9 +16,9 @@ from tensorflow import keras
 from alexnet.model.alexnet import build_network
 from alexnet.model.classifier import DRAWS, Classifier, InputClock
 from alexnet.model.config import Loss, NetworkConfig
-from alexnet.pipeline.augment import eval_view, fold, mix
+from alexnet.pipeline.augment.augment import eval_view, fold, mix
+from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import AugmentConfig
-from alexnet.pipeline.presets import preset
 from tests.conftest import BATCH, IMAGE_SIDE, TINY_NETWORK, TRAIN_SIDE
 
 PLAIN = preset("none")

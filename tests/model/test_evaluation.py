@@ -16,7 +16,7 @@ import tensorflow as tf
 from PIL import Image
 
 import alexnet.model.evaluation
-import alexnet.pipeline.blame
+import alexnet.pipeline.read.errors
 from alexnet.model.checkpoints import Checkpoints
 from alexnet.model.classifier import Classifier
 from alexnet.model.evaluation import (
@@ -28,12 +28,12 @@ from alexnet.model.history import EpochRecord
 from alexnet.model.plots import plot_run
 from alexnet.model.run import RunConfig, RunFolder
 from alexnet.model.run_data import held_out_split, require_fitting
-from alexnet.pipeline.build import build
+from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import DataError, RunError
-from alexnet.pipeline.folder import scan
-from alexnet.pipeline.photos import open_data
-from alexnet.pipeline.record_set import RecordSet, open_records
+from alexnet.pipeline.read.image_folder import open_data
+from alexnet.pipeline.records.record_set import RecordSet, open_records
+from alexnet.pipeline.source.scan import scan
 from tests.conftest import NUM_HELD_OUT, NUM_TRAIN, TRAIN_SIDE
 
 
@@ -118,7 +118,7 @@ def test_an_error_of_the_networks_own_is_not_blamed_on_the_records(
 
     monkeypatch.setattr(Classifier, "eval_logits", broken)
     monkeypatch.setattr(
-        alexnet.pipeline.blame,
+        alexnet.pipeline.read.errors,
         "require_whole_shards",
         lambda _: pytest.fail("shards are read"),
     )

@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from alexnet.model.exif import orientation_of
-from alexnet.pipeline.pixels import ORIENTATION_TAG
+from alexnet.pipeline.records.image import ORIENTATION_TAG
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
 HEADS = {"<": b"II*\0", ">": b"MM\0*"}

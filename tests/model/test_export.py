@@ -24,12 +24,12 @@ from alexnet.model.evaluation import load_classifier
 from alexnet.model.export import CONVERTERS, Format, export
 from alexnet.model.prediction import predict
 from alexnet.model.run import RunFolder
+from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import ReadConfig
-from alexnet.pipeline.dataset import eval_dataset
 from alexnet.pipeline.errors import RunError
-from alexnet.pipeline.pixels import ORIENTATION_TAG
-from alexnet.pipeline.presets import preset
-from alexnet.pipeline.record_set import open_records
+from alexnet.pipeline.read.dataset import eval_dataset
+from alexnet.pipeline.records.image import ORIENTATION_TAG
+from alexnet.pipeline.records.record_set import open_records
 from tests.conftest import IMAGE_SIDE, NUM_HELD_OUT, TRAIN_SIDE, smooth_photo
 
 # A file system takes such names; a line is what `str.splitlines` makes of a text.

@@ -30,10 +30,10 @@ from alexnet.model.plan import plan_training
 from alexnet.model.run import RunFolder
 from alexnet.model.signals import Terminated
 from alexnet.model.training import train
-from alexnet.pipeline.build import build
+from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import RunError
-from alexnet.pipeline.folder import scan
+from alexnet.pipeline.source.scan import scan
 from tests.conftest import (
     BATCH,
     IMAGE_SIDE,

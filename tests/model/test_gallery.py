@@ -22,10 +22,10 @@ from alexnet.model.gallery import (
     plot_examples,
 )
 from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.photos import open_photos
-from alexnet.pipeline.record_set import RecordSet, open_records
+from alexnet.pipeline.read.image_folder import open_photos
+from alexnet.pipeline.records.record_set import RecordSet, open_records
 from tests.conftest import NUM_HELD_OUT, TRAIN_SIDE
-from tests.pipeline.test_lookup import keys_by_hand
+from tests.pipeline.read.test_lookup import keys_by_hand
 
 NUM = 70
 RNG = np.random.default_rng(3)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from alexnet.model.file_header import WAY_OUT
 from alexnet.model.picture import decode_square
-from alexnet.pipeline.pixels import BadImage, read_image, square
+from alexnet.pipeline.records.image import BadImage, read_image, square
 from tests.conftest import smooth_photo
 from tests.pipeline.odd_photos import (
     KINDS,

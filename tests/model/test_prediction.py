@@ -21,10 +21,10 @@ from alexnet.model.prediction import (
 )
 from alexnet.model.run import RunFolder
 from alexnet.pipeline.config import ReadConfig
-from alexnet.pipeline.dataset import eval_dataset
 from alexnet.pipeline.errors import DataError, RunError
-from alexnet.pipeline.image_items import find_images
-from alexnet.pipeline.record_set import open_records
+from alexnet.pipeline.read.dataset import eval_dataset
+from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.source.image_items import find_images
 from tests.conftest import NUM_HELD_OUT, smooth_photo
 
 CAT = Prediction("in/7.jpg", "7", (0.75, 0.25))

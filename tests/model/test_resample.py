@@ -11,7 +11,7 @@ from PIL import Image
 
 from alexnet.model.resample import to_square
 from alexnet.pipeline.config import Resize
-from alexnet.pipeline.pixels import square
+from alexnet.pipeline.records.image import square
 
 RNG = np.random.default_rng(7)
 resizes = pytest.mark.parametrize("resize", get_args(Resize))

@@ -21,10 +21,10 @@ from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.history import EpochRecord
 from alexnet.model.plan import describe_data, require_same_settings
 from alexnet.model.run import RunConfig, RunFolder, new_run
+from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import AugmentConfig
 from alexnet.pipeline.errors import RunError
-from alexnet.pipeline.presets import preset
-from alexnet.pipeline.record_set import open_records
+from alexnet.pipeline.records.record_set import open_records
 
 CONFIG = RunConfig(
     data="/data/records",

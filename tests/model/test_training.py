@@ -28,16 +28,16 @@ from alexnet.model.plan import TrainPlan, make_run_config, plan_training
 from alexnet.model.report import FitReport
 from alexnet.model.run import RunFolder
 from alexnet.model.training import make_train_step, train
-from alexnet.pipeline.augment import fold, train_view
-from alexnet.pipeline.build import build
+from alexnet.pipeline.augment.augment import fold, train_view
+from alexnet.pipeline.augment.presets import preset
+from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, ReadConfig
-from alexnet.pipeline.dataset import train_dataset
 from alexnet.pipeline.errors import ConfigError, DataError, RunError
-from alexnet.pipeline.example import frame
-from alexnet.pipeline.folder import scan
-from alexnet.pipeline.manifest import Shard, SplitCard
-from alexnet.pipeline.presets import preset
-from alexnet.pipeline.record_set import open_records
+from alexnet.pipeline.read.dataset import train_dataset
+from alexnet.pipeline.records.manifest import Shard, SplitCard
+from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.records.tfrecord import frame
+from alexnet.pipeline.source.scan import scan
 from tests.conftest import (
     BATCH,
     IMAGE_SIDE,

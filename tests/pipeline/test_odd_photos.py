@@ -19,15 +19,17 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from alexnet.pipeline.build import build
+from alexnet.pipeline.build.build import build
+from alexnet.pipeline.build.quarantine import read_quarantine
+from alexnet.pipeline.build.report import BuildReport
 from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
-from alexnet.pipeline.dataset import eval_dataset
 from alexnet.pipeline.errors import DataError, data_error_in
-from alexnet.pipeline.folder import Source, scan
-from alexnet.pipeline.layout import plan_layout
-from alexnet.pipeline.parse import decode, parse
-from alexnet.pipeline.photos import PhotoSet, open_data
-from alexnet.pipeline.pixels import (
+from alexnet.pipeline.read.dataset import eval_dataset
+from alexnet.pipeline.read.image_folder import PhotoSet, open_data
+from alexnet.pipeline.read.parse import decode, parse
+from alexnet.pipeline.records.encode import encode_record
+from alexnet.pipeline.records.fixed_layout import plan_layout
+from alexnet.pipeline.records.image import (
     MAX_PIXELS,
     BadImage,
     orientation,
@@ -37,9 +39,7 @@ from alexnet.pipeline.pixels import (
     to_rgb,
     upright,
 )
-from alexnet.pipeline.quarantine import read_quarantine
-from alexnet.pipeline.record import encode_record
-from alexnet.pipeline.report import BuildReport
+from alexnet.pipeline.source.scan import Source, scan
 from tests.cli.conftest import SMALL, failure
 from tests.pipeline.odd_photos import (
     KINDS,
@@ -182,7 +182,7 @@ def test_a_bomb_costs_neither_time_nor_memory_and_nothing_is_printed() -> None:
     code = """
 import resource, time
 from contextlib import suppress
-from alexnet.pipeline.pixels import BadImage, read_image, square
+from alexnet.pipeline.records.image import BadImage, read_image, square
 from tests.pipeline.odd_photos import KINDS, SIDE, jpeg_of_size
 
 def peak_bytes():
@@ -211,7 +211,7 @@ def test_a_large_photo_costs_what_its_pixels_do() -> None:
     code = """
 import io, resource, time
 from PIL import Image
-from alexnet.pipeline.pixels import read_image, square
+from alexnet.pipeline.records.image import read_image, square
 
 SIDE = 3000
 grey = Image.linear_gradient("L").resize((SIDE, SIDE))

@@ -22,7 +22,7 @@ from alexnet.benchmarks.synthetic import write_shapes
 from alexnet.model.history import EpochRecord
 from alexnet.pipeline.config import Storage
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.record_set import open_records
+from alexnet.pipeline.records.record_set import open_records
 
 ROOT = Path(__file__).parents[3]
 TINY = ("--set", "width=0.0625", "image_size=67", "batch_size=8")
