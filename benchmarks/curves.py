@@ -13,7 +13,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from alexnet.model.run import RunFolder
+from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.pictures import legible, save_figure
 
 

@@ -19,10 +19,10 @@ from tempfile import TemporaryDirectory
 
 from alexnet.benchmarks.resident import anonymous_bytes
 from alexnet.benchmarks.synthetic import write_shapes
-from alexnet.model.hardware import set_up_hardware
-from alexnet.model.plan import plan_training
-from alexnet.model.run import EpochRecord, RunFolder
-from alexnet.model.training import train
+from alexnet.model.training.hardware import set_up_hardware
+from alexnet.model.training.plan import plan_training
+from alexnet.model.training.run import EpochRecord, RunFolder
+from alexnet.model.training.training import train
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.source.scan import scan

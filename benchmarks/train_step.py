@@ -18,11 +18,11 @@ from alexnet.benchmarks.measure import Deliveries, Timing
 from alexnet.benchmarks.settings import gpu_names
 from alexnet.benchmarks.step_report import TrainStepReport
 from alexnet.benchmarks.stopwatch import Progress, Stopwatch
-from alexnet.model.classifier import DRAWS, Classifier
 from alexnet.model.config import NetworkConfig, TrainConfig, Variant
-from alexnet.model.hardware import Hardware, set_up_hardware
-from alexnet.model.summary import training_flops
-from alexnet.model.training import as_function, make_classifier
+from alexnet.model.network.summary import training_flops
+from alexnet.model.training.classifier import DRAWS, Classifier
+from alexnet.model.training.hardware import Hardware, set_up_hardware
+from alexnet.model.training.training import as_function, make_classifier
 from alexnet.pipeline.augment.augment import fold, mix, train_view
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import BuildConfig, Config, require

@@ -123,7 +123,7 @@ def input_pipeline(
     )
     from alexnet.benchmarks.input_pipeline import BenchConfig, run_bench
     from alexnet.model.config import TrainConfig
-    from alexnet.model.training import make_train_step
+    from alexnet.model.training.training import make_train_step
 
     if fail_below is not None and compare is None:
         raise typer.BadParameter("--fail-below needs --compare with an older report")

@@ -10,10 +10,10 @@ from alexnet.cli.source import say_found
 from alexnet.pipeline.files import count
 
 if TYPE_CHECKING:
-    from alexnet.model.hardware import Hardware
-    from alexnet.model.history import EpochRecord
-    from alexnet.model.plan import TrainPlan
-    from alexnet.model.report import FitReport
+    from alexnet.model.training.hardware import Hardware
+    from alexnet.model.training.history import EpochRecord
+    from alexnet.model.training.plan import TrainPlan
+    from alexnet.model.training.report import FitReport
 
 
 def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
@@ -113,7 +113,7 @@ def _loss(loss: float) -> str:
 
 def say_report(report: FitReport) -> None:
     """Tell what a run has reached, and what to make of it."""
-    from alexnet.model.run import RunFolder
+    from alexnet.model.training.run import RunFolder
 
     lost = sum(e.seconds * e.input_wait_share for e in report.history)
     total = sum(epoch.seconds for epoch in report.history)

@@ -11,7 +11,7 @@ from alexnet.cli.console import meter, print_json, say
 from alexnet.cli.options import CheckpointOption, Json, RunArgument, Verbose, examples
 
 if TYPE_CHECKING:
-    from alexnet.model.prediction import PredictionReport
+    from alexnet.model.results.prediction import PredictionReport
 
 # Classes counted in the summary.
 MOST_CLASSES = 5
@@ -42,8 +42,8 @@ def predict(
     verbose: Verbose = False,
 ) -> None:
     """Say what is on images; those that cannot be read are named, the rest is done."""
-    from alexnet.model.prediction import predict as run_prediction
-    from alexnet.model.run import RunFolder
+    from alexnet.model.results.prediction import predict as run_prediction
+    from alexnet.model.training.run import RunFolder
 
     with meter("predicting", "images") as shown:
         report = run_prediction(RunFolder(run), images, checkpoint, shown.show)

@@ -27,8 +27,8 @@ from alexnet.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from alexnet.model.plan import TrainPlan
-    from alexnet.model.report import FitReport
+    from alexnet.model.training.plan import TrainPlan
+    from alexnet.model.training.report import FitReport
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -128,8 +128,8 @@ def fit(
     The run folder holds settings, checkpoints, history, TensorBoard logs and curves.
     A resumed run takes its own settings where none are given.
     """
-    from alexnet.model.plan import plan_training
-    from alexnet.model.run import RunFolder, new_run
+    from alexnet.model.training.plan import plan_training
+    from alexnet.model.training.run import RunFolder, new_run
 
     if resume and overwrite:
         raise typer.BadParameter("--resume goes on, --overwrite deletes: choose one")
@@ -165,9 +165,9 @@ def fit(
 
 
 def _run_plan(plan: TrainPlan, verbose: bool) -> FitReport:
-    from alexnet.model.hardware import set_up_hardware
-    from alexnet.model.plots import plot_curves
-    from alexnet.model.training import train
+    from alexnet.model.results.plots import plot_curves
+    from alexnet.model.training.hardware import set_up_hardware
+    from alexnet.model.training.training import train
 
     hardware = set_up_hardware(plan.config.train)
     say_plan(plan, hardware, verbose)

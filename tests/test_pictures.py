@@ -14,10 +14,10 @@ from PIL import Image
 from alexnet.benchmarks.curves import draw_runs
 from alexnet.benchmarks.gpu.load_plot import draw_loads
 from alexnet.benchmarks.ladder_plot import draw_ladder
-from alexnet.model.gallery import Example, plot_examples
-from alexnet.model.plots import plot_confusion, plot_curves, plot_filters
-from alexnet.model.run import EpochRecord, RunFolder
-from alexnet.model.scores import Scores
+from alexnet.model.results.gallery import Example, plot_examples
+from alexnet.model.results.plots import plot_confusion, plot_curves, plot_filters
+from alexnet.model.results.scores import Scores
+from alexnet.model.training.run import EpochRecord, RunFolder
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.inspect.contact_sheet import draw_grid
 from alexnet.pipeline.pictures import OWN_PICTURE, legible, save_figure

@@ -25,7 +25,7 @@ from alexnet.benchmarks.gpu.report import (
     run,
 )
 from alexnet.model.config import NetworkConfig, TrainConfig
-from alexnet.model.gpu import Load, Sample
+from alexnet.model.training.gpu_monitor import Load, Sample
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import DataError
@@ -57,8 +57,8 @@ def measure_article(photos: str, steps: int, network: dict[str, Any]) -> dict[st
     from alexnet.benchmarks.article import article_generator
     from alexnet.benchmarks.gpu.session import watch_gpu
     from alexnet.benchmarks.measure import wait_for_devices
-    from alexnet.model.alexnet import build_network
-    from alexnet.model.hardware import set_up_hardware
+    from alexnet.model.network.alexnet import build_network
+    from alexnet.model.training.hardware import set_up_hardware
 
     source = scan(Path(photos))
     files = [(file.key, str(file.label)) for file in source.files]

@@ -26,7 +26,7 @@ from alexnet.benchmarks.gpu.report import (
 from alexnet.benchmarks.measure import Deliveries, measure, wait_for_devices
 from alexnet.benchmarks.rounds import ROUNDS, medians, ratios
 from alexnet.model.config import NetworkConfig, TrainConfig
-from alexnet.model.gpu import Load
+from alexnet.model.training.gpu_monitor import Load
 from alexnet.pipeline.records.record_set import open_records
 
 MEASURE = "alexnet.benchmarks.gpu.fed:measure_fed"

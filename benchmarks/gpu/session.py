@@ -13,14 +13,14 @@ import tensorflow as tf
 from tensorflow import keras
 
 from alexnet.benchmarks.train_step import STEPS_PER_EPOCH
-from alexnet.model.callbacks import EpochRecorder, LossGuard, Start
-from alexnet.model.gpu import GpuMonitor, Sample
-from alexnet.model.hardware import set_up_hardware
-from alexnet.model.history import EpochRecord
-from alexnet.model.optimizer import make_learning_rate
-from alexnet.model.plan import make_run_config
-from alexnet.model.run import RunFolder
-from alexnet.model.training import as_function, make_classifier
+from alexnet.model.training.callbacks import EpochRecorder, LossGuard, Start
+from alexnet.model.training.gpu_monitor import GpuMonitor, Sample
+from alexnet.model.training.hardware import set_up_hardware
+from alexnet.model.training.history import EpochRecord
+from alexnet.model.training.optimizer import make_learning_rate
+from alexnet.model.training.plan import make_run_config
+from alexnet.model.training.run import RunFolder
+from alexnet.model.training.training import as_function, make_classifier
 from alexnet.pipeline.read.dataset import train_dataset
 from alexnet.pipeline.read.image_folder import open_data
 

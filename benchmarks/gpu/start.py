@@ -40,7 +40,7 @@ def measure_start(**settings: Any) -> dict[str, Any]:
 
     from alexnet.benchmarks.measure import wait_for_devices
     from alexnet.benchmarks.train_step import TrainStepConfig, plan_train_step
-    from alexnet.model.hardware import set_up_hardware
+    from alexnet.model.training.hardware import set_up_hardware
 
     config = TrainStepConfig.from_json(settings)
     marks.append(time.perf_counter())

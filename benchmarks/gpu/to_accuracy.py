@@ -25,7 +25,7 @@ from alexnet.benchmarks.gpu.report import (
     run,
 )
 from alexnet.model.config import NetworkConfig, TrainConfig
-from alexnet.model.history import EpochRecord
+from alexnet.model.training.history import EpochRecord
 
 MEASURE = "alexnet.benchmarks.gpu.to_accuracy:measure_training"
 ACCURACIES = (0.85, 0.90)
@@ -74,10 +74,10 @@ def measure_training(
     data: str, enough: float, settings: dict[str, Any]
 ) -> dict[str, Any]:
     """Train until it is `enough`: every epoch, and the seconds since the beginning."""
-    from alexnet.model.hardware import set_up_hardware
-    from alexnet.model.plan import plan_training
-    from alexnet.model.run import RunFolder
-    from alexnet.model.training import train
+    from alexnet.model.training.hardware import set_up_hardware
+    from alexnet.model.training.plan import plan_training
+    from alexnet.model.training.run import RunFolder
+    from alexnet.model.training.training import train
 
     with TemporaryDirectory(prefix="alexnet-to-accuracy-") as folder:
         plan = plan_training(Path(data), RunFolder(Path(folder) / "run"), settings)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from alexnet.benchmarks.curves import draw_runs
-from alexnet.model.run import RunFolder
+from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.errors import RunError
 
 

@@ -14,11 +14,11 @@ from alexnet.benchmarks import train_step
 from alexnet.benchmarks.measure import Measurement, Timing
 from alexnet.benchmarks.step_report import TrainStepReport
 from alexnet.benchmarks.train_step import TrainStepConfig, execute, plan_train_step
-from alexnet.model.alexnet import build_network
 from alexnet.model.config import NetworkConfig
-from alexnet.model.hardware import set_up_hardware
-from alexnet.model.summary import training_flops
-from alexnet.model.training import make_classifier
+from alexnet.model.network.alexnet import build_network
+from alexnet.model.network.summary import training_flops
+from alexnet.model.training.hardware import set_up_hardware
+from alexnet.model.training.training import make_classifier
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.errors import ConfigError
 

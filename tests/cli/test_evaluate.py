@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from alexnet.cli.evaluate import MOST_ROWS, _print_classes
-from alexnet.model.scores import Scores
+from alexnet.model.results.scores import Scores
 from tests.cli.conftest import (
     IMAGE_SIZE,
     STORED_SIDE,

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageDraw
 
-from alexnet.model import export
-from alexnet.model.export import ExportReport, Format
+from alexnet.model.results import export
+from alexnet.model.results.export import ExportReport, Format
 from tests.cli.conftest import IMAGE_SIZE, alexnet, alexnet_json, failure, parse
 
 Trained = tuple[Path, dict[str, Any]]

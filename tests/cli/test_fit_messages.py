@@ -10,8 +10,8 @@ import pytest
 
 from alexnet.cli.console import meter
 from alexnet.cli.fit_messages import FitProgress
-from alexnet.model import training
-from alexnet.model.history import EpochRecord
+from alexnet.model.training import training
+from alexnet.model.training.history import EpochRecord
 from tests.cli.conftest import SMALL, STORED_SIDE, alexnet, alexnet_json
 
 Trained = tuple[Path, dict[str, Any]]

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from alexnet.cli.predict import _summary
-from alexnet.model.prediction import Prediction, PredictionReport
+from alexnet.model.results.prediction import Prediction, PredictionReport
 from tests.cli.conftest import alexnet
 
 Trained = tuple[Path, dict[str, Any]]

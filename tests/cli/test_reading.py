@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from alexnet.model import training
+from alexnet.model.training import training
 from alexnet.pipeline.config import Storage
 from tests.cli.conftest import SMALL, STORED_SIDE, alexnet, alexnet_json, failure
 from tests.conftest import flip

@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 
 from alexnet.cli import train
-from alexnet.model import training
-from alexnet.model.run import RunFolder
+from alexnet.model.training import training
+from alexnet.model.training.run import RunFolder
 from tests.cli.conftest import (
     IMAGE_SIZE,
     SMALL,

@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 
 from alexnet.cli.main import app
-from alexnet.model.run import RunFolder
+from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import DataError

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 # What a forked process shall find imported.
-import alexnet.model.plots
-import alexnet.model.training  # noqa: F401
+import alexnet.model.results.plots
+import alexnet.model.training.training  # noqa: F401
 from alexnet.cli.main import main
 from alexnet.cli.train import FitProgress
-from alexnet.model.run import RunFolder
+from alexnet.model.training.run import RunFolder
 from tests.model.runs import step_of
 
 TIMEOUT_SECONDS = 200.0

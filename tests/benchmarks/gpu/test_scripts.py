@@ -19,7 +19,7 @@ from alexnet.benchmarks.gpu.step import grid
 from alexnet.benchmarks.gpu.to_accuracy import Reached, Watch, crossings
 from alexnet.benchmarks.peer import require_peer
 from alexnet.benchmarks.synthetic import write_shapes
-from alexnet.model.history import EpochRecord
+from alexnet.model.training.history import EpochRecord
 from alexnet.pipeline.config import Storage
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.records.record_set import open_records
