@@ -17,7 +17,7 @@ bench: .venv/.installed ## time every stage of the input pipeline on the demo's 
 	.venv/bin/alexnet bench input-pipeline demo/records
 
 peers: .venv/.installed ## set up the loaders to measure against: 0.9 GB to download
-	benchmarks/peers/setup.sh .venv/bin/python
+	benchmarks/loaders/peers/setup.sh .venv/bin/python
 
 test: .venv/.installed ## run the tests
 	.venv/bin/python -m pytest -n auto --maxprocesses 4
@@ -27,8 +27,8 @@ test-slow: .venv/.installed ## run the tests that take minutes
 
 soak: .venv/.installed ## kill, flip, fill and train for long: an hour, for the night
 	.venv/bin/python -m pytest -m slow --timeout 3600
-	.venv/bin/python -m alexnet.benchmarks.soak --reader mmap
-	.venv/bin/python -m alexnet.benchmarks.soak --reader stream
+	.venv/bin/python -m alexnet.benchmarks.scripts.soak --reader mmap
+	.venv/bin/python -m alexnet.benchmarks.scripts.soak --reader stream
 
 lint: .venv/.installed ## check style and formatting
 	.venv/bin/ruff check

@@ -12,7 +12,7 @@ from functools import partial
 import tensorflow as tf
 from tensorflow import keras
 
-from alexnet.benchmarks.consumers import Consumer
+from alexnet.benchmarks.input_pipeline.device_stages import Consumer
 from alexnet.benchmarks.machine import read_processor
 from alexnet.benchmarks.measure import Deliveries, Timing
 from alexnet.benchmarks.settings import gpu_names

@@ -27,8 +27,8 @@ from alexnet.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from alexnet.benchmarks.compare import Figures
-    from alexnet.benchmarks.input_pipeline import BenchConfig
+    from alexnet.benchmarks.input_pipeline.compare import Figures
+    from alexnet.benchmarks.input_pipeline.input_pipeline import BenchConfig
 
 
 class Rival(str, Enum):
@@ -113,7 +113,7 @@ def input_pipeline(
 
     A rung is the pipeline up to a stage; the bottleneck is the stage that costs most.
     """
-    from alexnet.benchmarks.compare import (
+    from alexnet.benchmarks.input_pipeline.compare import (
         changes,
         figures,
         load_figures,
@@ -121,7 +121,7 @@ def input_pipeline(
         require_no_slower,
         require_share,
     )
-    from alexnet.benchmarks.input_pipeline import BenchConfig, run_bench
+    from alexnet.benchmarks.input_pipeline.input_pipeline import BenchConfig, run_bench
     from alexnet.model.config import TrainConfig
     from alexnet.model.training.training import make_train_step
 
@@ -151,7 +151,7 @@ def input_pipeline(
     with meter("measuring", "timings") as shown:
         report = run_bench(data, config, shown.announce, step)
     if plot:
-        from alexnet.benchmarks.ladder_plot import draw_ladder
+        from alexnet.benchmarks.input_pipeline.ladder_plot import draw_ladder
 
         draw_ladder(report, plot)
     values = report.to_json()
@@ -176,8 +176,8 @@ def _require_comparable(old: Figures, data: Path, config: BenchConfig) -> None:
 
     The precision is known when the training step is there.
     """
-    from alexnet.benchmarks.compare import require_comparable
-    from alexnet.benchmarks.plan import settings_of
+    from alexnet.benchmarks.input_pipeline.compare import require_comparable
+    from alexnet.benchmarks.input_pipeline.plan import settings_of
     from alexnet.pipeline.records.record_set import open_records
 
     require_comparable(old, settings_of(open_records(data), config))

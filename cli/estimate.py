@@ -20,8 +20,8 @@ from alexnet.cli.source import (
 )
 
 if TYPE_CHECKING:
-    from alexnet.benchmarks.forecast import Forecast
-    from alexnet.benchmarks.records_plan import RecordsPlanReport
+    from alexnet.benchmarks.estimate.estimate import RecordsPlanReport
+    from alexnet.benchmarks.estimate.forecast import Forecast
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -66,7 +66,7 @@ def estimate(
     found = scan(source, labels)
     say_found(source, found, verbose)
     # After the scan: TensorFlow, which it brings, takes seconds.
-    from alexnet.benchmarks.records_plan import ForecastConfig, run_records_plan
+    from alexnet.benchmarks.estimate.estimate import ForecastConfig, run_records_plan
 
     config = ForecastConfig(
         side=side,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from alexnet.cli.console import print_table, say
 
 if TYPE_CHECKING:
-    from alexnet.benchmarks.compare import Change
-    from alexnet.benchmarks.input_pipeline import BenchReport
+    from alexnet.benchmarks.input_pipeline.compare import Change
+    from alexnet.benchmarks.input_pipeline.input_pipeline import BenchReport
     from alexnet.benchmarks.step_report import TrainStepReport
 
 
@@ -35,7 +35,7 @@ def print_ladder(report: BenchReport) -> None:
 
 
 def _rungs(report: BenchReport) -> list[list[str]]:
-    from alexnet.benchmarks.ladder import added_microseconds
+    from alexnet.benchmarks.input_pipeline.ladder import added_microseconds
 
     rows = []
     for rung, cost in zip(report.rungs, added_microseconds(report.rungs), strict=True):

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.benchmarks.curves import draw_runs
-from alexnet.benchmarks.gpu.load_plot import draw_loads
-from alexnet.benchmarks.ladder_plot import draw_ladder
+from alexnet.benchmarks.input_pipeline.ladder_plot import draw_ladder
+from alexnet.benchmarks.scripts.gpu.load_plot import draw_loads
+from alexnet.benchmarks.scripts.plot_runs import draw_runs
 from alexnet.model.results.gallery import Example, plot_examples
 from alexnet.model.results.plots import plot_confusion, plot_curves, plot_filters
 from alexnet.model.results.scores import Scores

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from alexnet.benchmarks.ladder import Rung
-from alexnet.benchmarks.report import BenchReport
+from alexnet.benchmarks.input_pipeline.ladder import Rung
+from alexnet.benchmarks.input_pipeline.report import BenchReport
+from alexnet.benchmarks.input_pipeline.shares import Share
+from alexnet.benchmarks.input_pipeline.shuffle_quality import ShuffleQuality
+from alexnet.benchmarks.input_pipeline.situation import Situation
 from alexnet.benchmarks.rounds import Ratio
 from alexnet.benchmarks.settings import BenchSettings, Host
-from alexnet.benchmarks.shares import Share
-from alexnet.benchmarks.shuffle_quality import ShuffleQuality
-from alexnet.benchmarks.situation import Situation
 
 SETTINGS = BenchSettings(
     storage="jpeg",

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from alexnet.benchmarks import input_pipeline
-from alexnet.benchmarks.input_pipeline import BenchConfig, BenchReport
-from alexnet.benchmarks.peer import PEERS
+from alexnet.benchmarks.input_pipeline import input_pipeline
+from alexnet.benchmarks.input_pipeline.input_pipeline import BenchConfig, BenchReport
+from alexnet.benchmarks.loaders.peer import PEERS
 from alexnet.cli.bench import Rival
 from tests.benchmarks.conftest import MADE_UP
 from tests.cli.conftest import IMAGE_SIZE, STORED_SIDE, alexnet, alexnet_json, failure
