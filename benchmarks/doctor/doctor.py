@@ -1,6 +1,6 @@
 """`alexnet doctor`: looks at packages, machine, GPUs and a folder, and reports.
 
-Gathering the facts is thin, and what to think of them is in `findings`.
+Gathering the facts is thin, and what to think of them is in `checks`.
 """
 
 from __future__ import annotations

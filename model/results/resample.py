@@ -17,7 +17,7 @@ REACH = 2.0
 
 
 def to_square(image: tf.Tensor, side: int, resize: Resize) -> tf.Tensor:
-    """As `pipeline.pixels.square` resizes uint8 [height, width, 3]: [side, side, 3]."""
+    """As `records.image.square` resizes uint8 [height, width, 3]: [side, side, 3]."""
     height, width = tf.shape(image)[0], tf.shape(image)[1]
     top, left, down, across = 0, 0, height, width
     if resize == "crop":

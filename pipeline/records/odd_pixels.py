@@ -1,6 +1,6 @@
 """The files whose pixels do not mean what Pillow takes them for.
 
-Beside the path of an image: `pixels` comes here with everything but JPEG and WebP, and
+Beside the path of an image: `image` comes here with everything but JPEG and WebP, and
 gets 8-bit pixels as a viewer shows them, or the reason why nobody can know them.
 """
 

@@ -1,6 +1,6 @@
 """Mend a record set: its broken shards are made again, byte for byte, from the photos.
 
-What `audit.verify` found decides which. A shard takes its name only when its checksum
+What `verify.verify` found decides which. A shard takes its name only when its checksum
 is the manifest's, so that an interrupted or failed repair leaves things as they were.
 """
 
