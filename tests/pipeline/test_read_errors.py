@@ -228,7 +228,7 @@ def test_training_from_photos_names_the_one_that_cannot_be_read(
     photos: Path, tmp_path: Path, number: int
 ) -> None:
     disk = failing(photos, tmp_path, number)
-    records = replace(open_photos(photos, ORIGINALS), store=disk.source.store)
+    records = replace(open_photos(photos, ORIGINALS), source=disk.source)
     with pytest.raises(tf.errors.OpError) as error:
         list(eval_dataset(records, ReadConfig(batch_size=5), "train"))
     said = str(data_error_in(error.value))
