@@ -17,7 +17,7 @@ bench: .venv/.installed ## time every stage of the input pipeline on the demo's 
 	.venv/bin/alexnet bench input-pipeline demo/records
 
 peers: .venv/.installed ## set up the loaders to measure against: 0.9 GB to download
-	benchmarks/peers/setup.sh .venv/bin/python
+	benchmarks/loaders/peers/setup.sh .venv/bin/python
 
 test: .venv/.installed ## run the tests
 	.venv/bin/python -m pytest -n auto --maxprocesses 4
@@ -27,8 +27,8 @@ test-slow: .venv/.installed ## run the tests that take minutes
 
 soak: .venv/.installed ## kill, flip, fill and train for long: an hour, for the night
 	.venv/bin/python -m pytest -m slow --timeout 3600
-	.venv/bin/python -m benchmarks.soak --reader mmap
-	.venv/bin/python -m benchmarks.soak --reader stream
+	.venv/bin/python -m alexnet.benchmarks.scripts.soak --reader mmap
+	.venv/bin/python -m alexnet.benchmarks.scripts.soak --reader stream
 
 lint: .venv/.installed ## check style and formatting
 	.venv/bin/ruff check
@@ -46,7 +46,7 @@ constraints: ## choose the newest versions that fit, for Python 3.10 and 3.11
 
 clean: ## delete what the targets made; photos, records, runs and .venv stay
 	rm -rf demo build dist alexnet.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find pipeline model cli benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
+	find alexnet pipeline model cli benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
 
 # A Python counts when it runs: a pyenv shim may exist for a version that is not chosen,
 # and Debian's Python lacks ensurepip until python3-venv is installed.

@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import simplejpeg
 
-from benchmarks.measure import Deliveries, Timing
-from benchmarks.parallel import on_all_cpus
-from pipeline.blame import reading
-from pipeline.config import BuildConfig
-from pipeline.pixels import read_image, square
-from pipeline.reader import RecordSet, read_in_order
-from pipeline.record import image_shape, parse
+from alexnet.benchmarks.measure import Deliveries, Timing
+from alexnet.benchmarks.parallel import on_all_cpus
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.read.errors import reading
+from alexnet.pipeline.read.parse import image_shape, parse
+from alexnet.pipeline.read.stream import read_in_order
+from alexnet.pipeline.records.image import read_image, square
+from alexnet.pipeline.records.record_set import RecordSet
 
 # Copied and gathered from: larger than a processor's caches.
 POOL_BYTES = 2**28

@@ -17,7 +17,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.machine import ROOT, control_groups, file_system, num_cpus, read_text
+from alexnet.pipeline.machine import (
+    ROOT,
+    control_groups,
+    file_system,
+    num_cpus,
+    read_text,
+)
 
 READ_BLOCK_BYTES = 4 * 2**20
 # Enough to tell a network from a disk, and either from memory, in a second at most.

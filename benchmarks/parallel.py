@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import Queue
 from threading import Event
 
-from benchmarks.measure import Deliveries
-from pipeline.machine import num_cpus
+from alexnet.benchmarks.measure import Deliveries
+from alexnet.pipeline.machine import num_cpus
 
 
 def on_all_cpus(work: Callable[[int, int], Deliveries]) -> Deliveries:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 
-from benchmarks.machine import read_processor
-from pipeline.config import Storage
+from alexnet.benchmarks.machine import read_processor
+from alexnet.pipeline.config import Storage
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.measure import Measurement, Timing, measure, wait_for_devices
+from alexnet.benchmarks.measure import Measurement, Timing, measure, wait_for_devices
 
 # Called with what is timed next, how many timings are done, and how many there are.
 Progress = Callable[[str, int, int], None]

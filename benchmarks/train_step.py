@@ -12,21 +12,21 @@ from functools import partial
 import tensorflow as tf
 from tensorflow import keras
 
-from benchmarks.consumers import Consumer
-from benchmarks.machine import read_processor
-from benchmarks.measure import Deliveries, Timing
-from benchmarks.settings import gpu_names
-from benchmarks.step_report import TrainStepReport
-from benchmarks.stopwatch import Progress, Stopwatch
-from model.classifier import DRAWS, Classifier
-from model.config import NetworkConfig, TrainConfig, Variant
-from model.hardware import Hardware, set_up_hardware
-from model.summary import training_flops
-from model.training import as_function, make_classifier
-from pipeline.augment import fold, mix, train_view
-from pipeline.config import BuildConfig, Config, require
-from pipeline.files import count
-from pipeline.presets import preset
+from alexnet.benchmarks.input_pipeline.device_stages import Consumer
+from alexnet.benchmarks.machine import read_processor
+from alexnet.benchmarks.measure import Deliveries, Timing
+from alexnet.benchmarks.settings import gpu_names
+from alexnet.benchmarks.step_report import TrainStepReport
+from alexnet.benchmarks.stopwatch import Progress, Stopwatch
+from alexnet.model.config import NetworkConfig, TrainConfig, Variant
+from alexnet.model.network.summary import training_flops
+from alexnet.model.training.classifier import DRAWS, Classifier
+from alexnet.model.training.hardware import Hardware, set_up_hardware
+from alexnet.model.training.training import as_function, make_classifier
+from alexnet.pipeline.augment.augment import fold, mix, train_view
+from alexnet.pipeline.augment.presets import preset
+from alexnet.pipeline.config import BuildConfig, Config, require
+from alexnet.pipeline.files import count
 
 # Large enough that a device computes as fast as it can, small enough for many a second.
 MATMUL_SIDES = {"CPU": 2048, "GPU": 8192}

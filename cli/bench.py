@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.console import meter, print_json, say
-from cli.ladder import print_changes, print_ladder, print_train_step
-from cli.options import (
+from alexnet.cli.console import meter, print_json, say
+from alexnet.cli.ladder import print_changes, print_ladder, print_train_step
+from alexnet.cli.options import (
     AugmentOption,
     DataArgument,
     ImageSizeOption,
@@ -27,8 +27,8 @@ from cli.options import (
 )
 
 if TYPE_CHECKING:
-    from benchmarks.compare import Figures
-    from benchmarks.input_pipeline import BenchConfig
+    from alexnet.benchmarks.input_pipeline.compare import Figures
+    from alexnet.benchmarks.input_pipeline.input_pipeline import BenchConfig
 
 
 class Rival(str, Enum):
@@ -113,7 +113,7 @@ def input_pipeline(
 
     A rung is the pipeline up to a stage; the bottleneck is the stage that costs most.
     """
-    from benchmarks.compare import (
+    from alexnet.benchmarks.input_pipeline.compare import (
         changes,
         figures,
         load_figures,
@@ -121,9 +121,9 @@ def input_pipeline(
         require_no_slower,
         require_share,
     )
-    from benchmarks.input_pipeline import BenchConfig, run_bench
-    from model.config import TrainConfig
-    from model.training import make_train_step
+    from alexnet.benchmarks.input_pipeline.input_pipeline import BenchConfig, run_bench
+    from alexnet.model.config import TrainConfig
+    from alexnet.model.training.training import make_train_step
 
     if fail_below is not None and compare is None:
         raise typer.BadParameter("--fail-below needs --compare with an older report")
@@ -151,7 +151,7 @@ def input_pipeline(
     with meter("measuring", "timings") as shown:
         report = run_bench(data, config, shown.announce, step)
     if plot:
-        from benchmarks.ladder_plot import draw_ladder
+        from alexnet.benchmarks.input_pipeline.ladder_plot import draw_ladder
 
         draw_ladder(report, plot)
     values = report.to_json()
@@ -176,9 +176,9 @@ def _require_comparable(old: Figures, data: Path, config: BenchConfig) -> None:
 
     The precision is known when the training step is there.
     """
-    from benchmarks.compare import require_comparable
-    from benchmarks.plan import settings_of
-    from pipeline.reader import open_records
+    from alexnet.benchmarks.input_pipeline.compare import require_comparable
+    from alexnet.benchmarks.input_pipeline.plan import settings_of
+    from alexnet.pipeline.records.record_set import open_records
 
     require_comparable(old, settings_of(open_records(data), config))
 
@@ -209,7 +209,7 @@ def train_step(
     Beside it stand its augmentation and a product of large matrices, the limit of what
     the device computes in that precision.
     """
-    from benchmarks.train_step import TrainStepConfig, run_train_step
+    from alexnet.benchmarks.train_step import TrainStepConfig, run_train_step
 
     config = TrainStepConfig(
         seconds=seconds,

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from cli.console import say
-from cli.options import Verbose, examples
+from alexnet.cli.console import say
+from alexnet.cli.options import Verbose, examples
 
 # Enough to learn the shapes in two minutes on two cores; see the README for photos.
 IMAGES, PICTURE_SIDE, IMAGE_SIZE, EPOCHS = 1800, 96, 83, 25
@@ -31,7 +31,7 @@ def add_commands(app: typer.Typer, run: Callable[[list[str]], int]) -> None:
         The pictures are drawn by the program: they show that everything works, in
         about two minutes on two cores, not how good a network is on photographs.
         """
-        from benchmarks.synthetic import write_shapes
+        from alexnet.benchmarks.synthetic import write_shapes
 
         source, records, trained = out / "train", out / "records", out / "run"
         say(f"drawing {IMAGES:,} pictures of circles, squares and triangles: {source}")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.console import print_json, stdout
-from cli.options import Json, Verbose, examples
+from alexnet.cli.console import print_json, stdout
+from alexnet.cli.options import Json, Verbose, examples
 
 if TYPE_CHECKING:
-    from benchmarks.doctor import DoctorReport
+    from alexnet.benchmarks.doctor.doctor import DoctorReport
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -34,7 +34,7 @@ def doctor(
     64 MiB are read on the disk, and written first where DATA holds no shard. Exits
     with 1 where something is broken.
     """
-    from benchmarks.doctor import examine
+    from alexnet.benchmarks.doctor.doctor import examine
 
     report = examine(data)
     if as_json:

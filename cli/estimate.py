@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.console import meter, print_json, print_table, say
-from cli.options import Json, MixedPrecisionOption, Verbose, examples
-from cli.source import (
+from alexnet.cli.console import meter, print_json, print_table, say
+from alexnet.cli.options import Json, MixedPrecisionOption, Verbose, examples
+from alexnet.cli.source import (
     LabelsOption,
     OutOption,
     QualityOption,
@@ -20,8 +20,8 @@ from cli.source import (
 )
 
 if TYPE_CHECKING:
-    from benchmarks.forecast import Forecast
-    from benchmarks.records_plan import RecordsPlanReport
+    from alexnet.benchmarks.estimate.estimate import RecordsPlanReport
+    from alexnet.benchmarks.estimate.forecast import Forecast
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -61,12 +61,12 @@ def estimate(
 
     Some photos are built in each storage beside --out, read, and deleted again.
     """
-    from pipeline.folder import scan
+    from alexnet.pipeline.source.scan import scan
 
     found = scan(source, labels)
     say_found(source, found, verbose)
     # After the scan: TensorFlow, which it brings, takes seconds.
-    from benchmarks.records_plan import ForecastConfig, run_records_plan
+    from alexnet.benchmarks.estimate.estimate import ForecastConfig, run_records_plan
 
     config = ForecastConfig(
         side=side,
@@ -87,7 +87,7 @@ def estimate(
 
 
 def _print_estimate(report: RecordsPlanReport) -> None:
-    from pipeline.files import count
+    from alexnet.pipeline.files import count
 
     title = (
         f"{report.source}: {count(report.num_images, 'image')},"
@@ -103,7 +103,7 @@ def _print_estimate(report: RecordsPlanReport) -> None:
 
 def _cells(one: Forecast) -> list[str]:
     """What is predicted of a storage, for people."""
-    from pipeline.files import format_bytes
+    from alexnet.pipeline.files import format_bytes
 
     error = f"{one.bytes_error / one.bytes:.1%}"
     return [

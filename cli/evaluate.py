@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli.console import meter, print_json, print_table, say
-from cli.options import CheckpointOption, Json, RunArgument, Verbose, examples
+from alexnet.cli.console import meter, print_json, print_table, say
+from alexnet.cli.options import CheckpointOption, Json, RunArgument, Verbose, examples
 
 if TYPE_CHECKING:
-    from model.evaluation import EvaluationReport
-    from model.scores import Scores
+    from alexnet.model.results.evaluation import EvaluationReport
+    from alexnet.model.results.scores import Scores
 
 # Classes with a row of their own, and with a column in the matrix, on the screen.
 MOST_ROWS, MOST_COLUMNS = 40, 12
@@ -60,8 +60,8 @@ def evaluate(
     verbose: Verbose = False,
 ) -> None:
     """Say how good a run's network is: loss, top-1, top-5, every class, confusion."""
-    from model.evaluation import evaluate as run_evaluation
-    from model.run import RunFolder
+    from alexnet.model.results.evaluation import evaluate as run_evaluation
+    from alexnet.model.training.run import RunFolder
 
     with meter("evaluating", "images") as shown:
         report = run_evaluation(
@@ -122,7 +122,7 @@ def _draw(report: EvaluationReport, run: Path, out: Path | None) -> None:
     Raises:
         OSError: a folder that was asked for cannot be written.
     """
-    from model.plots import plot_confusion
+    from alexnet.model.results.plots import plot_confusion
 
     try:
         if out:

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from cli.console import print_json, say
-from cli.options import CheckpointOption, Json, RunArgument, Verbose, examples
+from alexnet.cli.console import print_json, say
+from alexnet.cli.options import CheckpointOption, Json, RunArgument, Verbose, examples
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -42,9 +42,9 @@ def export(
     it takes levels from 0 to 255 as float32, and the layer below its softmax gives
     logits. A TFLite model takes one picture at a time until its input is resized.
     """
-    from model.export import export as run_export
-    from model.file_header import REFUSED, TAKEN
-    from model.run import RunFolder
+    from alexnet.model.results.export import export as run_export
+    from alexnet.model.results.file_header import REFUSED, TAKEN
+    from alexnet.model.training.run import RunFolder
 
     report = run_export(RunFolder(run), out, to, checkpoint)
     if as_json:

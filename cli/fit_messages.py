@@ -5,20 +5,20 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from cli.console import Meter, say
-from cli.source import say_found
-from pipeline.files import count
+from alexnet.cli.console import Meter, say
+from alexnet.cli.source import say_found
+from alexnet.pipeline.files import count
 
 if TYPE_CHECKING:
-    from model.hardware import Hardware
-    from model.history import EpochRecord
-    from model.plan import TrainPlan
-    from model.report import FitReport
+    from alexnet.model.training.hardware import Hardware
+    from alexnet.model.training.history import EpochRecord
+    from alexnet.model.training.plan import TrainPlan
+    from alexnet.model.training.report import FitReport
 
 
 def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
     """Tell what will be trained, on what, and where it goes."""
-    from pipeline.photos import PhotoSet
+    from alexnet.pipeline.read.image_folder import PhotoSet
 
     config, splits = plan.config, plan.records.manifest.splits
     if isinstance(plan.records, PhotoSet):
@@ -41,7 +41,7 @@ def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
 
 def _say_scale(plan: TrainPlan) -> None:
     """Tell of pictures that are much larger than what is cut of them."""
-    from pipeline.affine import CROP, STORED, scaled_side
+    from alexnet.pipeline.augment.affine import CROP, STORED, scaled_side
 
     stored, side = plan.config.stored_side, plan.config.network.image_size
     geometry = plan.config.augment.geometry
@@ -113,7 +113,7 @@ def _loss(loss: float) -> str:
 
 def say_report(report: FitReport) -> None:
     """Tell what a run has reached, and what to make of it."""
-    from model.run import RunFolder
+    from alexnet.model.training.run import RunFolder
 
     lost = sum(e.seconds * e.input_wait_share for e in report.history)
     total = sum(epoch.seconds for epoch in report.history)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli.console import print_json, print_table
-from cli.options import DataArgument, Json, Verbose, examples
+from alexnet.cli.console import print_json, print_table
+from alexnet.cli.options import DataArgument, Json, Verbose, examples
 
 if TYPE_CHECKING:
-    from pipeline.info import RecordsInfo
-    from pipeline.manifest import Manifest
+    from alexnet.pipeline.inspect.info import RecordsInfo
+    from alexnet.pipeline.records.manifest import Manifest
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -26,7 +26,7 @@ def info(
     verbose: Verbose = False,
 ) -> None:
     """Say what a record set holds: classes, splits, sizes, duplicates, settings."""
-    from pipeline.info import records_info
+    from alexnet.pipeline.inspect.info import records_info
 
     found = records_info(data)
     if as_json:
@@ -38,7 +38,7 @@ def info(
 
 
 def _print_classes(found: RecordsInfo) -> None:
-    from pipeline.files import format_bytes
+    from alexnet.pipeline.files import format_bytes
 
     columns = [["class", *found.manifest.class_names, "all", "shards", "size"]]
     for split, card in found.manifest.splits.items():
@@ -75,7 +75,7 @@ def _facts(found: RecordsInfo) -> dict[str, str]:
 
 
 def _size_text(found: RecordsInfo) -> str:
-    from pipeline.files import format_bytes
+    from alexnet.pipeline.files import format_bytes
 
     size = found.bytes_per_image
     if size is None:
@@ -97,8 +97,8 @@ def _photos_text(manifest: Manifest) -> str:
 
 def duplicates_text(manifest: Manifest, data: Path) -> str:
     """How many photos repeat another, what harm that does, and the way out."""
-    from pipeline.duplicates import DUPLICATES
-    from pipeline.files import count
+    from alexnet.pipeline.build.duplicates import DUPLICATES
+    from alexnet.pipeline.files import count
 
     if manifest.duplicates is None:
         return "not known"

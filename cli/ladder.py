@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.console import print_table, say
+from alexnet.cli.console import print_table, say
 
 if TYPE_CHECKING:
-    from benchmarks.compare import Change
-    from benchmarks.input_pipeline import BenchReport
-    from benchmarks.step_report import TrainStepReport
+    from alexnet.benchmarks.input_pipeline.compare import Change
+    from alexnet.benchmarks.input_pipeline.input_pipeline import BenchReport
+    from alexnet.benchmarks.step_report import TrainStepReport
 
 
 def print_ladder(report: BenchReport) -> None:
     """Print the rungs, what stands beside them, and the verdict."""
-    from pipeline.files import count
+    from alexnet.pipeline.files import count
 
     settings = report.settings
     title = (
@@ -35,7 +35,7 @@ def print_ladder(report: BenchReport) -> None:
 
 
 def _rungs(report: BenchReport) -> list[list[str]]:
-    from benchmarks.ladder import added_microseconds
+    from alexnet.benchmarks.input_pipeline.ladder import added_microseconds
 
     rows = []
     for rung, cost in zip(report.rungs, added_microseconds(report.rungs), strict=True):

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from cli import (
+from alexnet.cli import (
     bench,
     demo,
     doctor,
@@ -24,9 +24,9 @@ from cli import (
     runs,
     train,
 )
-from cli.options import examples
-from pipeline.errors import AlexnetError
-from pipeline.files import require_local
+from alexnet.cli.options import examples
+from alexnet.pipeline.errors import AlexnetError
+from alexnet.pipeline.files import require_local
 
 # Wrong usage is 2, by typer.
 KNOWN_ERROR, INTERRUPTED = 1, 130
@@ -67,7 +67,7 @@ app = typer.Typer(
 def print_version(asked: bool) -> None:
     """Print the versions that the report of a fault needs, and exit."""
     if asked:
-        from pipeline.versions import versions
+        from alexnet.pipeline.versions import versions
 
         line = "alexnet {alexnet} (TensorFlow {tensorflow}, Python {python})"
         print(line.format(**versions()))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.console import meter, print_json, say
-from cli.options import CheckpointOption, Json, RunArgument, Verbose, examples
+from alexnet.cli.console import meter, print_json, say
+from alexnet.cli.options import CheckpointOption, Json, RunArgument, Verbose, examples
 
 if TYPE_CHECKING:
-    from model.prediction import PredictionReport
+    from alexnet.model.results.prediction import PredictionReport
 
 # Classes counted in the summary.
 MOST_CLASSES = 5
@@ -42,8 +42,8 @@ def predict(
     verbose: Verbose = False,
 ) -> None:
     """Say what is on images; those that cannot be read are named, the rest is done."""
-    from model.prediction import predict as run_prediction
-    from model.run import RunFolder
+    from alexnet.model.results.prediction import predict as run_prediction
+    from alexnet.model.training.run import RunFolder
 
     with meter("predicting", "images") as shown:
         report = run_prediction(RunFolder(run), images, checkpoint, shown.show)
@@ -72,7 +72,7 @@ def _print_predictions(report: PredictionReport, top_k: int) -> None:
 
 def _summary(report: PredictionReport) -> str:
     """How many images are of which class: '3 images: 2 cat, 1 dog; ...'."""
-    from pipeline.files import count
+    from alexnet.pipeline.files import count
 
     counts = report.class_counts
     parts = [f"{n:,} {name}" for name, n in counts.most_common(MOST_CLASSES)]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli import estimate, info, verify
-from cli.console import meter, print_json, print_table, say
-from cli.options import (
+from alexnet.cli import estimate, info, verify
+from alexnet.cli.console import meter, print_json, print_table, say
+from alexnet.cli.options import (
     DataArgument,
     ImageSizeOption,
     Json,
@@ -19,7 +19,7 @@ from cli.options import (
     examples,
     parse_size,
 )
-from cli.source import (
+from alexnet.cli.source import (
     LabelsOption,
     OutOption,
     QualityOption,
@@ -31,7 +31,7 @@ from cli.source import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.report import BuildReport
+    from alexnet.pipeline.build.report import BuildReport
 
 app = typer.Typer(
     help="Turn photos into sharded TFRecords, and look at them.",
@@ -102,10 +102,10 @@ def build(
     Bad images are set aside and named. The same files and settings give the same bytes;
     a build that was interrupted goes on where it stopped.
     """
-    from pipeline.build import build as run_build
-    from pipeline.build import require_beam
-    from pipeline.config import BuildConfig
-    from pipeline.folder import scan
+    from alexnet.pipeline.build.build import build as run_build
+    from alexnet.pipeline.build.build import require_beam
+    from alexnet.pipeline.config import BuildConfig
+    from alexnet.pipeline.source.scan import scan
 
     config = BuildConfig(
         storage=storage,
@@ -171,7 +171,7 @@ def _beam(runner: str, options: str) -> list[str] | None:
 
 
 def _print_report(report: BuildReport, verbose: bool, unlabelled: str | None) -> None:
-    from pipeline.files import count, format_bytes
+    from alexnet.pipeline.files import count, format_bytes
 
     rows = [
         [
@@ -243,7 +243,7 @@ def show(
 
     The images are drawn at random from the whole split.
     """
-    from pipeline.sheet import draw_sheet
+    from alexnet.pipeline.inspect.contact_sheet import draw_sheet
 
     split_shown, shown = draw_sheet(data, out, split, augment, image_size, seed)
     if as_json:

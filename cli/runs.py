@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cli.console import meter, print_json, print_table, say
-from cli.options import (
+from alexnet.cli.console import meter, print_json, print_table, say
+from alexnet.cli.options import (
     CheckpointOption,
     ImageSizeOption,
     Json,
@@ -42,8 +42,8 @@ def plot(
     verbose: Verbose = False,
 ) -> None:
     """Draw curves, first-layer filters, confusion and the most confident mistakes."""
-    from model.plots import plot_run
-    from model.run import RunFolder
+    from alexnet.model.results.plots import plot_run
+    from alexnet.model.training.run import RunFolder
 
     with meter("evaluating", "images") as shown:
         drawn = plot_run(RunFolder(run), out or run, checkpoint, shown.show)
@@ -71,10 +71,10 @@ def summary(
     verbose: Verbose = False,
 ) -> None:
     """Print a network's layers and parameters, those of a run or of a variant."""
-    from model.alexnet import build_network
-    from model.config import NetworkConfig
-    from model.run import RunFolder
-    from model.summary import summarize
+    from alexnet.model.config import NetworkConfig
+    from alexnet.model.network.alexnet import build_network
+    from alexnet.model.network.summary import summarize
+    from alexnet.model.training.run import RunFolder
 
     if run is None:
         config = NetworkConfig(variant, classes, image_size, width)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli.console import say
+from alexnet.cli.console import say
 
 if TYPE_CHECKING:
-    from pipeline.folder import Source
+    from alexnet.pipeline.source.scan import Source
 
 # Class names in the line that says what was found.
 SHOWN_CLASSES = 8
@@ -40,7 +40,7 @@ LabelsOption = Annotated[
 
 def say_found(source: Path, found: Source, verbose: bool) -> None:
     """Say how many images of which classes there are, and what was left out."""
-    from pipeline.files import count, name_some
+    from alexnet.pipeline.files import count, name_some
 
     by = {"folder": "class folders", "name": "file names", "csv": "a CSV"}
     names = name_some(found.class_names, SHOWN_CLASSES)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli.console import meter, print_json, say
-from cli.fit_messages import FitProgress, say_plan, say_report
-from cli.options import (
+from alexnet.cli.console import meter, print_json, say
+from alexnet.cli.fit_messages import FitProgress, say_plan, say_report
+from alexnet.cli.options import (
     AugmentOption,
     ImageSizeOption,
     Json,
@@ -27,8 +27,8 @@ from cli.options import (
 )
 
 if TYPE_CHECKING:
-    from model.plan import TrainPlan
-    from model.report import FitReport
+    from alexnet.model.training.plan import TrainPlan
+    from alexnet.model.training.report import FitReport
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -128,8 +128,8 @@ def fit(
     The run folder holds settings, checkpoints, history, TensorBoard logs and curves.
     A resumed run takes its own settings where none are given.
     """
-    from model.plan import plan_training
-    from model.run import RunFolder, new_run
+    from alexnet.model.training.plan import plan_training
+    from alexnet.model.training.run import RunFolder, new_run
 
     if resume and overwrite:
         raise typer.BadParameter("--resume goes on, --overwrite deletes: choose one")
@@ -165,9 +165,9 @@ def fit(
 
 
 def _run_plan(plan: TrainPlan, verbose: bool) -> FitReport:
-    from model.hardware import set_up_hardware
-    from model.plots import plot_curves
-    from model.training import train
+    from alexnet.model.results.plots import plot_curves
+    from alexnet.model.training.hardware import set_up_hardware
+    from alexnet.model.training.training import train
 
     hardware = set_up_hardware(plan.config.train)
     say_plan(plan, hardware, verbose)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.console import meter, print_json, say
-from cli.options import DataArgument, Json, Verbose, examples
+from alexnet.cli.console import meter, print_json, say
+from alexnet.cli.options import DataArgument, Json, Verbose, examples
 
 if TYPE_CHECKING:
-    from pipeline.audit import VerifyReport
-    from pipeline.damage import BadRecord
-    from pipeline.repair import Origin
+    from alexnet.pipeline.verify.damage import BadRecord
+    from alexnet.pipeline.verify.repair import Origin
+    from alexnet.pipeline.verify.verify import VerifyReport
 
 # Findings that are printed without -v.
 SHOWN = 20
@@ -47,8 +47,8 @@ def verify(
     Exits with 1 where some are. --repair makes the broken shards again from the photos,
     byte for byte, and leaves the others alone.
     """
-    from pipeline.damage import way_out
-    from pipeline.repair import find_origin, name_photos
+    from alexnet.pipeline.records.record_set import way_out
+    from alexnet.pipeline.verify.repair import find_origin, name_photos
 
     if repair and source is None:
         raise typer.BadParameter("--repair needs --source, the photos")
@@ -71,7 +71,7 @@ def verify(
 
 
 def _read(data: Path, names: tuple[str, ...] | None) -> VerifyReport:
-    from pipeline.audit import verify as run_verify
+    from alexnet.pipeline.verify.verify import verify as run_verify
 
     with meter("verifying", "MiB") as shown:
         return run_verify(
@@ -81,7 +81,7 @@ def _read(data: Path, names: tuple[str, ...] | None) -> VerifyReport:
 
 def _mend(report: VerifyReport, origin: Origin) -> VerifyReport:
     """Mend what `report` found, and read that again."""
-    from pipeline.repair import repair
+    from alexnet.pipeline.verify.repair import repair
 
     try:
         with meter("mending", "images") as shown:
@@ -95,7 +95,7 @@ def _mend(report: VerifyReport, origin: Origin) -> VerifyReport:
 
 
 def _print_findings(report: VerifyReport, verbose: bool) -> None:
-    from pipeline.files import count
+    from alexnet.pipeline.files import count
 
     shown = len(report.bad) if verbose else SHOWN
     for one in report.bad[:shown]:

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.config import Config, ReadConfig, Reader, require, require_choice
-from pipeline.errors import ConfigError
-from pipeline.presets import preset
+from alexnet.pipeline.augment.presets import preset
+from alexnet.pipeline.config import Config, ReadConfig, Reader, require, require_choice
+from alexnet.pipeline.errors import ConfigError
 
 Variant = Literal["article", "paper", "bn"]
 OptimizerName = Literal["momentum", "sgd", "adam"]

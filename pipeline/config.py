@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
-from pipeline.errors import ConfigError
+from alexnet.pipeline.errors import ConfigError
 
 Storage = Literal["jpeg", "raw", "yuv420", "original"]
 Reader = Literal["auto", "stream", "mmap"]

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import DataError
+from alexnet.pipeline.errors import DataError
 
 # As a path that was made of one has it, too: of `//` it keeps one.
 URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")

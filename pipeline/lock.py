@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from io import FileIO
 from pathlib import Path
 
-from pipeline.errors import AlexnetError
+from alexnet.pipeline.errors import AlexnetError
 
 
 @contextmanager

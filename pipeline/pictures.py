@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.files import atomic_path
+from alexnet.pipeline.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

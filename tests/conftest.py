@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.build import build
-from pipeline.config import BuildConfig, Storage
-from pipeline.folder import scan
+from alexnet.pipeline.build.build import build
+from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.source.scan import scan
 
 if TYPE_CHECKING:
-    from model.run import EpochRecord, RunFolder
+    from alexnet.model.training.run import EpochRecord, RunFolder
 
 NUM_PHOTOS = 24
 SIDE = 16
@@ -143,10 +143,10 @@ def trained_run(
     train_records: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> RunFolder:
     """A run of two epochs on `train_records`; copy it before changing it."""
-    from model.hardware import set_up_hardware
-    from model.plan import plan_training
-    from model.run import RunFolder
-    from model.training import train
+    from alexnet.model.training.hardware import set_up_hardware
+    from alexnet.model.training.plan import plan_training
+    from alexnet.model.training.run import RunFolder
+    from alexnet.model.training.training import train
 
     run = RunFolder(tmp_path_factory.mktemp("runs") / "run")
     plan = plan_training(train_records, run, TINY_RUN)

@@ -21,8 +21,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # From the bottom to the top: a room imports itself and those below it.
 ROOMS = ("pipeline", "model", "benchmarks", "cli")
+# The folders of a room in the same order; its files outside of them lie below them all.
+FOLDERS = {
+    "pipeline": ("records", "source", "build", "verify", "read", "augment", "inspect"),
+    "model": ("network", "training", "results"),
+}
 SOURCES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    ".".join(("alexnet", *path.relative_to(ROOT).with_suffix("").parts)): path
     for room in ROOMS
     for path in sorted((ROOT / room).rglob("*.py"))
 }
@@ -75,6 +80,19 @@ def tops(names: set[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
+def room_of(name: str) -> str:
+    """'pipeline' of 'alexnet.pipeline.build.build'; nothing of what is another's."""
+    top, _, rest = name.partition(".")
+    return rest.partition(".")[0] if top == "alexnet" else ""
+
+
+def floor_of(name: str) -> int:
+    """The place of a module's folder in its room, from 1; 0 outside of folders."""
+    _, room, folder, *_ = name.split(".")
+    folders = FOLDERS[room]
+    return folders.index(folder) + 1 if folder in folders else 0
+
+
 def braces(pattern: str) -> list[str]:
     """'a/{b,c}.py' as ['a/b.py', 'a/c.py']."""
     match = re.fullmatch(r"(.*)\{(.*)\}(.*)", pattern)
@@ -96,9 +114,25 @@ def may_be_heavy(path: str) -> bool:
 
 @pytest.mark.parametrize("module", SOURCES)
 def test_imports_run_one_way(module: str) -> None:
-    room = module.partition(".")[0]
-    above = set(ROOMS[ROOMS.index(room) + 1 :]) | {"tests"}
-    assert not tops(imports(ast.walk(tree(module)))) & above
+    above = ROOMS[ROOMS.index(room_of(module)) + 1 :]
+    imported = imports(ast.walk(tree(module)))
+    assert not {room_of(name) for name in imported} & set(above)
+    assert "tests" not in tops(imported)
+
+
+@pytest.mark.parametrize(
+    "module", [name for name in SOURCES if room_of(name) in FOLDERS]
+)
+def test_folders_import_downwards(module: str) -> None:
+    imported = imports(ast.walk(tree(module))) & set(SOURCES)
+    neighbours = [name for name in imported if room_of(name) == room_of(module)]
+    assert all(floor_of(name) <= floor_of(module) for name in neighbours)
+
+
+def test_every_folder_has_its_floor() -> None:
+    for room, folders in FOLDERS.items():
+        found = {path.parent.name for path in (ROOT / room).glob("*/__init__.py")}
+        assert found == set(folders)
 
 
 def test_modules_do_not_import_one_another_in_circles() -> None:
@@ -122,7 +156,7 @@ def test_one_module_imports_tensorflow_addons() -> None:
         for module in SOURCES
         if "tensorflow_addons" in tops(imports(ast.walk(tree(module))))
     ]
-    assert users == ["pipeline.affine"]
+    assert users == ["alexnet.pipeline.augment.affine"]
 
 
 @pytest.mark.parametrize("module", SOURCES)
@@ -131,7 +165,14 @@ def test_no_assert_outside_the_tests(module: str) -> None:
     assert lines == []
 
 
-@pytest.mark.parametrize("module", ["pipeline.build", "pipeline.workers", "cli.main"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "alexnet.pipeline.build.build",
+        "alexnet.pipeline.build.workers",
+        "alexnet.cli.main",
+    ],
+)
 def test_what_starts_fast_imports_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print(*sys.modules)"
     command = [sys.executable, "-c", code]
@@ -147,5 +188,10 @@ def test_the_checks_see_what_they_look_for() -> None:
     parsed = ast.parse(source + "try:\n import g\nexcept ImportError:\n pass\n")
     assert imports(ast.walk(parsed)) == {"a.b", "c", "d", "d.e", "g"}
     assert tops(imports(at_import(parsed))) == {"a", "g"}
-    assert may_be_heavy("pipeline/reader.py") and not may_be_heavy("pipeline/plan.py")
+    assert room_of("alexnet.model.a") == "model" and room_of("a.model") == ""
+    assert floor_of("alexnet.pipeline.source.scan") == 2
+    assert floor_of("alexnet.pipeline.errors") == 0
+    assert may_be_heavy("pipeline/read/stream.py") and not may_be_heavy(
+        "pipeline/build/plan.py"
+    )
     assert {"tensorflow", "numpy", "tensorflow_addons", "matplotlib"} <= HEAVY

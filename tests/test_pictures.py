@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.curves import draw_runs
-from benchmarks.gpu.load_plot import draw_loads
-from benchmarks.ladder_plot import draw_ladder
-from model.gallery import Example, plot_examples
-from model.plots import plot_confusion, plot_curves, plot_filters
-from model.run import EpochRecord, RunFolder
-from model.scores import Scores
-from pipeline.config import BuildConfig
-from pipeline.folder import ImageFile
-from pipeline.manifest import Manifest, SplitCard
-from pipeline.photos import PhotoSet
-from pipeline.pictures import OWN_PICTURE, legible, save_figure
-from pipeline.sheet import draw_grid
-from pipeline.store import FolderStore
+from alexnet.benchmarks.input_pipeline.ladder_plot import draw_ladder
+from alexnet.benchmarks.scripts.gpu.load_plot import draw_loads
+from alexnet.benchmarks.scripts.plot_runs import draw_runs
+from alexnet.model.results.gallery import Example, plot_examples
+from alexnet.model.results.plots import plot_confusion, plot_curves, plot_filters
+from alexnet.model.results.scores import Scores
+from alexnet.model.training.run import EpochRecord, RunFolder
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.inspect.contact_sheet import draw_grid
+from alexnet.pipeline.pictures import OWN_PICTURE, legible, save_figure
+from alexnet.pipeline.read.image_folder import PhotoSet
+from alexnet.pipeline.records.manifest import Manifest, SplitCard
+from alexnet.pipeline.source.scan import ImageFile
+from alexnet.pipeline.source.stores import FolderStore
 from tests.benchmarks.conftest import MADE_UP
 
 NAMES = (

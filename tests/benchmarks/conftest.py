@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks.ladder import Rung
-from benchmarks.report import BenchReport
-from benchmarks.rounds import Ratio
-from benchmarks.settings import BenchSettings, Host
-from benchmarks.shares import Share
-from benchmarks.shuffle_quality import ShuffleQuality
-from benchmarks.situation import Situation
+from alexnet.benchmarks.input_pipeline.ladder import Rung
+from alexnet.benchmarks.input_pipeline.report import BenchReport
+from alexnet.benchmarks.input_pipeline.shares import Share
+from alexnet.benchmarks.input_pipeline.shuffle_quality import ShuffleQuality
+from alexnet.benchmarks.input_pipeline.situation import Situation
+from alexnet.benchmarks.rounds import Ratio
+from alexnet.benchmarks.settings import BenchSettings, Host
 
 SETTINGS = BenchSettings(
     storage="jpeg",

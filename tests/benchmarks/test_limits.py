@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import limits, parallel
-from benchmarks.measure import Deliveries
-from pipeline.config import Storage
-from pipeline.reader import open_records
+from alexnet.benchmarks import limits, parallel
+from alexnet.benchmarks.measure import Deliveries
+from alexnet.pipeline.config import Storage
+from alexnet.pipeline.records.record_set import open_records
 from tests.conftest import smooth_photo
 
 

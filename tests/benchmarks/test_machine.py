@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import machine
-from benchmarks.machine import (
+from alexnet.benchmarks import machine
+from alexnet.benchmarks.machine import (
     read_allocator,
     read_disk,
     read_open_files_limit,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from benchmarks.measure import GROUP_RECORDS, deliver, images_in, measure
+from alexnet.benchmarks.measure import GROUP_RECORDS, deliver, images_in, measure
 
 
 class Clock:

@@ -8,9 +8,9 @@ from itertools import count, islice
 
 import pytest
 
-from benchmarks import parallel
-from benchmarks.measure import Deliveries
-from benchmarks.parallel import on_all_cpus
+from alexnet.benchmarks import parallel
+from alexnet.benchmarks.measure import Deliveries
+from alexnet.benchmarks.parallel import on_all_cpus
 
 CPUS = 3
 

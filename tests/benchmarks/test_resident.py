@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.resident import ResidentWatch, anonymous_bytes
+from alexnet.benchmarks.resident import ResidentWatch, anonymous_bytes
 
 SIZE = 64 * 2**20
 

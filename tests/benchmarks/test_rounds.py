@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.rounds import medians, ratios
+from alexnet.benchmarks.rounds import medians, ratios
 
 # The machine is half as fast in the second round, and the rival stumbles in the third.
 ROUNDS = [

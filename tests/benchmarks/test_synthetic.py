@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.synthetic import AREA, SHAPES, _mask, write_shapes
-from pipeline.errors import ConfigError
-from pipeline.folder import scan
+from alexnet.benchmarks.synthetic import AREA, SHAPES, _mask, write_shapes
+from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.source.scan import scan
 
 
 def read_all(folder: Path) -> dict[str, bytes]:

@@ -10,17 +10,17 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from benchmarks import train_step
-from benchmarks.measure import Measurement, Timing
-from benchmarks.step_report import TrainStepReport
-from benchmarks.train_step import TrainStepConfig, execute, plan_train_step
-from model.alexnet import build_network
-from model.config import NetworkConfig
-from model.hardware import set_up_hardware
-from model.summary import training_flops
-from model.training import make_classifier
-from pipeline.errors import ConfigError
-from pipeline.presets import preset
+from alexnet.benchmarks import train_step
+from alexnet.benchmarks.measure import Measurement, Timing
+from alexnet.benchmarks.step_report import TrainStepReport
+from alexnet.benchmarks.train_step import TrainStepConfig, execute, plan_train_step
+from alexnet.model.config import NetworkConfig
+from alexnet.model.network.alexnet import build_network
+from alexnet.model.network.summary import training_flops
+from alexnet.model.training.hardware import set_up_hardware
+from alexnet.model.training.training import make_classifier
+from alexnet.pipeline.augment.presets import preset
+from alexnet.pipeline.errors import ConfigError
 
 TINY = TrainStepConfig(batch_size=4, image_size=67, num_classes=3, width=1 / 16)
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from cli.main import app, main
+from alexnet.cli.main import app, main
 
 # The smallest that the network takes, from records a little larger.
 STORED_SIDE, IMAGE_SIZE = 72, 67

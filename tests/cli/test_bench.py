@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks import input_pipeline
-from benchmarks.input_pipeline import BenchConfig, BenchReport
-from benchmarks.peer import PEERS
-from cli.bench import Rival
+from alexnet.benchmarks.input_pipeline import input_pipeline
+from alexnet.benchmarks.input_pipeline.input_pipeline import BenchConfig, BenchReport
+from alexnet.benchmarks.loaders.peer import PEERS
+from alexnet.cli.bench import Rival
 from tests.benchmarks.conftest import MADE_UP
 from tests.cli.conftest import IMAGE_SIZE, STORED_SIDE, alexnet, alexnet_json, failure
 

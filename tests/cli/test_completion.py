@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.main import FORMER_NAMES, main
-from pipeline import versions
+from alexnet.cli.main import FORMER_NAMES, main
+from alexnet.pipeline import versions
 from tests.cli.conftest import alexnet
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ FAIL_SHARE = "--fail-below-share"
 def command(tmp_path: Path) -> Path:
     """The console script, of this tree, in a folder of its own."""
     script = tmp_path / "alexnet"
-    code = "from cli.main import run; run()"
+    code = "from alexnet.cli.main import run; run()"
     script.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{code}' \"$@\"\n")
     script.chmod(0o755)
     return script
@@ -50,7 +50,7 @@ def test_version() -> None:
 
 def test_version_is_told_fast_and_without_what_is_heavy() -> None:
     code = (
-        "import sys, time; from cli.main import main; main(['--version']);"
+        "import sys, time; from alexnet.cli.main import main; main(['--version']);"
         "print(time.process_time(), {'tensorflow', 'numpy'} & {*sys.modules})"
     )
     command = [sys.executable, "-c", code]

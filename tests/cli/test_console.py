@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from cli import console
-from cli.console import LINE_SECONDS, Meter, meter, print_json, print_table, say
+from alexnet.cli import console
+from alexnet.cli.console import LINE_SECONDS, Meter, meter, print_json, print_table, say
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_no_bar_is_drawn_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 IN_A_TERMINAL = """
 import time
-from cli.console import meter
+from alexnet.cli.console import meter
 try:
     with meter("training", "steps") as shown:
         for step in range(1, 400):

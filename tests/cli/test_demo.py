@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import typer
 
-import benchmarks.synthetic
-from cli.demo import EPOCHS, IMAGE_SIZE, PICTURE_SIDE, add_commands, demo_lines
+from alexnet.benchmarks import synthetic
+from alexnet.cli.demo import EPOCHS, IMAGE_SIZE, PICTURE_SIDE, add_commands, demo_lines
 from tests.cli.conftest import alexnet, alexnet_json, parse
 
 
@@ -29,7 +29,7 @@ def test_the_demos_lines_are_command_lines_and_paths_survive(tmp_path: Path) -> 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """A demo that draws nothing."""
-    monkeypatch.setattr(benchmarks.synthetic, "write_shapes", lambda *_: None)
+    monkeypatch.setattr(synthetic, "write_shapes", lambda *_: None)
 
 
 def run_demo(out: Path, codes: dict[str, int]) -> tuple[int, list[list[str]]]:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import doctor, machine
-from benchmarks.gpus import TensorFlow
+from alexnet.benchmarks import machine
+from alexnet.benchmarks.doctor import doctor
+from alexnet.benchmarks.doctor.gpus import TensorFlow
 from tests.cli.conftest import alexnet, alexnet_json, failure
 
 STARTS = TensorFlow("2.15.1", "12.2", ("sm_50", "compute_80"), 0, (), True)

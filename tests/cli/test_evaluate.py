@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cli.evaluate import MOST_ROWS, _print_classes
-from model.scores import Scores
+from alexnet.cli.evaluate import MOST_ROWS, _print_classes
+from alexnet.model.results.scores import Scores
 from tests.cli.conftest import (
     IMAGE_SIZE,
     STORED_SIDE,

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageDraw
 
-import model.export
-from model.export import ExportReport, Format
+from alexnet.model.results import export
+from alexnet.model.results.export import ExportReport, Format
 from tests.cli.conftest import IMAGE_SIZE, alexnet, alexnet_json, failure, parse
 
 Trained = tuple[Path, dict[str, Any]]
@@ -50,7 +50,7 @@ def test_it_says_what_is_shown_and_what_is_refused(
 ) -> None:
     signatures = {"network": f"uint8 {NETWORK}"}
     report = ExportReport("run", "out", "saved-model", 7, signatures, ("cat", "dog"))
-    monkeypatch.setattr(model.export, "export", lambda *_: report)
+    monkeypatch.setattr(export, "export", lambda *_: report)
     ended = alexnet("export", "run", "out")
     assert (ended.code, ended.out) == (0, "")
     assert ended.err.splitlines() == [

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-import model.training
-from cli.console import meter
-from cli.fit_messages import FitProgress
-from model.history import EpochRecord
+from alexnet.cli.console import meter
+from alexnet.cli.fit_messages import FitProgress
+from alexnet.model.training import training
+from alexnet.model.training.history import EpochRecord
 from tests.cli.conftest import SMALL, STORED_SIDE, alexnet, alexnet_json
 
 Trained = tuple[Path, dict[str, Any]]
@@ -65,7 +65,7 @@ def opening(monkeypatch: pytest.MonkeyPatch, *words: object) -> str:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(model.training, "train", interrupted)
+    monkeypatch.setattr(training, "train", interrupted)
     ended = alexnet("fit", *([] if "--resume" in words else SMALL), *words)
     assert ended.code == 130, ended.err
     return ended.err

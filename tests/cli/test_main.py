@@ -16,8 +16,8 @@ import pytest
 import typer
 from typer.main import get_command
 
-from cli.main import app, main
-from pipeline.errors import DataError
+from alexnet.cli.main import app, main
+from alexnet.pipeline.errors import DataError
 from tests.cli.conftest import alexnet, failure, parse
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ HEAVY = ("tensorflow", "numpy", "matplotlib", "PIL")
 # Every help in one fresh process, which then says what it has imported.
 HELPS = f"""
 import contextlib, io, json, sys
-from cli.main import main
+from alexnet.cli.main import main
 found = {{}}
 for words in json.loads(sys.argv[1]):
     with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -158,14 +158,14 @@ def test_the_place_of_a_failed_rename_is_the_one_that_was_asked_for(
     def renamed(folder: Path) -> None:
         raise IsADirectoryError(21, "Is a directory", ".a.partial", None, "a")
 
-    monkeypatch.setattr("pipeline.info.records_info", renamed)
+    monkeypatch.setattr("alexnet.pipeline.inspect.info.records_info", renamed)
     assert failure("records", "info").startswith("a: Is a directory. ")
 
 
 def test_an_error_of_the_programs_own_is_not_hidden(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("pipeline.info.records_info", lambda _: 1 / 0)
+    monkeypatch.setattr("alexnet.pipeline.inspect.info.records_info", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["records", "info"])
 
@@ -192,7 +192,7 @@ def test_a_user_without_a_home_or_a_name(
         import pwd, sys
         def nobody(uid): raise KeyError(uid)
         pwd.getpwuid = nobody
-        from cli.main import main
+        from alexnet.cli.main import main
         network = "--width 0.05 --image-size 67".split()
         sys.exit(main(["records", "show", sys.argv[1]]) or main(["summary", *network]))
     """
@@ -212,9 +212,9 @@ def test_a_user_without_a_home_or_a_name(
 
 def test_a_name_that_stdout_cannot_show_is_told_all_the_same() -> None:
     code = """if True:
-        import cli.main
-        cli.main.main = lambda: print("caf\\udce9.jpg ± 1 %")
-        cli.main.run()
+        import alexnet.cli.main
+        alexnet.cli.main.main = lambda: print("caf\\udce9.jpg ± 1 %")
+        alexnet.cli.main.run()
     """
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -233,7 +233,7 @@ def test_ctrl_c_anywhere_exits_130(
     def interrupted(folder: Path) -> None:
         raise error
 
-    monkeypatch.setattr("pipeline.info.records_info", interrupted)
+    monkeypatch.setattr("alexnet.pipeline.inspect.info.records_info", interrupted)
     ended = alexnet("records", "info")
     assert (ended.code, ended.out) == (130, "")
     assert ended.err.strip() == "interrupted"

@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cli.options import examples, given, parse_size
+from alexnet.cli.options import examples, given, parse_size
 
 
 @pytest.mark.parametrize(

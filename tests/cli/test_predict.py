@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cli.predict import _summary
-from model.prediction import Prediction, PredictionReport
+from alexnet.cli.predict import _summary
+from alexnet.model.results.prediction import Prediction, PredictionReport
 from tests.cli.conftest import alexnet
 
 Trained = tuple[Path, dict[str, Any]]

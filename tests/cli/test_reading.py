@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-import model.training
-from pipeline.config import Storage
+from alexnet.model.training import training
+from alexnet.pipeline.config import Storage
 from tests.cli.conftest import SMALL, STORED_SIDE, alexnet, alexnet_json, failure
 from tests.conftest import flip
 
@@ -52,7 +52,7 @@ def test_verbose_tells_which_reader_it_is_and_why(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(model.training, "train", interrupted)
+    monkeypatch.setattr(training, "train", interrupted)
     words = ("fit", built[0], "--run", tmp_path / "run", "--reader", asked, *SMALL)
     assert said in alexnet(*words, "-v").err
     assert "reader" not in alexnet(*words).err

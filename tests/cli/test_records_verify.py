@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-import pipeline.repair
+from alexnet.pipeline.verify import repair
 from tests.cli.conftest import alexnet, alexnet_json, failure
 from tests.conftest import NUM_PHOTOS
-from tests.pipeline.test_build import content
-from tests.pipeline.test_damage import flip, places
+from tests.pipeline.build.test_build import content
+from tests.pipeline.verify.test_damage import flip, places
 
 VERIFY = ("records", "verify")
 SHARD = "train-00000-of-00001.tfrecord"
@@ -132,7 +132,7 @@ def test_ctrl_c_while_mending_says_how_to_go_on(
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline.repair, "repair", interrupt)
+    monkeypatch.setattr(repair, "repair", interrupt)
     ended = alexnet(*VERIFY, records, "--repair", "--source", photos)
     assert ended.code == 130
     assert "run the same command again" in ended.err

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-import cli.train
-import model.training
-from model.run import RunFolder
+from alexnet.cli import train
+from alexnet.model.training import training
+from alexnet.model.training.run import RunFolder
 from tests.cli.conftest import (
     IMAGE_SIZE,
     SMALL,
@@ -37,7 +37,7 @@ Trained = tuple[Path, dict[str, Any]]
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Training that fails the test: what is wrong must be told before it starts."""
     monkeypatch.setattr(
-        model.training, "train", lambda *_: pytest.fail("training has started")
+        training, "train", lambda *_: pytest.fail("training has started")
     )
 
 
@@ -292,7 +292,7 @@ def test_a_signal_saves_and_names_the_command_that_goes_on(
     code: int,
 ) -> None:
     monkeypatch.setattr(
-        cli.train.FitProgress, "step", lambda *_: os.kill(os.getpid(), number)
+        train.FitProgress, "step", lambda *_: os.kill(os.getpid(), number)
     )
     run = tmp_path / "my run"
     words = ("--run", run, "--batch-size", 6)
@@ -311,7 +311,7 @@ def test_ctrl_c_before_there_is_a_run_says_so(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(model.training, "train", interrupted)
+    monkeypatch.setattr(training, "train", interrupted)
     ended = alexnet("fit", built[0], "--run", tmp_path / "run", *SMALL)
     assert (ended.code, ended.out) == (130, "")
     assert ended.err.splitlines()[-1] == "interrupted before the run had begun"

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from cli.main import app
-from model.run import RunFolder
-from pipeline.build import build
-from pipeline.config import BuildConfig
-from pipeline.errors import DataError
-from pipeline.files import require_local
-from pipeline.folder import scan
-from pipeline.manifest import load_manifest
-from pipeline.photos import open_data
+from alexnet.cli.main import app
+from alexnet.model.training.run import RunFolder
+from alexnet.pipeline.build.build import build
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.files import require_local
+from alexnet.pipeline.read.image_folder import open_data
+from alexnet.pipeline.records.manifest import load_manifest
+from alexnet.pipeline.source.scan import scan
 from tests.cli.conftest import alexnet, failure
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 # What a forked process shall find imported.
-import model.plots
-import model.training  # noqa: F401
-from cli.main import main
-from cli.train import FitProgress
-from model.run import RunFolder
+import alexnet.model.results.plots
+import alexnet.model.training.training  # noqa: F401
+from alexnet.cli.main import main
+from alexnet.cli.train import FitProgress
+from alexnet.model.training.run import RunFolder
 from tests.model.runs import step_of
 
 TIMEOUT_SECONDS = 200.0

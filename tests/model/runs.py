@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from model.checkpoints import latest
-from model.history import EpochRecord
-from model.run import RunFolder
+from alexnet.model.training.checkpoints import latest
+from alexnet.model.training.history import EpochRecord
+from alexnet.model.training.run import RunFolder
 
 Variables = dict[str, np.ndarray]
 CLOCKED = ("images_per_second", "input_wait_share", "seconds")

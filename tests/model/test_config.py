@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from model.config import DEFAULT_EPOCHS, NetworkConfig, TrainConfig
-from pipeline.errors import ConfigError
+from alexnet.model.config import DEFAULT_EPOCHS, NetworkConfig, TrainConfig
+from alexnet.pipeline.errors import ConfigError
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from pipeline.folder import ImageFile
-from pipeline.record import Encoded
-from pipeline.store import Entry
-from pipeline.workers import EncodeJob
+from alexnet.pipeline.build.workers import EncodeJob
+from alexnet.pipeline.records.encode import Encoded
+from alexnet.pipeline.source.scan import ImageFile
+from alexnet.pipeline.source.stores import Entry
 
 # Photos of a source.
 CRASHING = ("cat.0.png", "dog.41.png")

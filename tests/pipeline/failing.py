@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pipeline.store import FolderStore
+from alexnet.pipeline.source.stores import FolderStore
 
 OUT_OF_MEMORY = -1
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import AugmentConfig, BuildConfig, Config, ReadConfig
-from pipeline.errors import ConfigError
+from alexnet.pipeline.config import AugmentConfig, BuildConfig, Config, ReadConfig
+from alexnet.pipeline.errors import ConfigError
 
 
 @pytest.mark.parametrize(

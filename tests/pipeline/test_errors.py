@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.errors import ConfigError, DataError, data_error_in
+from alexnet.pipeline.errors import ConfigError, DataError, data_error_in
 
 
 def raised_inside_tf_data(error: Exception) -> Exception:

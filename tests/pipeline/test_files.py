@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.files import (
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.files import (
     atomic_path,
     count,
     fingerprint,

@@ -22,21 +22,21 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.audit import verify
-from pipeline.blame import reading
-from pipeline.config import Storage
-from pipeline.dataset import steps_per_epoch
-from pipeline.errors import AlexnetError, DataError
-from pipeline.example import encode_example, frame, read_example
-from pipeline.folder import scan
-from pipeline.info import records_info
-from pipeline.interop import index_path, read_index
-from pipeline.manifest import load_manifest
-from pipeline.photos import open_data
-from pipeline.reader import open_records
-from pipeline.record import find_jpeg
-from pipeline.rows import open_rows
-from pipeline.verify import require_whole_shards
+from alexnet.pipeline.config import Storage
+from alexnet.pipeline.errors import AlexnetError, DataError
+from alexnet.pipeline.inspect.info import records_info
+from alexnet.pipeline.read.dataset import steps_per_epoch
+from alexnet.pipeline.read.errors import reading
+from alexnet.pipeline.read.image_folder import open_data
+from alexnet.pipeline.read.mapped import open_rows
+from alexnet.pipeline.read.parse import find_jpeg
+from alexnet.pipeline.records.interop import index_path, read_index
+from alexnet.pipeline.records.manifest import load_manifest
+from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.records.tfrecord import encode_example, frame, read_example
+from alexnet.pipeline.source.scan import scan
+from alexnet.pipeline.verify.checksums import require_whole_shards
+from alexnet.pipeline.verify.verify import verify
 
 EXAMPLES = pytest.mark.parametrize(
     "examples", [60, pytest.param(5000, marks=pytest.mark.slow)]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.lock import removed_when_empty, sole_process
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.lock import removed_when_empty, sole_process
 
 TAKEN = DataError("somebody is at it")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.machine import Memory, file_system, num_cpus, read_memory
+from alexnet.pipeline.machine import Memory, file_system, num_cpus, read_memory
 
 GIB = 2**30
 MEMINFO = "MemTotal:       16777216 kB\nMemFree:  1 kB\nMemAvailable:    8388608 kB\n"

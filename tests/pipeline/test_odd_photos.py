@@ -19,14 +19,17 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipeline.build import build
-from pipeline.config import BuildConfig, ReadConfig, Storage
-from pipeline.dataset import eval_dataset
-from pipeline.errors import DataError, data_error_in
-from pipeline.folder import Source, scan
-from pipeline.layout import plan_layout
-from pipeline.photos import PhotoSet, open_data
-from pipeline.pixels import (
+from alexnet.pipeline.build.build import build
+from alexnet.pipeline.build.quarantine import read_quarantine
+from alexnet.pipeline.build.report import BuildReport
+from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
+from alexnet.pipeline.errors import DataError, data_error_in
+from alexnet.pipeline.read.dataset import eval_dataset
+from alexnet.pipeline.read.image_folder import PhotoSet, open_data
+from alexnet.pipeline.read.parse import decode, parse
+from alexnet.pipeline.records.encode import encode_record
+from alexnet.pipeline.records.fixed_layout import plan_layout
+from alexnet.pipeline.records.image import (
     MAX_PIXELS,
     BadImage,
     orientation,
@@ -36,9 +39,7 @@ from pipeline.pixels import (
     to_rgb,
     upright,
 )
-from pipeline.quarantine import read_quarantine
-from pipeline.record import decode, encode_record, parse
-from pipeline.report import BuildReport
+from alexnet.pipeline.source.scan import Source, scan
 from tests.cli.conftest import SMALL, failure
 from tests.pipeline.odd_photos import (
     KINDS,
@@ -181,7 +182,7 @@ def test_a_bomb_costs_neither_time_nor_memory_and_nothing_is_printed() -> None:
     code = """
 import resource, time
 from contextlib import suppress
-from pipeline.pixels import BadImage, read_image, square
+from alexnet.pipeline.records.image import BadImage, read_image, square
 from tests.pipeline.odd_photos import KINDS, SIDE, jpeg_of_size
 
 def peak_bytes():
@@ -210,7 +211,7 @@ def test_a_large_photo_costs_what_its_pixels_do() -> None:
     code = """
 import io, resource, time
 from PIL import Image
-from pipeline.pixels import read_image, square
+from alexnet.pipeline.records.image import read_image, square
 
 SIDE = 3000
 grey = Image.linear_gradient("L").resize((SIDE, SIDE))

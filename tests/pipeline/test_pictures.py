@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from pipeline.pictures import LONGEST, legible
+from alexnet.pipeline.pictures import LONGEST, legible
 
 
 @pytest.mark.parametrize(

@@ -12,24 +12,24 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-import pipeline.repair
-import pipeline.source_file
-from pipeline.audit import verify
-from pipeline.build import build
-from pipeline.config import BuildConfig, ReadConfig, Storage
-from pipeline.dataset import eval_dataset
-from pipeline.errors import BadImage, ReadError, data_error_in
-from pipeline.folder import ImageFile, Source, scan
-from pipeline.photos import open_photos
-from pipeline.pixels import read_image
-from pipeline.plan import ShardPlan, make_plan
-from pipeline.record import Encoded
-from pipeline.repair import find_origin, repair
-from pipeline.workers import EncodeJob, encoder
+import alexnet.pipeline.source.source_file
+import alexnet.pipeline.verify.repair
+from alexnet.pipeline.build.build import build
+from alexnet.pipeline.build.plan import ShardPlan, make_plan
+from alexnet.pipeline.build.workers import EncodeJob, encoder
+from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
+from alexnet.pipeline.errors import BadImage, ReadError, data_error_in
+from alexnet.pipeline.read.dataset import eval_dataset
+from alexnet.pipeline.read.image_folder import open_photos
+from alexnet.pipeline.records.encode import Encoded
+from alexnet.pipeline.records.image import read_image
+from alexnet.pipeline.source.scan import ImageFile, Source, scan
+from alexnet.pipeline.verify.repair import find_origin, repair
+from alexnet.pipeline.verify.verify import verify
 from tests.conftest import NUM_PHOTOS, SIDE
+from tests.pipeline.build.test_build import content
 from tests.pipeline.deadly import DeadlyJob, KeyStore
 from tests.pipeline.failing import OUT_OF_MEMORY, FailingStore
-from tests.pipeline.test_build import content
 
 CONFIG = BuildConfig(side=SIDE, shards=3)
 ORIGINALS = replace(CONFIG, storage="original")
@@ -44,7 +44,7 @@ def whole(record_sets: dict[Storage, Path]) -> dict[str, bytes]:
 @pytest.fixture(autouse=True)
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process; workers wait."""
-    monkeypatch.setattr(pipeline.source_file, "WAIT_SECONDS", (0, 0))
+    monkeypatch.setattr(alexnet.pipeline.source.source_file, "WAIT_SECONDS", (0, 0))
 
 
 def shards_of(source: Source) -> tuple[ShardPlan, ...]:
@@ -228,7 +228,7 @@ def test_training_from_photos_names_the_one_that_cannot_be_read(
     photos: Path, tmp_path: Path, number: int
 ) -> None:
     disk = failing(photos, tmp_path, number)
-    records = replace(open_photos(photos, ORIGINALS), store=disk.source.store)
+    records = replace(open_photos(photos, ORIGINALS), source=disk.source)
     with pytest.raises(tf.errors.OpError) as error:
         list(eval_dataset(records, ReadConfig(batch_size=5), "train"))
     said = str(data_error_in(error.value))

@@ -1,0 +1,1 @@
+"""`alexnet doctor`: the machine, its GPUs and its packages."""

@@ -1,0 +1,1 @@
+"""`records estimate`: what each storage of a source would take and give."""

@@ -1,0 +1,1 @@
+"""`bench input-pipeline`: the ladder, its limits and the verdict."""

@@ -1,0 +1,77 @@
+"""The ladder: a rung is the throughput of the pipeline up to and including a stage.
+
+The rungs are prefixes of the very list of stages that training composes. What a rung
+adds to the time of an image is what its stage costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from alexnet.benchmarks.measure import Deliveries, Timing, deliver
+from alexnet.pipeline.read.dataset import Stage, compose
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+DEVICE_STAGES = ("to device", "augment", "train step")
+
+
+@dataclass(frozen=True)
+class Rung:
+    """Throughput up to and including a stage; `spread` is a share of it."""
+
+    stage: str
+    images_per_second: float
+    spread: float
+
+
+def split_rungs(rungs: Sequence[Rung]) -> tuple[list[Rung], list[Rung]]:
+    """The host's rungs and the device's."""
+    host = [rung for rung in rungs if rung.stage not in DEVICE_STAGES]
+    return host, [rung for rung in rungs if rung.stage in DEVICE_STAGES]
+
+
+def added_microseconds(rungs: Sequence[Rung]) -> list[float]:
+    """What each rung adds to the time of an image; the sum is the last rung's time.
+
+    No part can take longer than what it is part of: where a later rung is faster, by
+    overlapping work or by chance, the time above it is not counted.
+    """
+    times = [1e6 / rung.images_per_second for rung in rungs]
+    whole = list(accumulate(reversed(times), min))[::-1]
+    return [
+        time - before for time, before in zip(whole, [0.0, *whole[:-1]], strict=True)
+    ]
+
+
+def climb(stages: Sequence[Stage]) -> list[Timing]:
+    """How to time every prefix of `stages`."""
+    return [
+        Timing(stage.name, partial(_deliver_prefix, stages, count))
+        for count, stage in enumerate(stages, 1)
+    ]
+
+
+def _deliver_prefix(stages: Sequence[Stage], count: int) -> Deliveries:
+    dataset = compose(stages[:count])
+    if "prefetch" not in [stage.name for stage in stages[:count]]:
+        dataset = _with_host_options(dataset, stages)
+    return deliver(dataset)
+
+
+def _with_host_options(
+    dataset: tf.data.Dataset, stages: Sequence[Stage]
+) -> tf.data.Dataset:
+    """`dataset` on the threads of the host pipeline, which its last stage sets."""
+    import tensorflow as tf
+
+    host = [stage.name for stage in stages].index("prefetch") + 1
+    alone = tf.data.Options()
+    # Otherwise TensorFlow appends a stage of its own to every shorter prefix.
+    alone.experimental_optimization.inject_prefetch = False
+    return dataset.with_options(compose(stages[:host]).options()).with_options(alone)

@@ -1,0 +1,1 @@
+"""The loaders of others, measured beside ours."""

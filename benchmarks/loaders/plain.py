@@ -1,0 +1,51 @@
+"""The peer: the tf.data pipeline that most people write, without any tuning.
+
+It reads the very shards that the pipeline reads: parse and decode one record at a time,
+shuffle, batch, prefetch, with TensorFlow's defaults everywhere else.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from alexnet.benchmarks.measure import Timing, deliver
+from alexnet.pipeline.read.parse import image_shape
+from alexnet.pipeline.records.encode import ENCODED, LABEL, RAW
+from alexnet.pipeline.records.record_set import RecordSet
+
+# Decoded images, as in TensorFlow's own guides: 188 MiB of them at 256 px.
+SHUFFLE_BUFFER = 1000
+
+
+def plan_plain(records: RecordSet, batch_size: int) -> Timing:
+    """How to time plain tf.data on a record set's train split."""
+    return Timing("plain", lambda: deliver(plain_dataset(records, batch_size)))
+
+
+def plain_dataset(records: RecordSet, batch_size: int) -> tf.data.Dataset:
+    """Shuffled batches without end: images and int64 [batch] labels."""
+    stored = records.manifest.config
+    shape = image_shape(stored.storage, stored.side)
+    pixels = RAW if stored.storage in ("raw", "yuv420") else ENCODED
+    features = {
+        pixels: tf.io.FixedLenFeature([], tf.string),
+        LABEL: tf.io.FixedLenFeature([], tf.int64),
+    }
+
+    def example(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        parsed = tf.io.parse_single_example(record, features)
+        return decode(parsed[pixels]), parsed[LABEL]
+
+    def decode(data: tf.Tensor) -> tf.Tensor:
+        if pixels == RAW:
+            return tf.reshape(tf.io.decode_raw(data, tf.uint8), shape)
+        image = tf.io.decode_jpeg(data, channels=3)
+        if stored.storage == "original":
+            return tf.image.resize(image, shape[:2])
+        return tf.ensure_shape(image, shape)
+
+    dataset = tf.data.TFRecordDataset(records.paths("train"))
+    dataset = dataset.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = dataset.shuffle(SHUFFLE_BUFFER).repeat()
+    dataset = dataset.batch(batch_size, drop_remainder=True)
+    return dataset.prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,199 @@
+"""The networks: float [batch, size, size, 3] in, float32 logits [batch, classes] out.
+
+A variant is a tuple of rows and one loop builds them all. There is no softmax: the loss
+takes logits, because log(softmax) in one piece is exact where one after the other would
+underflow, and prediction applies it in float32.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tensorflow import keras
+
+from alexnet.model.config import NetworkConfig
+from alexnet.model.network.layers import Dropout, GroupedConv2D, LocalResponseNorm
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a row is built: what its layers have to know besides the row."""
+
+    config: NetworkConfig
+    synchronized_norm: bool
+    # The learned layers up to here, this row's included; layer names carry it.
+    depth: int
+    row: int
+
+    def scaled(self, channels: int) -> int:
+        """The channels at the configured width, a multiple of 2 x groups."""
+        unit = 2 * self.config.groups
+        return max(unit, unit * round(channels * self.config.width / unit))
+
+
+class Row(ABC):
+    """A row of a variant's table."""
+
+    learned: ClassVar[bool] = False
+
+    @abstractmethod
+    def layers(self, site: Site) -> Iterator[keras.layers.Layer]:
+        """The Keras layers the row stands for, built for its site."""
+
+
+@dataclass(frozen=True)
+class Conv(Row):
+    """A convolution and its ReLU; `normed` puts batch norm in place of the bias."""
+
+    learned = True
+    filters: int
+    kernel: int
+    stride: int = 1
+    padding: str = "same"
+    grouped: bool = False
+    normed: bool = False
+
+    def layers(self, site: Site) -> Iterator[keras.layers.Layer]:
+        groups = site.config.groups if self.grouped else 1
+        convolution = GroupedConv2D if groups > 1 else keras.layers.Conv2D
+        yield convolution(
+            site.scaled(self.filters),
+            self.kernel,
+            strides=self.stride,
+            padding=self.padding,
+            groups=groups,
+            activation=None if self.normed else "relu",
+            use_bias=not self.normed,
+            name=f"conv{site.depth}",
+        )
+        if self.normed:
+            # At 0.99, after 100 steps a third of the moments is what they began as.
+            yield from Norm(momentum=0.9).layers(site)
+            yield keras.layers.ReLU(name=f"relu{site.depth}")
+
+
+@dataclass(frozen=True)
+class Pool(Row):
+    """Overlapping max pooling (Krizhevsky 2012, section 3.4)."""
+
+    def layers(self, site: Site) -> Iterator[keras.layers.Layer]:
+        yield keras.layers.MaxPooling2D(3, strides=2, name=f"pool{site.depth}")
+
+
+@dataclass(frozen=True)
+class Lrn(Row):
+    """Local response normalisation (Krizhevsky 2012, section 3.3)."""
+
+    def layers(self, site: Site) -> Iterator[keras.layers.Layer]:
+        yield LocalResponseNorm(name=f"norm{site.depth}")
+
+
+@dataclass(frozen=True)
+class Norm(Row):
+    """Batch normalisation, with the statistics of all replicas if asked for."""
+
+    # Keras's default.
+    momentum: float = 0.99
+
+    def layers(self, site: Site) -> Iterator[keras.layers.Layer]:
+        yield keras.layers.BatchNormalization(
+            momentum=self.momentum,
+            synchronized=site.synchronized_norm,
+            # Synchronised, Keras subtracts E[x]^2 from E[x^2] in the layer's own type.
+            dtype="float32" if site.synchronized_norm else None,
+            name=f"norm{site.depth}",
+        )
+
+
+@dataclass(frozen=True)
+class Flatten(Row):
+    """Height, width and channels in one row of features."""
+
+    def layers(self, site: Site) -> Iterator[keras.layers.Layer]:
+        yield keras.layers.Flatten(name="flatten")
+
+
+@dataclass(frozen=True)
+class Hidden(Row):
+    """A fully connected layer, its ReLU and its dropout."""
+
+    learned = True
+    units: int
+
+    def layers(self, site: Site) -> Iterator[keras.layers.Layer]:
+        yield keras.layers.Dense(
+            site.scaled(self.units),
+            activation="relu",
+            name=f"dense{site.depth}",
+        )
+        yield Dropout(site.config.dropout, site.row, name=f"dropout{site.depth}")
+
+
+@dataclass(frozen=True)
+class Logits(Row):
+    """The last layer, a number a class, float32 under every policy."""
+
+    learned = True
+
+    def layers(self, site: Site) -> Iterator[keras.layers.Layer]:
+        yield keras.layers.Dense(
+            site.config.num_classes,
+            dtype="float32",
+            name=f"dense{site.depth}",
+        )
+
+
+# The article's Keras code, which starts from Keras's default initialiser.
+ARTICLE = (
+    *(Conv(96, 11, 4, "valid"), Pool()),
+    *(Conv(256, 5), Pool(), Norm()),
+    Conv(384, 3),
+    Conv(384, 3),
+    *(Conv(256, 3), Pool()),
+    *(Flatten(), Hidden(4096), Hidden(4096), Logits()),
+)
+
+# Krizhevsky 2012, sections 3.3 to 3.5 and 4.2. Not section 5's start (Gaussian 0.01,
+# biases of 1), which is for pixels in [0, 255]: on inputs of unit variance the biases
+# drown the image. In 60 steps in which Keras's default learns a toy task, it does not.
+PAPER = (
+    *(Conv(96, 11, 4, "valid"), Lrn(), Pool()),
+    *(Conv(256, 5, grouped=True), Lrn(), Pool()),
+    Conv(384, 3),
+    Conv(384, 3, grouped=True),
+    *(Conv(256, 3, grouped=True), Pool()),
+    *(Flatten(), Hidden(4096), Hidden(4096), Logits()),
+)
+
+BN = (
+    *(Conv(96, 11, 4, "valid", normed=True), Pool()),
+    *(Conv(256, 5, normed=True), Pool()),
+    Conv(384, 3, normed=True),
+    Conv(384, 3, normed=True),
+    *(Conv(256, 3, normed=True), Pool()),
+    *(Flatten(), Hidden(4096), Hidden(4096), Logits()),
+)
+
+VARIANTS: dict[str, tuple[Row, ...]] = {"article": ARTICLE, "paper": PAPER, "bn": BN}
+
+
+def build_network(
+    config: NetworkConfig, synchronized_norm: bool = False
+) -> keras.Model:
+    """The network with fresh weights, in the global mixed precision policy."""
+    images = keras.Input(
+        (config.image_size, config.image_size, 3),
+        # Keras would widen a half precision batch to float32 at the door.
+        dtype=keras.mixed_precision.global_policy().compute_dtype,
+        name="images",
+    )
+    outputs, depth = images, 0
+    for number, row in enumerate(VARIANTS[config.variant]):
+        depth += row.learned
+        site = Site(config, synchronized_norm, depth, number)
+        for layer in row.layers(site):
+            outputs = layer(outputs)
+    return keras.Model(images, outputs, name=f"alexnet_{config.variant}")

@@ -1,0 +1,154 @@
+"""A run's network on labelled examples: the run's own records, or others like them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+
+from alexnet.model.network.alexnet import build_network
+from alexnet.model.results.run_data import ALL, held_out_split, open_run_data, splits_of
+from alexnet.model.results.scores import Scores
+from alexnet.model.training.checkpoints import load_network
+from alexnet.model.training.classifier import Classifier
+from alexnet.model.training.hardware import share_gpus
+from alexnet.model.training.history import best_epoch
+from alexnet.model.training.run import RunFolder
+from alexnet.pipeline.config import ReadConfig
+from alexnet.pipeline.read.dataset import eval_dataset
+from alexnet.pipeline.read.errors import reading
+from alexnet.pipeline.records.record_set import RecordSet
+
+# Called with the images done and the images in all.
+Progress = Callable[[int, int], None]
+# Splits of a run's own records that say little of other photos.
+OWN_NOTES = {
+    "train": "the run was trained on these examples",
+    ALL: "the run was trained on those of the train split among these examples",
+}
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """What a run's network reaches on a split, and what has to be known of the two."""
+
+    data: str
+    split: str
+    is_own_data: bool
+    checkpoint: str
+    epoch: int
+    scores: Scores
+
+    @property
+    def note(self) -> str | None:
+        """What has to be known to believe the figures; None where nothing has."""
+        if self.is_own_data:
+            return OWN_NOTES.get(self.split)
+        return (
+            "these are other records than the run's; photos among them that the run was"
+            " trained on make the figures too good"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The report's promised fields."""
+        return {
+            "data": self.data,
+            "split": self.split,
+            "own_records": self.is_own_data,
+            "checkpoint": self.checkpoint,
+            "epoch": self.epoch,
+            "note": self.note,
+            **self.scores.to_json(),
+        }
+
+
+def checkpoint_to_use(run: RunFolder, which: str) -> str:
+    """`best` where it is asked for and validation has chosen one, else `last`.
+
+    Raises:
+        RunError: the run's history is damaged.
+    """
+    return which if best_epoch(run.load_history()) else "last"
+
+
+def load_classifier(run: RunFolder, which: str = "best") -> tuple[Classifier, int]:
+    """Load the run's trained classifier, in float32; return the checkpoint's epoch too.
+
+    Raises:
+        RunError: there is no run or no checkpoint, or they do not fit each other.
+    """
+    config = run.load_config()
+    share_gpus()  # a training may be running beside this
+    keras.mixed_precision.set_global_policy("float32")
+    network = build_network(config.network)
+    epoch = load_network(run, network, checkpoint_to_use(run, which))
+    return Classifier(network, config.augment), epoch
+
+
+def evaluate(
+    run: RunFolder,
+    data: Path | None = None,
+    split: str | None = None,
+    which: str = "best",
+    batch_size: int = 128,
+    progress: Progress = lambda done, total: None,
+) -> EvaluationReport:
+    """Evaluate a run's checkpoint on a split, or on `all` examples.
+
+    Without `data`, these are the records the run was trained on. Without `split`, it is
+    the run's validation split, and `all` of other records.
+
+    Raises:
+        RunError: there is no such run or checkpoint, or the records do not fit the run.
+        DataError: the records or the split are not there.
+    """
+    config = run.load_config()
+    records = open_run_data(run, data)
+    is_own = records.manifest.fingerprint == config.records_fingerprint
+    split = split or (held_out_split(records) if is_own else ALL)
+    splits = splits_of(records, split)
+    total = sum(records.manifest.splits[name].num_examples for name in splits)
+    classifier, epoch = load_classifier(run, which)
+    scores = Scores(config.class_names)
+    for batch in classify(classifier, records, splits, batch_size):
+        scores.add(batch.labels, batch.logits)
+        progress(scores.num_examples, total)
+    checkpoint = checkpoint_to_use(run, which)
+    return EvaluationReport(
+        str(records.folder), split, is_own, checkpoint, epoch, scores
+    )
+
+
+class Batch(NamedTuple):
+    """Examples and what the network says of them."""
+
+    images: tf.Tensor  # uint8, as they are stored; padding may follow the examples
+    labels: np.ndarray  # int64 [examples]
+    logits: np.ndarray  # float32 [examples, classes]
+
+
+def classify(
+    classifier: Classifier, records: RecordSet, splits: list[str], batch_size: int
+) -> Iterator[Batch]:
+    """Yield every example of the splits once, in order, a batch at a time.
+
+    Raises:
+        DataError: a shard or photo cannot be used.
+    """
+    logits_of = tf.function(classifier.eval_logits)
+    for images, labels, weights in _read(records, splits, batch_size):
+        real = int(np.count_nonzero(weights))
+        yield Batch(images, labels.numpy()[:real], logits_of(images).numpy()[:real])
+
+
+def _read(
+    records: RecordSet, splits: list[str], batch_size: int
+) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+    with reading(records):
+        for split in splits:
+            yield from eval_dataset(records, ReadConfig(batch_size), split)

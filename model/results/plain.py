@@ -1,0 +1,42 @@
+"""The trained network of Keras's own layers: a file of it needs nothing of ours."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+from tensorflow import keras
+
+from alexnet.model.network.layers import Dropout, GroupedConv2D, LocalResponseNorm
+from alexnet.model.training.classifier import Classifier
+
+
+def plain_network(classifier: Classifier) -> keras.Model:
+    """Levels in [0, 255], float32 [batch, S, S, 3], to probabilities [batch, classes].
+
+    The first layer normalises. The last is the softmax; the logits are the output of
+    the layer below it, for whoever trains on.
+    """
+    network, augment = classifier.network, classifier.augment
+    images = keras.Input(network.input_shape[1:], name="images")
+    scales = [1 / std for std in augment.std]
+    offsets = [-mean / std for mean, std in zip(augment.mean, augment.std, strict=True)]
+    outputs = keras.layers.Rescaling(scales, offsets, name="normalize")(images)
+    for layer in network.layers[1:]:
+        outputs = _apply_plain(layer, outputs)
+    outputs = keras.layers.Softmax(name="probabilities")(outputs)
+    plain = keras.Model(images, outputs, name=network.name)
+    plain.set_weights(network.get_weights())
+    return plain
+
+
+def _apply_plain(layer: keras.layers.Layer, inputs: tf.Tensor) -> tf.Tensor:
+    """The outputs of Keras's layer that does what one of the network's does."""
+    settings = layer.get_config()
+    if isinstance(layer, LocalResponseNorm):
+        # Keras has no such layer, and keeps TensorFlow's function by its name.
+        return tf.nn.local_response_normalization(
+            inputs, layer.radius, layer.bias, layer.alpha, layer.beta, name=layer.name
+        )
+    if isinstance(layer, Dropout):
+        return keras.layers.Dropout(layer.rate, name=layer.name)(inputs)
+    kind = keras.layers.Conv2D if isinstance(layer, GroupedConv2D) else type(layer)
+    return kind.from_config(settings)(inputs)

@@ -1,0 +1,94 @@
+"""The records a run meets after its training: its own, or others that fit it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shlex import quote
+
+from alexnet.model.training.run import RunConfig, RunFolder
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.errors import RunError
+from alexnet.pipeline.files import name_some
+from alexnet.pipeline.read.image_folder import open_data
+from alexnet.pipeline.records.record_set import RecordSet
+
+ALL = "all"
+
+
+def held_out_split(records: RecordSet) -> str:
+    """The validation split; where there is none, the test split, or else train."""
+    return records.manifest.first_split("validation", "test", "train")
+
+
+def splits_of(records: RecordSet, split: str) -> list[str]:
+    """The splits to read for a split's name or `all`: those that have examples.
+
+    Raises:
+        DataError: there is no such split, or it is empty.
+    """
+    manifest = records.manifest
+    if split == ALL:
+        held = [name for name, card in manifest.splits.items() if card.num_examples]
+        return held or splits_of(records, "train")
+    manifest.split(split)
+    return [split]
+
+
+def open_run_data(run: RunFolder, data: Path | None = None) -> RecordSet:
+    """Open the records, or photos, that a run was trained on, or others like them.
+
+    Raises:
+        RunError: they do not fit the run, or are not its own and `data` is None.
+        DataError: they cannot be opened.
+    """
+    config = run.load_config()
+    # Photos are cut as the run's own records were.
+    cut = BuildConfig("original", config.stored_side, config.resize)
+    records = open_data(data or Path(config.data), cut)
+    require_fitting(config, records)
+    if data is None and records.manifest.fingerprint != config.records_fingerprint:
+        what = "records" if records.has_records else "photos"
+        command = f"alexnet evaluate {quote(str(run.path))} {quote(config.data)}"
+        raise RunError(
+            f"these are other {what} than the run's: {config.data} has changed since"
+            " it was trained, or was built anew. Put the run's own back, or evaluate"
+            f" on these by naming them: `{command}`."
+        )
+    return records
+
+
+def require_fitting(config: RunConfig, records: RecordSet) -> None:
+    """Check that the records hold what the run can tell apart, cut as it knows it.
+
+    Raises:
+        RunError: the classes differ, or the side or resize mode of the stored squares.
+    """
+    folder, stored = records.folder, records.manifest.config
+    names = records.manifest.class_names
+    if names != config.class_names:
+        raise RunError(
+            f"the run tells {name_some(config.class_names)} apart; the records in"
+            f" {folder} hold {name_some(names)}"
+            f" ({_difference(config.class_names, names)})."
+            " Choose records of the run's own classes."
+        )
+    side, resize = config.stored_side, config.resize
+    if (stored.side, stored.resize) != (side, resize):
+        raise RunError(
+            f"the run was trained on {side} px records made with --resize {resize};"
+            f" those in {folder} hold {stored.side} px made with --resize"
+            f" {stored.resize}. Build them with --side {side} --resize {resize}."
+        )
+
+
+def _difference(ours: tuple[str, ...], theirs: tuple[str, ...]) -> str:
+    """What distinguishes two lists of classes, of which each may have thousands."""
+    known, held = set(ours), set(theirs)
+    lacking = [name for name in ours if name not in held]
+    added = [name for name in theirs if name not in known]
+    parts = [
+        f"{word} {name_some(names)}"
+        for word, names in (("without", lacking), ("with", added))
+        if names
+    ]
+    return ", ".join(parts) or "in another order"

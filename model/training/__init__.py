@@ -1,0 +1,1 @@
+"""A run: planned, trained, saved and resumed."""

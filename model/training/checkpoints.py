@@ -1,0 +1,231 @@
+"""A run's saved states: the last, to go on from, and the best network, to use.
+
+A state is what a step leaves behind: weights, optimizer, the epoch's figures so far. It
+is written beside the one before, and counts from when the file `checkpoint` names it:
+whatever happens in between, the one before is there. TensorFlow reads such folders too.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow import keras
+
+from alexnet.model.training.classifier import Classifier
+from alexnet.model.training.run import RunFolder
+from alexnet.pipeline.errors import RunError
+from alexnet.pipeline.files import sync_folder, write_text
+
+POINTER, SPARE = "checkpoint", "worker-"
+# A name and nothing else: who hands on a run folder says nothing about other files.
+NAMED = re.compile(rb'^model_checkpoint_path: "(ckpt-\d+(-again)?)"$', re.MULTILINE)
+# What TensorFlow raises of files that are no checkpoint, or of another network.
+UNREADABLE: tuple[type[Exception], ...] = (
+    *(AssertionError, LookupError, RuntimeError, TypeError, ValueError),
+    *(DecodeError, tf.errors.OpError),
+)
+# TensorFlow's own business in its messages.
+NOISE = re.compile(r"\{\{.*?\}\} ?| \[Op:\w+\]")
+
+
+@dataclass
+class Checkpoints:
+    """The last state and the best network of a run that is being trained."""
+
+    run: RunFolder
+    classifier: Classifier
+    is_chief: bool = True
+
+    def __post_init__(self) -> None:
+        self.step = tf.Variable(0, trainable=False, dtype=tf.int64)
+        self.epoch = tf.Variable(0, trainable=False, dtype=tf.int64)
+        classifier = self.classifier
+        self._last = tf.train.Checkpoint(
+            network=classifier.network,
+            optimizer=classifier.optimizer,
+            metrics=classifier.metrics,
+            step=self.step,
+            epoch=self.epoch,
+        )
+        self._best = tf.train.Checkpoint(network=classifier.network, epoch=self.epoch)
+
+    def restore_last(self) -> int:
+        """Load the last state; return how many steps it has behind it.
+
+        Raises:
+            RunError: it is damaged, or does not fit the network.
+        """
+        # From the chief's folder: every worker goes on from the same state.
+        path = latest(self.run.checkpoints_path("last"))
+        if path is None:
+            return 0
+        optimizer, network = self.classifier.optimizer, self.classifier.network
+        # Outside of the scope, replicas would share one momentum.
+        with self.classifier.distribute_strategy.scope():
+            optimizer.build(network.trainable_variables)
+        with _readable(path, "cannot be restored"):
+            self._last.read(str(path)).assert_existing_objects_matched()
+        return int(self.step.numpy())
+
+    def save(self, step: int, epoch: int, is_best: bool = False) -> None:
+        """Write the state after `step` steps, of which `epoch` epochs are whole.
+
+        Raises:
+            RunError: the weights are no numbers any more, or the disk is full.
+        """
+        self._require_finite(step)
+        self.step.assign(step)
+        self.epoch.assign(epoch)
+        try:
+            # The best first: a run killed in between does this epoch again.
+            if is_best:
+                self._write(self._best, "best")
+            self._write(self._last, "last")
+        except tf.errors.UnavailableError:
+            raise  # another worker is gone
+        except (OSError, tf.errors.OpError) as error:
+            # Behind the name of a file in a folder that is gone by now.
+            what = reason(error).rpartition("; ")[2]
+            raise RunError(
+                f"the state after step {step} cannot be saved in {self.run.path}:"
+                f" {what}. The one before is kept: mend that, then go on with"
+                f" `{self.run.resume_command}`."
+            ) from error
+
+    def sweep(self) -> None:
+        """Delete what killed saves have left behind."""
+        for which in ("last", "best"):
+            _sweep(self.run.checkpoints_path(which))
+        for spare in self.run.checkpoints_path("last").parent.glob(f"{SPARE}*"):
+            _delete(spare)
+
+    def _write(self, checkpoint: tf.train.Checkpoint, which: str) -> None:
+        folder = self.run.checkpoints_path(which)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not self.is_chief:
+            # Every worker has to take part in saving; only the chief's copy is kept.
+            with TemporaryDirectory(prefix=SPARE, dir=folder.parent) as spare:
+                checkpoint.write(f"{spare}/ckpt")
+            return
+        try:
+            path = _free_path(folder, int(self.step.numpy()))
+            checkpoint.write(str(path))
+            _point_to(path)
+        finally:
+            _sweep(folder)
+
+    def _require_finite(self, step: int) -> None:
+        weights = self.classifier.network.weights
+        sums = tf.stack([tf.cast(tf.reduce_sum(w), tf.float64) for w in weights])
+        if not bool(tf.reduce_all(tf.math.is_finite(sums))):
+            raise blown_up(self.run, step, "the weights are no numbers any more")
+
+
+def latest(folder: Path) -> Path | None:
+    """The state that a folder holds, without its files' endings; None before the first.
+
+    Raises:
+        RunError: the file that names it is damaged.
+    """
+    pointer = folder / POINTER
+    if not pointer.is_file():
+        return None
+    named = NAMED.search(pointer.read_bytes())
+    if not named:
+        raise RunError(
+            f"{pointer} is damaged: it names no state of this folder. Start the run"
+            " again with --overwrite."
+        )
+    return folder / named[1].decode()
+
+
+def _free_path(folder: Path, step: int) -> Path:
+    """Where to write a state: never over the one that counts, done again or not."""
+    path = folder / f"ckpt-{step}"
+    return path.with_name(f"{path.name}-again") if path == latest(folder) else path
+
+
+def _point_to(path: Path) -> None:
+    """Let a state count, once it is on the disk itself, and the way to it."""
+    for file in path.parent.glob(f"{path.name}.*"):
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
+    for folder in path.parents[:4]:  # last, checkpoints, the run's, where that lies
+        sync_folder(folder)
+    write_text(path.parent / POINTER, f'model_checkpoint_path: "{path.name}"\n')
+
+
+def _sweep(folder: Path) -> None:
+    """Delete every state but the one that counts, whole or cut short."""
+    kept = latest(folder)
+    for pattern in ("ckpt-*", f"{POINTER}.tmp*"):
+        for path in folder.glob(pattern):
+            if not (kept and path.name.startswith(f"{kept.name}.")):
+                _delete(path)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+@contextmanager
+def _readable(path: Path, what: str) -> Iterator[None]:
+    """The block reads `path`.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+    try:
+        yield
+    except UNREADABLE as error:
+        raise RunError(f"{path} {what}: {reason(error)}") from error
+
+
+def reason(error: Exception) -> str:
+    """What the system or TensorFlow has said, in a line."""
+    if isinstance(error, OSError):
+        return f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")
+    said = NOISE.sub("", str(getattr(error, "message", error))).strip()
+    return said.splitlines()[0] if said else type(error).__name__
+
+
+def blown_up(run: RunFolder, step: int, what: str) -> RunError:
+    """The error that ends a run whose numbers went astray."""
+    path = latest(run.checkpoints_path("last"))
+    kept = f"the state of {path} is kept" if path else "nothing was saved yet"
+    return RunError(
+        f"{what} at step {step}; {kept}. Start again with a lower --learning-rate, or a"
+        " longer --warmup-epochs."
+    )
+
+
+def load_network(run: RunFolder, network: keras.Model, which: str = "best") -> int:
+    """Load a checkpoint's weights into `network`; return its epoch.
+
+    The best of a run without validation is its last.
+
+    Raises:
+        RunError: there is no checkpoint, or it is damaged, or of another network.
+    """
+    last = run.checkpoints_path("last")
+    path = latest(run.checkpoints_path(which)) or latest(last)
+    if path is None:
+        raise RunError(f"{last} holds no checkpoint yet: no epoch has been finished")
+    epoch = tf.Variable(0, trainable=False, dtype=tf.int64)
+    checkpoint = tf.train.Checkpoint(network=network, epoch=epoch)
+    with _readable(path, "does not fit this network"):
+        restored = checkpoint.read(str(path)).expect_partial()
+        restored.assert_existing_objects_matched()
+    return int(epoch.numpy())

@@ -1,0 +1,105 @@
+"""What every epoch of a run gave: the lines of its `history.csv`."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from alexnet.pipeline.errors import RunError
+from alexnet.pipeline.files import atomic_path
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch gave: a line of `history.csv`.
+
+    Validation figures are None where there is no validation split; `seconds` is the
+    training's part, of which `input_wait_share` was spent waiting for batches.
+    """
+
+    epoch: int
+    step: int
+    learning_rate: float
+    loss: float
+    accuracy: float
+    val_loss: float | None
+    val_accuracy: float | None
+    images_per_second: float
+    input_wait_share: float
+    seconds: float
+    # By loss scaling, where float16 overflowed.
+    skipped_steps: int = 0
+
+
+def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord | None:
+    """The first epoch of the highest validation accuracy; None without validation."""
+    validated = [record for record in history if record.val_accuracy is not None]
+    return max(validated, key=_validation_accuracy, default=None)
+
+
+def _validation_accuracy(record: EpochRecord) -> float:
+    return record.val_accuracy or 0.0
+
+
+def is_out_of_patience(history: Sequence[EpochRecord], patience: int | None) -> bool:
+    """Whether the last `patience` epochs have brought no better validation accuracy."""
+    best = best_epoch(history)
+    if patience is None or best is None:
+        return False
+    return history[-1].epoch - best.epoch >= patience
+
+
+def write_history(path: Path, history: Sequence[EpochRecord]) -> None:
+    """Write every epoch's line, so that the file is whole or as before."""
+    with atomic_path(path) as partial, partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(EpochRecord)])
+        writer.writeheader()
+        writer.writerows(asdict(record) for record in history)
+
+
+def read_history(path: Path) -> list[EpochRecord]:
+    """The epochs in a file; none where it is not there yet.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    if not path.is_file():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            history = [_from_row(row) for row in csv.DictReader(file)]
+        numbers = [record.epoch for record in history]
+        if numbers != list(range(1, len(history) + 1)):
+            raise ValueError("its epochs do not follow one another from 1")
+    except (csv.Error, OverflowError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{path} is damaged: {error}. It holds what the run has reached: put it"
+            " back, or start the run again with --overwrite."
+        ) from error
+    return history
+
+
+def _from_row(row: dict[str, str]) -> EpochRecord:
+    """The record of a line.
+
+    Raises:
+        TypeError: it has too many columns, or too few.
+        ValueError: a column holds no number, or one that cannot be.
+    """
+    values: dict[str, Any] = {
+        name: float(text) if text else None for name, text in row.items()
+    }
+    for name in ("epoch", "step", "skipped_steps"):
+        values[name] = int(row.get(name) or 0)
+    record = EpochRecord(**values)
+    for name, value in asdict(record).items():
+        lacks = value is None or not math.isfinite(value)
+        if lacks and not name.startswith("val_"):
+            raise ValueError(f"{name} is {value} in epoch {record.epoch}")
+    if record.seconds <= 0:
+        raise ValueError(f"seconds is {record.seconds} in epoch {record.epoch}")
+    return record

@@ -1,0 +1,231 @@
+"""The plan of a run: settings that fit each other, the records and the run folder.
+
+What `fit` checks before it touches a device or writes a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from alexnet.model.config import NetworkConfig, TrainConfig
+from alexnet.model.training.run import RunConfig, RunFolder
+from alexnet.pipeline.augment.presets import preset
+from alexnet.pipeline.config import ReadConfig, require
+from alexnet.pipeline.errors import ConfigError, RunError
+from alexnet.pipeline.files import name_some
+from alexnet.pipeline.read.choose import choose_reader
+from alexnet.pipeline.read.dataset import steps_per_epoch
+from alexnet.pipeline.read.image_folder import open_data
+from alexnet.pipeline.records.manifest import Manifest
+from alexnet.pipeline.records.record_set import RecordSet
+
+
+@dataclass(frozen=True)
+class TrainPlan:
+    """A run that can be executed: settings that fit the records and the folder."""
+
+    run: RunFolder
+    config: RunConfig
+    records: RecordSet
+    read: ReadConfig
+    # What the run that is resumed was to be so far.
+    former: RunConfig | None = None
+    overwrite: bool = False
+    # Between saved states; losing the machine costs no more than that.
+    checkpoint_minutes: float = 10.0
+
+    def __post_init__(self) -> None:
+        minutes = self.checkpoint_minutes
+        require(minutes >= 0, "checkpoint_minutes", minutes, "0 or more")
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of an epoch."""
+        return steps_per_epoch(self.records, self.config.train.batch_size)
+
+    @property
+    def resume(self) -> bool:
+        """Whether the run goes on from its last state."""
+        return self.former is not None
+
+    @property
+    def validation_steps(self) -> int | None:
+        """Batches of a validation, the last one padded; None without a split."""
+        count = self.records.manifest.splits["validation"].num_examples
+        return -(-count // self.config.train.batch_size) or None
+
+
+def plan_training(
+    data: Path | None,
+    run: RunFolder,
+    settings: dict[str, Any],
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    checkpoint_minutes: float = 10.0,
+) -> TrainPlan:
+    """The plan of a run on the records in `data`; None is where a resumed run's are.
+
+    `settings` are the NetworkConfig and TrainConfig values that were asked for; the
+    others are the run's own when it is resumed, and the defaults otherwise.
+
+    Raises:
+        ConfigError: the settings do not fit each other or the records.
+        DataError: the records cannot be used.
+        RunError: the run folder is taken, missing, or of other settings.
+    """
+    old = run.load_config() if resume else None
+    if data is None and old is not None:
+        data = Path(old.data)
+    if data is None:
+        raise ConfigError("a new run needs the folder of its records")
+    if overwrite:
+        run.require_ours()
+    elif not resume:
+        run.require_free()
+    records = open_data(data)
+    config = make_run_config(data, records, settings, old)
+    if old is not None:
+        require_same_settings(run, old, config)
+    steps_per_epoch(records, config.train.batch_size)  # refuses too large a batch
+    read = config.train.read
+    return TrainPlan(run, config, records, read, old, overwrite, checkpoint_minutes)
+
+
+def make_run_config(
+    data: Path, records: RecordSet, settings: dict[str, Any], old: RunConfig | None
+) -> RunConfig:
+    """The settings of a run that trains on `records`, or goes on from `old`.
+
+    Raises:
+        ConfigError: they do not fit each other or the records.
+        RunError: `old` was trained on other records.
+    """
+    names = records.manifest.class_names
+    if len(names) < 2:
+        raise ConfigError(
+            f"the records hold one class only ({names[0]}), and telling classes apart"
+            " needs two or more. Build them from a source with several classes."
+        )
+    if old is not None:
+        _require_same_records(old, describe_data(data, records.manifest))
+    network = old.network if old else NetworkConfig(num_classes=len(names))
+    network = _replaced(network, settings)
+    train = _replaced(old.train if old else TrainConfig(), settings)
+    _require_side(records, network.image_size)
+    _require_validation(records, train)
+    # The order of an epoch is the reader's: a run keeps the one it began with.
+    chosen = choose_reader(records, train.reader)
+    if chosen.name != "photos":
+        train = replace(train, reader=chosen.name)
+    return RunConfig(
+        **describe_data(data, records.manifest),
+        network=network,
+        augment=preset(train.augment),
+        train=train,
+        reader_reason=old.reader_reason if old else chosen.reason,
+    )
+
+
+def _replaced(config: Any, settings: dict[str, Any]) -> Any:
+    known = {k: v for k, v in settings.items() if k in config.__dataclass_fields__}
+    return replace(config, **known)
+
+
+def describe_data(folder: Path, manifest: Manifest) -> dict[str, Any]:
+    """The RunConfig fields that the records decide."""
+    return {
+        "data": str(folder.absolute()),
+        "class_names": manifest.class_names,
+        "records_fingerprint": manifest.fingerprint,
+        "storage": manifest.config.storage,
+        "stored_side": manifest.config.side,
+        "resize": manifest.config.resize,
+    }
+
+
+def _require_same_records(old: RunConfig, found: dict[str, Any]) -> None:
+    """Check that the records are those of the run.
+
+    Raises:
+        RunError: they are others.
+    """
+    if found["records_fingerprint"] == old.records_fingerprint:
+        return
+    raise RunError(
+        f"these are other records than the run's: {found['data']}"
+        f" {_other_records(old, found)}. Put the run's own back, or name the folder"
+        " where they are; to train on these, start another --run."
+    )
+
+
+def _other_records(old: RunConfig, found: dict[str, Any]) -> str:
+    """What tells records from those of a run, as the rest of a sentence."""
+    own, names = old.class_names, found["class_names"]
+    lost = [name for name in own if name not in set(names)]
+    more = [name for name in names if name not in set(own)]
+    if lost or more:
+        parts = [("lacks the class", lost), ("adds the class", more)]
+        return " and ".join(
+            f"{verb}{'es' * (len(which) > 1)} {name_some(which)}"
+            for verb, which in parts
+            if which
+        )
+    options = {"storage": "storage", "stored_side": "side", "resize": "resize"}
+    differences = [
+        f"--{option} {found[name]} instead of {getattr(old, name)}"
+        for name, option in options.items()
+        if found[name] != getattr(old, name)
+    ]
+    if differences:
+        return f"was built with {', '.join(differences)}"
+    return "holds other photos, or was built with another seed or split"
+
+
+def require_same_settings(run: RunFolder, old: RunConfig, new: RunConfig) -> None:
+    """Check that `new` goes on with `old`: epochs may grow, patience may change.
+
+    Raises:
+        RunError: anything else differs; the message lists it.
+    """
+    epochs, patience = old.train.epochs, old.train.patience
+    same = replace(new.train, epochs=epochs, patience=patience)
+    differences = _differences(asdict(old), asdict(replace(new, train=same)))
+    if new.train.epochs < old.train.epochs:
+        differences.append(f"epochs {old.train.epochs} -> {new.train.epochs}")
+    if differences:
+        raise RunError(
+            f"{run.path} was trained with other settings: {'; '.join(differences)}."
+            " Leave them out to resume with the run's own, or start another --run."
+        )
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    found = []
+    for name, value in old.items():
+        if isinstance(value, dict):
+            found += _differences(value, new[name])
+        elif value != new[name] and name != "data":
+            found.append(f"{name} {value} -> {new[name]}")
+    return found
+
+
+def _require_side(records: RecordSet, image_size: int) -> None:
+    side = records.manifest.config.side
+    if side < image_size:
+        raise ConfigError(
+            f"the records in {records.folder} hold {side} px squares; the network takes"
+            f" {image_size} px. Build them with --side {image_size} or more, or train"
+            f" with --image-size {side} or less."
+        )
+
+
+def _require_validation(records: RecordSet, train: TrainConfig) -> None:
+    if train.patience and not records.manifest.splits["validation"].num_examples:
+        raise ConfigError(
+            "--patience waits for a better validation accuracy, and the records in"
+            f" {records.folder} hold no validation examples. Leave it out, or build"
+            " them with a --validation-fraction above 0."
+        )

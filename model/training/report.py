@@ -1,0 +1,99 @@
+"""What a training has reached: printed at its end, and the JSON of `fit`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+from alexnet.model.training.history import EpochRecord, best_epoch
+
+# How often a run at chance may be taken for a better one.
+DOUBT = 0.05
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What a run has reached; its last epoch's figures, and how input fared in all."""
+
+    run: Path
+    history: tuple[EpochRecord, ...]
+    # Validation examples of each class.
+    class_counts: tuple[int, ...] = ()
+    # What ended the run before its last epoch.
+    spent_patience: int | None = None
+
+    @property
+    def last(self) -> EpochRecord:
+        """The last epoch."""
+        return self.history[-1]
+
+    @property
+    def best(self) -> EpochRecord | None:
+        """The epoch of the best validation accuracy; None without validation."""
+        return best_epoch(self.history)
+
+    @property
+    def images_per_second(self) -> float:
+        """Training speed over all epochs."""
+        images = sum(epoch.images_per_second * epoch.seconds for epoch in self.history)
+        return images / sum(epoch.seconds for epoch in self.history)
+
+    @property
+    def input_wait_share(self) -> float:
+        """Share of the training time spent waiting for batches, over all epochs."""
+        waited = sum(epoch.input_wait_share * epoch.seconds for epoch in self.history)
+        return waited / sum(epoch.seconds for epoch in self.history)
+
+    @property
+    def chance_warning(self) -> str | None:
+        """Tell of a validation that has stayed at chance, or fallen back to it."""
+        best, last = self.best, self.last
+        if best is None:
+            return None
+        limit = chance_limit(self.class_counts, len(self.history))
+        largest = max(self.class_counts) / sum(self.class_counts)
+        chance = (
+            f"no better than naming the largest class always ({largest:.1%}), as far as"
+            f" {sum(self.class_counts):,} examples can tell"
+        )
+        if (best.val_accuracy or 0) <= limit:
+            return f"validation has stayed at chance: {chance}"
+        if (last.val_accuracy or 0) <= limit:
+            return f"validation fell back to chance after epoch {best.epoch}: {chance}"
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        """The report's promised fields."""
+        last, best = self.last, self.best
+        return {
+            "run": str(self.run),
+            "epochs": last.epoch,
+            "step": last.step,
+            "train": {"loss": last.loss, "accuracy": last.accuracy},
+            "validation": best and _validation(last),
+            "best": best and {"epoch": best.epoch, **_validation(best)},
+            "images_per_second": self.images_per_second,
+            "input_wait_share": self.input_wait_share,
+        }
+
+
+def _validation(epoch: EpochRecord) -> dict[str, Any]:
+    return {"loss": epoch.val_loss, "accuracy": epoch.val_accuracy}
+
+
+def chance_limit(class_counts: tuple[int, ...], epochs: int) -> float:
+    """The accuracy up to which the best of some epochs may be chance.
+
+    The no-information rate, which is the largest class's share, and the margin of a
+    one-sided binomial test against it (as caret's confusionMatrix has it: Kuhn 2008),
+    here by the normal distribution, at a level divided by the number of epochs among
+    which the best was picked (Bonferroni). All right is never chance.
+    """
+    examples = sum(class_counts)
+    rate = max(class_counts) / examples
+    deviations = NormalDist().inv_cdf(1 - DOUBT / epochs)
+    limit = rate + deviations * sqrt(rate * (1 - rate) / examples)
+    return min(limit, 1 - 1 / examples)

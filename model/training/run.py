@@ -1,0 +1,264 @@
+"""A run folder: what was asked for, what was reached, and where its weights are.
+
+`config.json` says what the run is, `history.csv` has a line an epoch, `checkpoints/`
+holds the last and the best state, `logs/` is TensorBoard's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from importlib.metadata import version
+from itertools import chain, count
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from alexnet.model.config import NetworkConfig, TrainConfig
+from alexnet.model.training.history import EpochRecord, read_history, write_history
+from alexnet.pipeline.config import AugmentConfig, BuildConfig, Resize, Storage, require
+from alexnet.pipeline.config_json import require_kinds
+from alexnet.pipeline.errors import AlexnetError, RunError
+from alexnet.pipeline.files import name_some, require_local, write_json
+from alexnet.pipeline.lock import removed_when_empty, sole_process
+
+FORMAT, LOCK = 1, ".lock"
+# What reading JSON raises of a file that holds something else.
+NOT_SETTINGS = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a run's numbers, and where its records are."""
+
+    data: str
+    class_names: tuple[str, ...]
+    records_fingerprint: str
+    storage: Storage
+    stored_side: int
+    resize: Resize
+    network: NetworkConfig
+    augment: AugmentConfig
+    train: TrainConfig
+    # Why the records are read by `train.reader`.
+    reader_reason: str
+
+    def __post_init__(self) -> None:
+        BuildConfig(
+            self.storage, self.stored_side, self.resize
+        )  # refuses what cannot be
+        require(_is_path(self.data), "data", self.data, "a path")
+        names, network = self.class_names, self.network
+        distinct = len(set(names)) == network.num_classes == len(names)
+        needs = f"{network.num_classes} names"
+        require(distinct, "class_names", name_some(names), needs)
+        fits = network.image_size <= self.stored_side
+        side = f"the records' {self.stored_side} px or less"
+        require(fits, "image_size", network.image_size, side)
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings and the versions that made the run."""
+        versions = {name: version(name) for name in ("alexnet", "tensorflow", "numpy")}
+        versions["python"] = platform.python_version()
+        return {"format": FORMAT, **asdict(self), "versions": versions}
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
+def run_config_from_json(values: dict[str, Any]) -> RunConfig:
+    """The settings back from `RunConfig.to_json`."""
+    if values["format"] != FORMAT:
+        raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
+    require_kinds(RunConfig, values)
+    return RunConfig(
+        data=values["data"],
+        class_names=tuple(values["class_names"]),
+        records_fingerprint=values["records_fingerprint"],
+        storage=values["storage"],
+        stored_side=values["stored_side"],
+        resize=values["resize"],
+        network=NetworkConfig.from_json(values["network"]),
+        augment=AugmentConfig.from_json(values["augment"]),
+        train=TrainConfig.from_json(values["train"]),
+        reader_reason=values["reader_reason"],
+    )
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The places of a run folder."""
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        require_local(self.path)
+
+    @property
+    def config_path(self) -> Path:
+        """Settings, JSON."""
+        return self.path / "config.json"
+
+    @property
+    def history_path(self) -> Path:
+        """A line an epoch, CSV."""
+        return self.path / "history.csv"
+
+    @property
+    def logs_path(self) -> Path:
+        """TensorBoard's folder."""
+        return self.path / "logs"
+
+    def checkpoints_path(self, which: str) -> Path:
+        """The folder of the `last` or the `best` checkpoint."""
+        return self.path / "checkpoints" / which
+
+    def exists(self) -> bool:
+        """Whether a run has been started here."""
+        return self.config_path.is_file()
+
+    def is_taken(self) -> bool:
+        """Whether a run is here, or what a deletion that was cut short has left."""
+        return self.exists() or self.checkpoints_path("last").is_dir()
+
+    def require_free(self) -> None:
+        """Check that no run is here.
+
+        Raises:
+            RunError: one is.
+        """
+        if self.is_taken():
+            raise RunError(
+                f"{self.path} holds a run already. Go on with it with --resume, or"
+                " delete it and start again with --overwrite."
+            )
+
+    def require_ours(self) -> None:
+        """Check that what is here may be deleted: a run, whole or damaged, or nothing.
+
+        Raises:
+            RunError: it is someone else's.
+        """
+        if (
+            not self.exists()
+            or (self.checkpoints_path("last") / "checkpoint").is_file()
+        ):
+            return
+        with suppress(ValueError):
+            values = json.loads(self.config_path.read_text("utf-8"))
+            if isinstance(values, dict) and {"network", "train"} <= set(values):
+                return
+        raise RunError(
+            f"{self.config_path} is none of a run's, and --overwrite deletes nothing"
+            " else. Choose another --run, or take that file away."
+        )
+
+    def sole_training(self) -> AbstractContextManager[None]:
+        """Keep other trainings from the folder for a block.
+
+        Raises:
+            RunError: another process trains there.
+        """
+        taken = RunError(
+            f"another process is training in {self.path} at this moment. Wait for it to"
+            " end, or choose another --run."
+        )
+        return sole_process(self.path / LOCK, taken)
+
+    @property
+    def resume_command(self) -> str:
+        """What goes on with the run."""
+        return f"alexnet fit --run {quote(str(self.path))} --resume"
+
+    def save_config(self, config: RunConfig) -> None:
+        """Start the run's folder, or note that it goes on for longer.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        with self._writing(self.config_path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.config_path, config.to_json())
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunError(
+                f"{path} cannot be written: {error.strerror or error}. Mend that or"
+                " choose another --run; what was there is kept, and --resume goes on."
+            ) from error
+
+    def load_config(self) -> RunConfig:
+        """The settings of the run.
+
+        Raises:
+            RunError: there is no run here, or its settings cannot be read.
+        """
+        if not self.exists():
+            is_folder = self.path.is_dir()
+            what = "no run in this folder" if is_folder else "no such folder"
+            raise RunError(
+                f"{what}: {self.path}. Expected one that `alexnet fit --run` made, with"
+                " a config.json in it."
+            )
+        try:
+            return run_config_from_json(json.loads(self.config_path.read_text("utf-8")))
+        except (*NOT_SETTINGS, AlexnetError) as error:
+            raise RunError(
+                f"{self.config_path} is damaged or of another version: {error}. Put it"
+                " back, or start the run again with --overwrite."
+            ) from error
+
+    def save_history(self, history: Sequence[EpochRecord]) -> None:
+        """Write every epoch's line, so that the file is whole or as before.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        with self._writing(self.history_path):
+            write_history(self.history_path, history)
+
+    def load_history(self) -> list[EpochRecord]:
+        """The epochs so far; none before the first has ended.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        return read_history(self.history_path)
+
+
+@contextmanager
+def new_run() -> Iterator[RunFolder]:
+    """Make runs/<date-time> in the current folder, with a number where that is taken.
+
+    Nobody else gets the same; it is deleted when the block leaves it empty.
+    """
+    base = Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    with removed_when_empty(base.parent):
+        others = (base.with_name(f"{base.name}-{number}") for number in count(2))
+        path = next(path for path in chain([base], others) if _make(path))
+        try:
+            yield RunFolder(path)
+        finally:
+            with suppress(OSError):  # it is not empty
+                path.rmdir()
+
+
+def _make(path: Path) -> bool:
+    """Whether a folder was made; another process may have been faster."""
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    return True

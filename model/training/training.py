@@ -1,0 +1,235 @@
+"""Execute the plan of a run: Keras's `fit` under the strategy, resumed exactly."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorflow import keras
+
+from alexnet.model.config import NetworkConfig, TrainConfig
+from alexnet.model.network.alexnet import build_network
+from alexnet.model.training.callbacks import Progress, Start
+from alexnet.model.training.checkpoints import Checkpoints, reason
+from alexnet.model.training.classifier import Classifier
+from alexnet.model.training.hardware import Hardware, set_up_hardware
+from alexnet.model.training.history import EpochRecord
+from alexnet.model.training.loop import Job
+from alexnet.model.training.multi_worker import require_all
+from alexnet.model.training.optimizer import make_optimizer
+from alexnet.model.training.plan import (
+    TrainPlan,
+    make_run_config,
+    require_same_settings,
+)
+from alexnet.model.training.report import FitReport
+from alexnet.model.training.run import RunFolder
+from alexnet.pipeline.config import AugmentConfig
+from alexnet.pipeline.errors import DataError, RunError
+from alexnet.pipeline.files import count
+from alexnet.pipeline.read.dataset import steps_per_epoch
+from alexnet.pipeline.read.errors import blame_data
+from alexnet.pipeline.read.image_folder import open_data
+
+# What `fit`, `plot` and `evaluate` draw in a run's folder.
+PICTURES = ("curves", "filters", "predictions", "mistakes", "confusion*")
+
+
+def train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
+    """Train as planned, from the run's last checkpoint where it is resumed.
+
+    Raises:
+        RunError: another process trains there, the loss blew up, a checkpoint does not
+            fit, or the disk is full.
+        DataError: a shard is damaged.
+    """
+    if not hardware.is_chief:
+        return _train(plan, hardware, progress)
+    with plan.run.sole_training():
+        _take_over(plan)
+        return _train(plan, hardware, progress)
+
+
+def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
+    config, run = plan.config.train, plan.run
+    keras.utils.set_random_seed(config.seed)
+    with hardware.strategy.scope():
+        classifier = make_classifier(
+            plan.config.network,
+            plan.config.augment,
+            config,
+            hardware,
+            plan.steps_per_epoch,
+        )
+    if hardware.is_chief:
+        run.save_config(plan.config)
+    checkpoints = Checkpoints(run, classifier, hardware.is_chief)
+    done = checkpoints.restore_last() if plan.resume else 0
+    start = Start(*divmod(done, plan.steps_per_epoch), plan.steps_per_epoch)
+    history = _history(run, start) if plan.resume else []
+    if hardware.is_chief:
+        checkpoints.sweep()
+    job = Job(plan, hardware, classifier, checkpoints, history, start)
+    if not job.is_over():
+        try:
+            job.run(progress)
+        except (tf.errors.OpError, DataError) as error:
+            require_all(hardware, run, error)
+            _blame_data(plan, error)
+            _blame_room(run, error)
+            raise
+    counts = plan.records.manifest.splits["validation"].class_counts
+    spent = config.patience if len(history) < config.epochs else None
+    return FitReport(run.path, tuple(history), counts, spent)
+
+
+def _take_over(plan: TrainPlan) -> None:
+    """Look at the folder again, now that it is ours, and empty it for --overwrite.
+
+    Raises:
+        RunError: another process has begun the run meanwhile, or gone on with it.
+    """
+    run = plan.run
+    if plan.former:
+        require_same_settings(run, run.load_config(), plan.config)
+    elif not plan.overwrite:
+        run.require_free()
+    elif run.is_taken():
+        _remove_run(run)
+
+
+def _remove_run(run: RunFolder) -> None:
+    """Delete what a run made, and nothing else.
+
+    Its settings first, then its states: see `RunFolder.is_taken`.
+    """
+    run.config_path.unlink(missing_ok=True)
+    states = [run.checkpoints_path(name) for name in ("last", "best")]
+    logs = [run.logs_path / name for name in ("train", "validation")]
+    for folder in (*states, *logs):
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # someone else's files are in it
+            folder.parent.rmdir()
+    run.history_path.unlink(missing_ok=True)
+    for name in PICTURES:
+        for picture in run.path.glob(f"{name}.png"):
+            picture.unlink()
+
+
+def _history(run: RunFolder, start: Start) -> list[EpochRecord]:
+    """The records of the epochs before `start`; one more may not have been saved.
+
+    Raises:
+        RunError: some are missing, or the states are.
+    """
+    history = run.load_history()
+    lost = start == Start(0, 0, start.steps_per_epoch) and len(history) > 1
+    if lost or len(history) < start.epoch:
+        raise RunError(
+            f"{run.history_path} holds {count(len(history), 'epoch')}, and the last"
+            f" state in {run.path} has {start.epoch} behind it. Put back what is"
+            " missing, or start the run again with --overwrite."
+        )
+    return history[: start.epoch]
+
+
+def make_classifier(
+    network: NetworkConfig,
+    augment: AugmentConfig,
+    config: TrainConfig,
+    hardware: Hardware,
+    steps: int,
+) -> Classifier:
+    """The compiled classifier, fresh weights, in the current strategy's scope.
+
+    `steps` are those of an epoch.
+    """
+    # Replicas cannot meet inside a compiled function: there each normalises alone.
+    together = hardware.num_replicas > 1 and not hardware.xla
+    classifier = Classifier(
+        build_network(network, synchronized_norm=together),
+        augment,
+        loss=config.loss,
+        global_batch=config.batch_size,
+        seed=config.seed,
+        xla=hardware.xla,
+    )
+    classifier.compile(
+        optimizer=make_optimizer(config, steps),
+        jit_compile=False,
+        weighted_metrics=[],  # the test step weighs by hand; this says that it knows
+        steps_per_execution=config.steps_per_execution,
+    )
+    return classifier
+
+
+def _blame_data(plan: TrainPlan, error: Exception) -> None:
+    """Say what an error was about, where that is the data, and how to go on.
+
+    Raises:
+        DataError: a shard is damaged, or a photo cannot be used.
+    """
+    try:
+        blame_data(plan.records, error)
+    except DataError as found:
+        raise DataError(
+            f"{found} Then go on with `{plan.run.resume_command}`."
+        ) from error
+
+
+def _blame_room(run: RunFolder, error: Exception) -> None:
+    """Say what an error was about, where that is the disk or the memory.
+
+    Raises:
+        RunError: one of them is full.
+    """
+    if not isinstance(error, tf.errors.ResourceExhaustedError):
+        return
+    told = reason(error)
+    if "No space left" in told:
+        raise RunError(
+            f"{told}. What was saved is kept: make room, then go on with"
+            f" `{run.resume_command}`."
+        ) from error
+    raise RunError(
+        f"out of memory: {told}. Start another run with a smaller --batch-size or"
+        " --width, or with --mixed-precision."
+    ) from error
+
+
+def make_train_step(
+    data: Path, config: TrainConfig, image_size: int
+) -> Callable[[tf.Tensor, tf.Tensor], Any]:
+    """One training step on a batch, as `fit` takes it, for the bench to time.
+
+    Raises:
+        ConfigError: the settings do not fit the records.
+        DataError: the records cannot be used.
+    """
+    hardware = set_up_hardware(config)
+    records = open_data(data)
+    settings = {"image_size": image_size, **config.to_json()}
+    run = make_run_config(data, records, settings, None)
+    steps = steps_per_epoch(records, config.batch_size)
+    with hardware.strategy.scope():
+        classifier = make_classifier(
+            run.network, run.augment, run.train, hardware, steps
+        )
+    return as_function(classifier, hardware)
+
+
+def as_function(
+    classifier: Classifier, hardware: Hardware
+) -> Callable[[tf.Tensor, tf.Tensor], Any]:
+    """The classifier's training step, to be called with uint8 images and labels."""
+
+    @tf.function
+    def step(images: tf.Tensor, labels: tf.Tensor) -> Any:
+        batch = (images, labels)
+        return hardware.strategy.run(classifier.train_step, args=(batch,))
+
+    return step

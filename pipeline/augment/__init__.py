@@ -1,0 +1,1 @@
+"""Batches to what the network sees, on the device."""

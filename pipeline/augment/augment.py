@@ -1,0 +1,140 @@
+"""What the network sees: a uint8 batch becomes an augmented, normalised float32 one.
+
+Runs on the device that trains, or in tf.data; the caller casts to the compute type.
+Draws are made for the whole global batch and a replica takes its rows of them, so a
+step sees the same draws on any number of replicas.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import tensorflow as tf
+
+from alexnet.pipeline.augment.affine import (
+    apply_affine,
+    averaged,
+    crop_offset,
+    draw_affine,
+    scaled_side,
+)
+from alexnet.pipeline.augment.color import (
+    apply_color,
+    color_matrix,
+    draw_color,
+    neutral_draw,
+)
+from alexnet.pipeline.augment.mix import (
+    apply_erasing,
+    apply_mix,
+    draw_erasing,
+    draw_mix,
+)
+from alexnet.pipeline.augment.yuv import is_yuv420, layers_of, stored_side_of
+from alexnet.pipeline.config import AugmentConfig, Geometry
+
+_Draws = TypeVar("_Draws")
+
+# Draws are small, and TensorFlow reads seeds on the host: made there they are the same
+# bits with any accelerator, launch no kernels and stop no GPU to copy a seed back.
+HOST = "CPU:0"
+
+
+def fold(seed: int | tf.Tensor, *numbers: int | tf.Tensor) -> tf.Tensor:
+    """int32 [2]: a stateless seed from a seed and numbers such as epoch and step.
+
+    `seed` is one number, or a folded seed to fold further.
+    """
+    with tf.device(HOST):
+        folded = tf.cast(seed, tf.int32)
+        if folded.shape.rank == 0:
+            folded = tf.stack([folded, 0])
+        for number in numbers:
+            folded = tf.random.experimental.stateless_fold_in(
+                folded, tf.cast(number, tf.int32)
+            )
+        return folded
+
+
+def train_view(
+    images: tf.Tensor,
+    config: AugmentConfig,
+    side: int,
+    seed: tf.Tensor,
+    first_row: int | tf.Tensor,
+    total_rows: int | tf.Tensor,
+) -> tf.Tensor:
+    """float32 [batch, side, side, 3], normalised, from uint8 [batch, S, S, 3], or from
+    the planes of yuv420, uint8 [batch, 3 S / 2, S].
+
+    `seed` is the step's; the images are the rows from `first_row` of the global batch
+    of `total_rows`.
+
+    Raises:
+        ConfigError: the pictures are not square, or smaller than a crop's side.
+    """
+    rows, stored_side = tf.shape(images)[0], stored_side_of(images)
+    with tf.device(HOST):
+        affine = draw_affine(config, fold(seed, 0), total_rows, stored_side, side)
+        color = draw_color(config, fold(seed, 1), total_rows)
+        box = draw_erasing(config, fold(seed, 2), total_rows, side)
+        affine, color, box = _rows((affine, color, box), first_row, rows)
+    layers = apply_affine(images, affine, side, config.geometry, config.keeps_pixels)
+    view = apply_color(layers, *color_matrix(config, color, is_yuv420(images)))
+    return apply_erasing(view, box) if config.erasing else view
+
+
+def eval_view(images: tf.Tensor, config: AugmentConfig, side: int) -> tf.Tensor:
+    """As `train_view`, normalised as in training, with nothing random.
+
+    The whole picture scaled for the geometry 'whole', for the others the centre crop of
+    the picture, scaled down where it is much larger (`scaled_side`): what
+    `apply_affine` makes of the identity, but of operations that compile under XLA and
+    travel with an exported model.
+
+    Raises:
+        ConfigError: the pictures are not square, or smaller than a crop's side.
+    """
+    geometry: Geometry = "whole" if config.geometry == "whole" else "centre"
+    scaled = scaled_side(stored_side_of(images), side, geometry)
+    start = crop_offset(scaled, side)
+    window = slice(start, start + side)
+    layers = [
+        tf.cast(_scaled(layer, scaled)[:, window, window], tf.float32)
+        for layer in layers_of(images)
+    ]
+    neutral = neutral_draw(tf.shape(images)[0])
+    return apply_color(layers, *color_matrix(config, neutral, is_yuv420(images)))
+
+
+def _scaled(layer: tf.Tensor, side: int) -> tf.Tensor:
+    """The layer at that side: float32, or uint8 as it is, which is faster to crop."""
+    if layer.shape[2] == side:
+        return layer
+    layer = averaged(layer, side)
+    return tf.image.resize(tf.cast(layer, tf.float32), [side, side])
+
+
+def mix(
+    images: tf.Tensor,
+    one_hot: tf.Tensor,
+    config: AugmentConfig,
+    seed: tf.Tensor,
+    first_row: int | tf.Tensor,
+    total_rows: int | tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A `train_view` and its labels float32 [batch, classes] after mixup and cutmix.
+
+    The draws are the global batch's; the partners are the replica's own.
+    """
+    if config.mixup == 0 and config.cutmix == 0:
+        return images, one_hot
+    with tf.device(HOST):
+        draw = draw_mix(config, fold(seed, 3), total_rows, images.shape[1])
+        draw = _rows(draw, first_row, tf.shape(images)[0])
+    return apply_mix(images, one_hot, draw)
+
+
+def _rows(draws: _Draws, first: int | tf.Tensor, count: tf.Tensor) -> _Draws:
+    """The draws of `count` rows from `first` on."""
+    return tf.nest.map_structure(lambda values: values[first : first + count], draws)

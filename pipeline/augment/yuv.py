@@ -1,0 +1,49 @@
+"""A batch as it comes to the device: RGB pixels, or the planes of `yuv420`.
+
+RGB is uint8 [batch, S, S, 3]; yuv420 is uint8 [batch, 3 S / 2, S], laid out as I420: S
+rows of luma, then Cb and Cr of half the side, S / 4 rows each. Geometry and colour take
+either as layers, and the planes become RGB in the colour matrix.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from alexnet.pipeline.config import require
+
+
+def is_yuv420(images: tf.Tensor) -> bool:
+    """Whether a batch holds planes instead of RGB pixels."""
+    return len(images.shape) == 3
+
+
+def stored_side_of(images: tf.Tensor) -> int:
+    """The side of a batch of square pictures, known when the graph is made.
+
+    Raises:
+        ConfigError: the pictures are not square, or of unknown size.
+    """
+    height, width = images.shape[1:3]
+    expected = width
+    if width is not None and is_yuv420(images):
+        expected = 3 * width / 2
+    require(
+        height is not None and height == expected,
+        "the pictures' height and width",
+        (height, width),
+        "one known side (of yuv420: half as many rows again); build the records with"
+        " a fixed --side",
+    )
+    return width
+
+
+def layers_of(images: tf.Tensor) -> list[tf.Tensor]:
+    """uint8 [batch, S, S, 3] alone, or luma [.., S, S, 1] and CbCr [.., S/2, S/2, 2].
+
+    Of what slices uint8, only a strided slice has a GPU kernel.
+    """
+    if not is_yuv420(images):
+        return [images]
+    side = images.shape[2]
+    halves = tf.reshape(images[:, side:], [-1, 2, side // 2, side // 2])
+    return [images[:, :side, :, None], tf.transpose(halves, [0, 2, 3, 1])]

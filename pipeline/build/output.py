@@ -1,0 +1,155 @@
+"""The folder that a build writes to: whose it is, who builds there, what may go.
+
+Nothing is deleted but the files that a manifest, or the settings of an unfinished
+build, name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from alexnet.pipeline.build.duplicates import DUPLICATES
+from alexnet.pipeline.build.quarantine import QUARANTINE
+from alexnet.pipeline.build.state import (
+    LOCK,
+    STATE,
+    drop_notes,
+    open_state,
+    read_settings,
+    settings_of,
+)
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.files import partial_path
+from alexnet.pipeline.lock import removed_when_empty, sole_process
+from alexnet.pipeline.records.interop import INDEX_FOLDER, TFDS_FILES, index_name
+from alexnet.pipeline.records.manifest import LABELS, MANIFEST, load_manifest
+
+ANEW = "Say --overwrite to build anew, or choose another --out."
+
+
+def is_set(out: Path) -> bool:
+    """Tell whether a folder holds a record set, finished or not."""
+    with suppress(DataError):
+        return _settings_in(out) is not None
+    return False
+
+
+def _settings_in(out: Path) -> dict[str, Any] | None:
+    """The settings of the record set in a folder; None where there is none.
+
+    Raises:
+        DataError: they are damaged, or another program's.
+    """
+    if (out / MANIFEST).is_file():
+        return settings_of(load_manifest(out))
+    return read_settings(out)
+
+
+def require_usable(out: Path) -> None:
+    """Check that `out` is new, empty, or a record set, finished or not.
+
+    Raises:
+        DataError: it is something else, which a build must not touch.
+    """
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out} is a file, not a folder. Choose another --out.")
+    if _settings_in(out) is None:
+        _require_empty(out)
+
+
+def _require_empty(out: Path) -> None:
+    strangers = sorted(path.name for path in out.glob("[!.]*"))
+    if strangers:
+        raise DataError(
+            f"{out} is not empty and holds no record set (it has {strangers[0]})."
+            " Choose another --out."
+        )
+
+
+def require_ours(out: Path, settings: dict[str, Any]) -> None:
+    """Check that `out` is empty, or an unfinished build of the same set.
+
+    Raises:
+        DataError: it is another set, or holds what no build made.
+    """
+    old = read_settings(out)
+    if old is None:
+        _require_empty(out)
+        return
+    require_same(out, old["config"], settings["config"])
+    if old["source_fingerprint"] != settings["source_fingerprint"]:
+        raise DataError(
+            f"{out} holds an unfinished build of {old['num_files']} files; the"
+            f" source now has {settings['num_files']}, or others. {ANEW}"
+        )
+
+
+def require_same(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Check that two sets of settings agree.
+
+    Raises:
+        DataError: they do not; the message lists what differs.
+    """
+    changed = [f"{k} {old.get(k)} -> {new[k]}" for k in new if old.get(k) != new[k]]
+    if changed:
+        raise DataError(
+            f"{out} was built with other settings ({', '.join(changed)}). {ANEW}"
+        )
+
+
+def replace_set(out: Path, settings: dict[str, Any]) -> None:
+    """Delete the record set in `out`, if there is one, and begin that of `settings`.
+
+    Raises:
+        DataError: a file that is not of that set is in the way.
+    """
+    old = _settings_in(out)
+    if old is None:
+        return
+    names = _files_of(old)
+    for name in _files_of(settings):
+        if name not in names and (out / name).exists():
+            raise DataError(
+                f"{out / name} is none of the record set's files, and would be written"
+                " over. Move it away, or choose another --out."
+            )
+    open_state(out, old)  # so that, if this is killed, they are still known
+    for name in names:
+        for path in (out / name, partial_path(out / name)):
+            path.unlink(missing_ok=True)
+    with suppress(OSError):  # there is none, or someone else's files are in it
+        (out / INDEX_FOLDER).rmdir()
+    drop_notes(out)
+    open_state(out, settings)
+
+
+def _files_of(settings: dict[str, Any]) -> list[str]:
+    """The files of a record set; the manifest first: a folder that has it is whole."""
+    shards = settings["shards"]
+    names = [MANIFEST, LABELS, QUARANTINE, DUPLICATES, *shards]
+    if settings["config"]["storage"] in ("jpeg", "original"):
+        names += [*TFDS_FILES, *map(index_name, shards)]
+    return names
+
+
+@contextmanager
+def sole_build(out: Path) -> Iterator[None]:
+    """Keep other builds from `out`; a folder made for that goes when it stays empty.
+
+    Raises:
+        DataError: another process builds there.
+    """
+    taken = DataError(
+        f"another process is building in {out} at this moment. Wait for it to end, or"
+        " choose another --out."
+    )
+    with removed_when_empty(out):
+        try:
+            with sole_process(out / STATE / LOCK, taken):
+                yield
+        finally:
+            with suppress(OSError):  # notes are in it
+                (out / STATE).rmdir()

@@ -1,0 +1,68 @@
+"""Whether what was read from JSON is of the kinds that a dataclass declares.
+
+Between a set's `dataset.json` or a run's `config.json`, which anybody may have written,
+and what is made of them.
+"""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from dataclasses import fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+
+from alexnet.pipeline.errors import ConfigError
+
+# What 64 bits hold.
+MAX_INTEGER = 2**63 - 1
+
+
+def require_kinds(cls: type, values: Any) -> None:
+    """Check the values of a dataclass's fields, those that are there.
+
+    Raises:
+        ConfigError: one is of another kind; the message names it.
+    """
+    if not isinstance(values, dict):
+        raise ConfigError(f"{cls.__name__} is {reprlib.repr(values)}, not an object")
+    kinds = get_type_hints(cls)
+    for name in {field.name for field in fields(cls)} & set(values):
+        kind, value = kinds[name], values[name]
+        if not _fits(value, kind):
+            told = kind.__name__ if isinstance(kind, type) else kind
+            raise ConfigError(f"{name} is {reprlib.repr(value)}; it needs {told}")
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value is of a kind; what is wrong in an object is raised by name."""
+    origin, choices = get_origin(kind), get_args(kind)
+    if is_dataclass(kind):
+        require_kinds(cast(type, kind), value)
+        return True
+    if origin is UnionType:
+        if value is None:
+            return NoneType in choices
+        return any(_fits(value, one) for one in choices if one is not NoneType)
+    if origin is Literal:
+        return isinstance(value, str) and value in choices
+    if origin is tuple:
+        return _fits_tuple(value, choices)
+    if origin is dict:  # as JSON has them: by name
+        return isinstance(value, dict) and all(
+            _fits(one, choices[1]) for one in value.values()
+        )
+    if type(value) is int:
+        return kind in (int, float) and abs(value) <= MAX_INTEGER
+    if type(value) is float:
+        return kind is float and math.isfinite(value)
+    return type(value) is kind
+
+
+def _fits_tuple(value: Any, kinds: tuple[Any, ...]) -> bool:
+    """Of JSON's list; `kinds` are a kind each, or one for all and `...`."""
+    if not isinstance(value, list):
+        return False
+    if kinds[-1] is ...:
+        return all(_fits(one, kinds[0]) for one in value)
+    return len(value) == len(kinds) and all(map(_fits, value, kinds))

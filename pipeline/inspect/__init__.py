@@ -1,0 +1,1 @@
+"""Record sets for people to look at."""

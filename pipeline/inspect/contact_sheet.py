@@ -1,0 +1,145 @@
+"""Contact sheets: stored images with their labels, or augmented samples of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.pictures import legible, save_figure
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from alexnet.pipeline.records.record_set import RecordSet
+
+COLUMNS, ROWS = 8, 5
+# Room for a line above an image.
+CAPTION_INCHES = 0.16
+# Signs that fit above an image, at the size they are drawn in.
+CAPTION_SIGNS = 22
+# Samples of one image side by side, after the image as evaluation sees it.
+SAMPLES = COLUMNS - 1
+
+
+def draw_sheet(
+    data: Path,
+    out: Path,
+    split: str | None = None,
+    augment: str | None = None,
+    side: int = 227,
+    seed: int = 21,
+) -> tuple[str, int]:
+    """Write a PNG of a split's images, drawn at random; return the split and how many.
+
+    With `augment`, a row holds one image: as evaluation sees it, then training samples.
+    Without `split`, it is train, or the first that has examples.
+
+    Raises:
+        DataError: there are no such records, or `out` is in no folder.
+    """
+    from alexnet.pipeline.records.record_set import open_records
+
+    if not out.absolute().parent.is_dir():
+        raise DataError(
+            f"no such folder: {out.parent}. Make it, or choose another --out"
+        )
+    records = open_records(data)
+    split = split or records.manifest.first_split("train", "validation", "test")
+    count = COLUMNS * ROWS if augment is None else ROWS
+    stored, captions = _sample(records, split, count, seed)
+    shown = len(stored)
+    if augment is None:
+        images = to_rgb_images(stored)
+    else:
+        images, captions = _augmented(stored, captions, augment, side, seed)
+    save_figure(draw_grid(images, captions, COLUMNS), out, dpi=100)
+    return split, shown
+
+
+def _sample(
+    records: RecordSet, split: str, count: int, seed: int
+) -> tuple[np.ndarray, list[str]]:
+    """Images as they are stored, of any storage, and their class names."""
+    import numpy as np
+    import tensorflow as tf
+
+    from alexnet.pipeline.read.errors import reading
+    from alexnet.pipeline.read.lookup import read_records, sample_rows
+    from alexnet.pipeline.read.parse import decode, parse
+
+    rows = sample_rows(records.manifest.split(split).num_examples, count, seed)
+    serialised = list(read_records(records, split, rows))
+    with reading(records):
+        stored, labels = parse(tf.constant(serialised), records.storage)
+        images = decode(stored, records.manifest.config)
+    names = records.manifest.class_names
+    return np.asarray(images), [
+        legible(names[label], CAPTION_SIGNS) for label in labels.numpy()
+    ]
+
+
+def to_rgb_images(stored: np.ndarray) -> np.ndarray:
+    """uint8 [images, S, S, 3] of a batch as it is read: those, or `yuv420` planes."""
+    import numpy as np
+
+    from alexnet.pipeline.records.image import rgb_from_planes
+
+    if stored.ndim == 4:
+        return stored
+    side = stored.shape[2]
+    return np.stack(
+        [np.asarray(rgb_from_planes(planes.tobytes(), side)) for planes in stored]
+    )
+
+
+def _augmented(
+    images: np.ndarray, captions: list[str], augment: str, side: int, seed: int
+) -> tuple[np.ndarray, list[str]]:
+    import numpy as np
+
+    from alexnet.pipeline.augment.augment import eval_view, fold, train_view
+    from alexnet.pipeline.augment.presets import preset
+
+    config = preset(augment)
+    plain = eval_view(images, config, side).numpy()
+    copies = np.repeat(images, SAMPLES, axis=0)
+    drawn = train_view(copies, config, side, fold(seed, 0), 0, len(copies)).numpy()
+    rows = np.concatenate(
+        [plain[:, None], drawn.reshape(-1, SAMPLES, side, side, 3)], axis=1
+    ).reshape(-1, side, side, 3)
+    pixels = rows * np.array(config.std) + np.array(config.mean)
+    row_captions = [[caption, *[""] * SAMPLES] for caption in captions]
+    return (
+        np.clip(np.round(pixels), 0, 255).astype(np.uint8),
+        [caption for row in row_captions for caption in row],
+    )
+
+
+def draw_grid(
+    images: np.ndarray,
+    captions: list[str],
+    columns: int,
+    cell_inches: float = 1.5,
+    colors: list[str] | None = None,
+) -> Figure:
+    """A grid of uint8 [images, height, width, 3], a caption above each."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    rows = -(-len(images) // columns)
+    lines = max(caption.count("\n") + 1 if caption else 0 for caption in captions)
+    height = rows * (cell_inches + CAPTION_INCHES * lines)
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.03, wspace=0.01, hspace=0.01)
+    figure = Figure(figsize=(columns * cell_inches, height), layout=layout)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes:
+        axis.set_axis_off()
+    colors = colors or ["black"] * len(images)
+    for axis, image, caption, color in zip(
+        axes, images, captions, colors, strict=False
+    ):
+        axis.imshow(image)
+        axis.set_title(caption, fontsize=8, pad=2, color=color)
+    return figure

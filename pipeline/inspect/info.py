@@ -1,0 +1,116 @@
+"""What `alexnet records info` tells: a record set's manifest, and what follows from it.
+
+Nothing is read but the manifest and the quarantine list.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from alexnet.pipeline.build.quarantine import read_quarantine
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.records.manifest import Manifest, load_manifest
+
+if TYPE_CHECKING:
+    from alexnet.pipeline.read.choose import ReaderChoice
+
+# A largest class of more than so many times the smallest is worth a note.
+EVEN_RATIO = 3
+TOP_REASONS = 5
+
+
+class BytesPerImage(NamedTuple):
+    """Of all records, and of the shards with the smallest and the largest ones."""
+
+    mean: float
+    min: float
+    max: float
+
+
+@dataclass(frozen=True)
+class RecordsInfo:
+    """A record set, how it will be read, and why images were set aside."""
+
+    data: Path
+    manifest: Manifest
+    reader: ReaderChoice
+    # The most frequent ones, details left out.
+    quarantine_reasons: dict[str, int]
+
+    def class_shares(self, split: str) -> list[float]:
+        """Each class's share of a split's examples; zeros for an empty split."""
+        card = self.manifest.splits[split]
+        return [count / max(1, card.num_examples) for count in card.class_counts]
+
+    @property
+    def bytes_per_image(self) -> BytesPerImage | None:
+        """How large records are; None where there are none."""
+        held = [shard for shard in self.manifest.shards if shard.num_examples]
+        if not held:
+            return None
+        each = [shard.num_bytes / shard.num_examples for shard in held]
+        num_bytes = sum(shard.num_bytes for shard in held)
+        num_examples = sum(shard.num_examples for shard in held)
+        return BytesPerImage(num_bytes / num_examples, min(each), max(each))
+
+    @property
+    def imbalance(self) -> str | None:
+        """A note where the largest class is much larger than the smallest."""
+        columns = [card.class_counts for card in self.manifest.splits.values()]
+        totals = [sum(row) for row in zip(*columns, strict=True)]
+        ordered = sorted(zip(totals, self.manifest.class_names, strict=True))
+        (least, rare), (most, common) = ordered[0], ordered[-1]
+        if most <= EVEN_RATIO * least:
+            return None
+        return (
+            f"class {common!r} has {most:,} images and {rare!r} {least:,}: look at the"
+            " recall of every class (`alexnet evaluate`), not at accuracy alone"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest's fields, and the others beside them."""
+        values = self.manifest.to_json()
+        for split, card in self.manifest.splits.items():
+            values["splits"][split] |= {
+                "num_examples": card.num_examples,
+                "num_bytes": card.num_bytes,
+                "class_shares": self.class_shares(split),
+            }
+        size = self.bytes_per_image
+        return {
+            "data": str(self.data),
+            **values,
+            "imbalance": self.imbalance,
+            "bytes_per_image": size._asdict() if size else None,
+            "quarantine_reasons": self.quarantine_reasons,
+            "reader": {"name": self.reader.name, "reason": self.reader.reason},
+        }
+
+
+def records_info(data: Path) -> RecordsInfo:
+    """What there is to tell of the record set in `data`.
+
+    Raises:
+        DataError: it is no finished record set.
+    """
+    manifest = load_manifest(data)
+    # After that: TensorFlow, which it brings, takes seconds.
+    from alexnet.pipeline.read.choose import choose_reader
+    from alexnet.pipeline.records.record_set import RecordSet
+
+    reader = choose_reader(RecordSet(data, manifest))
+    return RecordsInfo(data, manifest, reader, _top_reasons(data))
+
+
+def _top_reasons(data: Path) -> dict[str, int]:
+    """The most frequent reasons for setting aside; none when their list is lost."""
+    with suppress(OSError, DataError):
+        # What stands in brackets is an image's own, such as its first bytes.
+        reasons = [re.sub(r" \(.*\)", "", bad.reason) for bad in read_quarantine(data)]
+        return dict(Counter(reasons).most_common(TOP_REASONS))
+    return {}

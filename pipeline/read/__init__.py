@@ -1,0 +1,1 @@
+"""Shards to uint8 batches, on the host."""

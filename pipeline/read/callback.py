@@ -1,0 +1,60 @@
+"""Python functions that tf.data calls, and how long what they read from lives.
+
+TensorFlow never lets go of a function that it was given: it belongs to the graph of
+the whole process. So it is given one that refers weakly to what it calls, and a tensor
+beside it that keeps that alive. The tensor goes with the last dataset or iterator that
+holds it, and not before a call that is under way returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from weakref import WeakMethod
+
+import numpy as np
+import tensorflow as tf
+
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.read.decode import ALIGNMENT_BYTES, empty_batch
+
+
+class OwningArray(np.ndarray):
+    """An array that keeps an object alive."""
+
+    owner: object
+
+
+def lease(owner: object) -> tf.Tensor:
+    """A tensor of no meaning that keeps `owner` alive for as long as it is held.
+
+    `owner` must not hold it in turn: no garbage collection sees through a tensor.
+    """
+    array = empty_batch((ALIGNMENT_BYTES,)).view(OwningArray)
+    array.owner = owner
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+
+
+def fetch_outside(
+    decode: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    rows: tf.Tensor,
+    config: BuildConfig,
+    *lent: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A uint8 batch and int64 labels of rows, int [batch], by a Python method.
+
+    Args:
+        decode: a method of the object that `lent`, its leases, keep alive.
+    """
+    method = WeakMethod(decode)
+
+    def call(rows: np.ndarray, *_: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        alive = method()
+        if alive is None:
+            raise ReferenceError("the rows were fetched without their lease")
+        return alive(rows)
+
+    images, labels = tf.numpy_function(
+        call, [rows, *lent], [tf.uint8, tf.int64], stateful=False
+    )
+    images = tf.ensure_shape(images, [*rows.shape, config.side, config.side, 3])
+    return images, tf.ensure_shape(labels, rows.shape)

@@ -1,0 +1,98 @@
+"""Compressed images -> one uint8 batch, decoded on every CPU at once.
+
+libjpeg-turbo, called through simplejpeg and Pillow, writes each image straight into its
+place in the batch and holds no Python lock while it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TYPE_CHECKING, TypeAlias
+
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.errors import DataError, ReadError
+from alexnet.pipeline.machine import num_cpus
+from alexnet.pipeline.records.image import BadImage, read_image, square
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Images a thread takes at a time: few enough that the threads end together.
+GROUP = 8
+# TensorFlow takes an array as it is when it starts on such a boundary, else copies it.
+ALIGNMENT_BYTES = 64
+
+# The bytes of a compressed image, or uint8 [bytes] of them where they lie.
+Encoded: TypeAlias = "bytes | np.ndarray"
+
+
+def decode_images(
+    count: int,
+    read: Callable[[int], Encoded],
+    name: Callable[[int], str],
+    config: BuildConfig,
+) -> np.ndarray:
+    """uint8 [count, side, side, 3] in [0, 255] of stored images or of image files.
+
+    A `jpeg` record's image has its size already; others are cut and resized as a build
+    does it.
+
+    Args:
+        read: gives the image at a place of the batch; called on the threads.
+        name: names it for an error.
+
+    Raises:
+        DataError: one cannot be decoded.
+        ReadError: there is not enough memory for one.
+    """
+    batch = empty_batch((count, config.side, config.side, 3))
+    decode = _decode_stored if config.storage == "jpeg" else _decode_file
+
+    def fill(start: int) -> None:
+        for place in range(start, min(start + GROUP, count)):
+            try:
+                decode(read(place), batch[place], config)
+            except (BadImage, ValueError) as error:
+                raise DataError(f"{name(place)} cannot be used: {error}") from None
+            except MemoryError as error:
+                raise ReadError(
+                    f"{name(place)} takes more memory than there is. Free some, give a"
+                    " smaller --ram-budget, or take the image away."
+                ) from error
+
+    for _ in _threads().map(fill, range(0, count, GROUP)):
+        pass
+    return batch
+
+
+def empty_batch(shape: tuple[int, ...]) -> np.ndarray:
+    """An uninitialised uint8 array that TensorFlow takes without copying it."""
+    import numpy as np
+
+    size = int(np.prod(shape))
+    room = np.empty(size + ALIGNMENT_BYTES, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT_BYTES
+    return room[start : start + size].reshape(shape)
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(num_cpus(), "decode")
+
+
+def _decode_stored(image: Encoded, out: np.ndarray, config: BuildConfig) -> None:
+    import simplejpeg
+
+    decoded = simplejpeg.decode_jpeg(image, "RGB", buffer=out)
+    if decoded.shape != out.shape:  # a smaller one leaves what lay in the memory
+        height, width, _ = decoded.shape
+        raise ValueError(f"{width} x {height} px, where {config.side} are stored")
+
+
+def _decode_file(image: Encoded, out: np.ndarray, config: BuildConfig) -> None:
+    import numpy as np
+
+    pixels = square(read_image(bytes(image), config.side), config.side, config.resize)
+    np.copyto(out, np.asarray(pixels))

@@ -1,0 +1,65 @@
+"""Whether the data is to blame for what TensorFlow raised: which shard, which photo.
+
+tf.data keeps the text of an error alone, or knows a damaged record by its place among
+others; here both become a DataError that names the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import tensorflow as tf
+
+from alexnet.pipeline.errors import DataError, data_error_in
+from alexnet.pipeline.records.record_set import RecordSet
+from alexnet.pipeline.verify.checksums import require_whole_shards
+
+# TensorFlow names the ops that an error came through, one a bracket: of what tf.data
+# raised one is an iterator's, `IteratorGetNext` or a kin of it, of a network's none is.
+# Behind a name `/_7` is an edge between devices, on which others wait for the failed.
+FROM_ITERATOR = re.compile(
+    r"(\[\[|\{\{node |\[Op:)([^\s\]}]*/)?\w*IteratorGetNext\w*[\]}]"
+)
+
+# By the loss, which knows how many classes the network has, and not how many there are.
+WRONG_LABEL = re.compile(r"Received a label value of (-?\d+) which is outside")
+
+
+def blame_data(records: RecordSet, error: Exception) -> None:
+    """Say what an error was about, where that is the data.
+
+    Shards are read through only where TensorFlow could not use what was in them.
+
+    Raises:
+        DataError: a shard is damaged, or a photo cannot be used.
+    """
+    if isinstance(error, tf.errors.DataLossError) or (
+        isinstance(error, tf.errors.InvalidArgumentError)
+        and (FROM_ITERATOR.search(str(error)) or _met_no_class(records, str(error)))
+    ):
+        require_whole_shards(records)
+    if told := error if isinstance(error, DataError) else data_error_in(error):
+        raise told
+
+
+def _met_no_class(records: RecordSet, message: str) -> bool:
+    """Whether a label was met that is none of the classes."""
+    found = WRONG_LABEL.search(message)
+    num_classes = len(records.manifest.class_names)
+    return found is not None and not 0 <= int(found[1]) < num_classes
+
+
+@contextmanager
+def reading(records: RecordSet) -> Iterator[None]:
+    """The block takes batches of `records`.
+
+    Raises:
+        DataError: a shard is damaged, or a photo cannot be used.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        blame_data(records, error)
+        raise

@@ -1,0 +1,142 @@
+"""Training straight from an image source, for those who build no records.
+
+The same splits as a build would make, the same squares, decoded anew in every epoch:
+only the first stages of the pipeline differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from alexnet.pipeline.build.output import is_set
+from alexnet.pipeline.build.plan import BuildPlan, make_plan
+from alexnet.pipeline.build.state import source_fingerprint
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.errors import BadImage, DataError, ReadError
+from alexnet.pipeline.read.callback import fetch_outside, lease
+from alexnet.pipeline.read.decode import decode_images
+from alexnet.pipeline.records.manifest import MANIFEST, Manifest, SplitCard
+from alexnet.pipeline.records.record_set import RecordSet, open_records
+from alexnet.pipeline.source.scan import ImageFile, Source, scan
+from alexnet.pipeline.source.source_file import read_file
+
+WAY_OUT = (
+    "Mend it, or make records of the images with `alexnet records build`, which sets"
+    " such files aside."
+)
+
+
+@dataclass(frozen=True)
+class PhotoSet(RecordSet):
+    """An image source that is read as if it were a record set of originals."""
+
+    source: Source
+    files: dict[str, tuple[ImageFile, ...]]
+
+    has_records: ClassVar[bool] = False
+
+    def paths(self, split: str) -> list[str]:
+        """No shards."""
+        return []
+
+
+def open_data(path: Path, config: BuildConfig | None = None) -> RecordSet:
+    """The record set at `path`, or the image source there, as `open_photos` has it.
+
+    Raises:
+        DataError: it is neither.
+    """
+    if is_set(path) or not path.exists():
+        return open_records(path)
+    try:
+        return open_photos(path, config)
+    except DataError as error:
+        if (path / MANIFEST).is_file():
+            return open_records(path)  # which says what is wrong with it
+        raise DataError(
+            f"{path} is no record set (`alexnet records build` makes one), nor can"
+            f" images in it be used: {error}"
+        ) from error
+
+
+def open_photos(path: Path, config: BuildConfig | None = None) -> PhotoSet:
+    """The image source at `path`, split and cut as a build with `config` would.
+
+    Raises:
+        DataError: it is none, or it is not clear which class its images have.
+    """
+    config = config or BuildConfig(storage="original")
+    source = scan(path)
+    plan = make_plan(source.files, source.class_names, config)
+    files: dict[str, tuple[ImageFile, ...]] = {
+        split: _files(plan, split) for split in plan.splits
+    }
+    manifest = _manifest(source, files, config)
+    return PhotoSet(path, manifest, source, files)
+
+
+def _files(plan: BuildPlan, split: str) -> tuple[ImageFile, ...]:
+    shards = [shard.files for shard in plan.shards if shard.split == split]
+    return tuple(file for files in shards for file in files)
+
+
+def _manifest(
+    source: Source, files: dict[str, tuple[ImageFile, ...]], config: BuildConfig
+) -> Manifest:
+    def card(split: str) -> SplitCard:
+        labels = [file.label for file in files[split]]
+        counts = np.bincount(labels, minlength=len(source.class_names))
+        return SplitCard((), tuple(counts.tolist()))
+
+    return Manifest(
+        config=config,
+        class_names=source.class_names,
+        splits={split: card(split) for split in files},
+        quarantined=0,
+        source_fingerprint=source_fingerprint(source),
+    )
+
+
+class PhotoRows:
+    """A split's image files, fetched by number."""
+
+    stage, uses_all_cpus = "decode", True
+
+    def __init__(self, photos: PhotoSet, split: str) -> None:
+        photos.manifest.split(split)
+        self._store = photos.source.store
+        self._files = photos.files[split]
+        self._config = photos.manifest.config
+
+    def lend(self) -> tuple[tf.Tensor, ...]:
+        """What keeps these rows alive."""
+        return (lease(self),)
+
+    def fetch(self, rows: tf.Tensor, *lent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """A uint8 batch and int64 [batch] labels, of rows, int [batch]."""
+        return fetch_outside(self._decode, rows, self._config, *lent)
+
+    def _decode(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        files = [self._files[row] for row in rows]
+        labels = np.array([file.label for file in files], np.int64)
+
+        def read(place: int) -> bytes:
+            try:
+                return read_file(self._store, files[place], bytes)
+            except BadImage as error:
+                raise DataError(f"{name(place)} {error}") from error
+
+        def name(place: int) -> str:
+            return self._store.place(files[place].key)
+
+        try:
+            return decode_images(len(rows), read, name, self._config), labels
+        except ReadError:
+            raise
+        except DataError as error:
+            raise DataError(f"{error}. {WAY_OUT}") from error

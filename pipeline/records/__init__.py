@@ -1,0 +1,1 @@
+"""The format of records: what a shard and a record set hold."""

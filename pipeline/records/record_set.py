@@ -1,0 +1,65 @@
+"""An opened record set: its manifest, and shards that are there at their full size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from alexnet.pipeline.config import Storage
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.records.manifest import Manifest, Shard, load_manifest
+
+
+@dataclass(frozen=True)
+class RecordSet:
+    """A finished record set on disk."""
+
+    folder: Path
+    manifest: Manifest
+
+    # Whether there are shards, and not image files that are read as they are.
+    has_records: ClassVar[bool] = True
+
+    @property
+    def storage(self) -> Storage:
+        """What a record holds."""
+        return self.manifest.config.storage
+
+    @property
+    def num_bytes(self) -> int:
+        """The size of all shards."""
+        return sum(shard.num_bytes for shard in self.manifest.shards)
+
+    def shards(self, split: str) -> list[Shard]:
+        """A split's shards, in order, but those whose files were all set aside."""
+        return [s for s in self.manifest.split(split).shards if s.num_examples]
+
+    def paths(self, split: str) -> list[str]:
+        """The shard files of a split, in order."""
+        return [str(self.folder / shard.name) for shard in self.shards(split)]
+
+
+def open_records(folder: Path) -> RecordSet:
+    """The record set in `folder`, every shard present at its full size.
+
+    Raises:
+        DataError: it is no record set, or a shard is missing or cut.
+    """
+    manifest = load_manifest(folder)
+    for card in manifest.splits.values():
+        for shard in card.shards:
+            path = folder / shard.name
+            found = path.stat().st_size if path.is_file() else None
+            if found != shard.num_bytes:
+                what = "is missing" if found is None else f"has {found} bytes"
+                raise DataError(
+                    f"{path} {what}; {shard.num_bytes} bytes are expected."
+                    f" {way_out(folder)}"
+                )
+    return RecordSet(folder, manifest)
+
+
+def way_out(folder: Path) -> str:
+    """What mends a damaged record set, as a sentence."""
+    return f"Mend it with `alexnet records verify {folder} --repair --source SOURCE`."

@@ -1,0 +1,1 @@
+"""Which image files there are, with their labels and given splits."""

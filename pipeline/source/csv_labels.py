@@ -1,0 +1,185 @@
+"""The class and the split of every image, as the label tables of a source tell them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from posixpath import basename, splitext
+
+from alexnet.pipeline.config import Split
+from alexnet.pipeline.errors import BadImage, DataError
+from alexnet.pipeline.files import name_some
+from alexnet.pipeline.source.csv_names import FileNames
+from alexnet.pipeline.source.image_tree import ImageTree, folder_name
+from alexnet.pipeline.source.label_csv import (
+    Row,
+    TableForm,
+    is_table,
+    read_table,
+    table_form,
+)
+from alexnet.pipeline.source.labels import Labels, unwrapped
+from alexnet.pipeline.source.source_file import read_file
+from alexnet.pipeline.source.split_names import split_named
+from alexnet.pipeline.source.stores import Entry, FolderStore, Store
+
+
+@dataclass
+class Tables:
+    """The label tables of a source, and the tables beside them that are none."""
+
+    # Tables, and the split that all of a table belongs to, by the table's key.
+    labels: dict[str, Split | None] = field(default_factory=dict)
+    others: dict[str, TableForm] = field(default_factory=dict)
+
+    def hint(self) -> str:
+        """Return what would make a label table of one that is none; '' without any."""
+        told = [
+            f"{key} beside them is no label table: it has the columns"
+            f" {name_some(form.columns)} and lacks {' and '.join(form.lacking())}."
+            " Name the column of the file names `filename` and that of the classes"
+            " `label` in its first line."
+            for key, form in self.others.items()
+            if len(form.columns) > 1
+        ]
+        return " ".join(told[:1])
+
+
+def find_tables(
+    store: Store, keys: Sequence[str], tree: ImageTree, path: Path
+) -> Tables:
+    """Find the tables beside a source's images, and those of its given splits.
+
+    Raises:
+        DataError: it is not clear which of several label tables counts.
+    """
+    top = unwrapped(tree)
+    inner = [one for one in tree.folders(top) if split_named(folder_name(one))]
+    found = Tables()
+    for folder in dict.fromkeys(("", top, *inner)):
+        here = [key for key in keys if is_table(key) and key == folder + basename(key)]
+        forms = {key: form for key in here if (form := _form(store, key))}
+        labels = [key for key, form in forms.items() if not form.lacking()]
+        found.others |= {key: form for key, form in forms.items() if form.lacking()}
+        found.labels |= _of_splits(labels, folder if folder in inner else None, path)
+        if found.labels and folder not in inner:
+            break
+    return found
+
+
+def _form(store: Store, key: str) -> TableForm | None:
+    """Return the form of a table; None where it is no file that can be read.
+
+    Raises:
+        ReadError: its file may well hold the labels, and cannot be read.
+    """
+    try:
+        return read_file(store, Entry(key, 0), table_form)
+    except BadImage:
+        return None
+
+
+def _of_splits(
+    tables: list[str], split_folder: str | None, path: Path
+) -> dict[str, Split | None]:
+    """Return the tables of a folder, each with the split that its place or name says.
+
+    Raises:
+        DataError: there are several that do not name splits.
+    """
+    if split_folder and len(tables) == 1:
+        return {tables[0]: split_named(folder_name(split_folder))}
+    splits = {key: split_named(splitext(basename(key))[0]) for key in tables}
+    if len(tables) < 2:
+        return dict.fromkeys(tables, None)
+    if None in splits.values() or len(set(splits.values())) < len(tables):
+        raise DataError(
+            f"{path} has several label tables: {', '.join(tables)}. Give the right one"
+            " as the source, or name them train.csv, validation.csv and test.csv if"
+            " each is a split."
+        )
+    return splits
+
+
+def read_labels(
+    store: Store, tables: dict[str, Split | None], keys: Sequence[str]
+) -> tuple[Labels, list[str]]:
+    """Return the class of every file that tables name, and warnings.
+
+    A file that is named and missing is among them; reading it sets it aside by name.
+
+    Raises:
+        DataError: a table cannot be read, contradicts itself, or fits no file.
+    """
+    labels, warnings = Labels("csv"), []
+    root = store.root if isinstance(store, FolderStore) else None
+    files = [key for key in keys if not is_table(key)]
+    for table, split in tables.items():
+        rows, unused = read_table(store.read(table), table)
+        matched = match_rows(rows, files, table, root)
+        _add_rows(labels, zip(rows, matched, strict=True), split)
+        if unused:
+            warnings.append(
+                f"{table}: filename, label and split are read, not the columns"
+                f" {name_some(unused)}"
+            )
+    return labels, warnings
+
+
+def match_rows(
+    rows: Sequence[Row], files: Iterable[str], table: str, root: Path | None
+) -> list[str]:
+    """Return the key of every row's file, or the key that it would have.
+
+    Args:
+        files: the keys of a source, of which those beside and below the table count.
+        root: the source's own place, where it is a folder.
+
+    Raises:
+        DataError: a name leaves the source, or none fits a file.
+    """
+    folder = table[: -len(basename(table))]
+    names = FileNames((key for key in files if key.startswith(folder)), folder, root)
+    spelled = []
+    for row in rows:
+        key = names.key_of(row.filename)
+        if key is None:
+            raise DataError(
+                f"{row.where}: {row.filename} leaves the folder of the table"
+            )
+        spelled.append(key)
+    found = names.match(spelled)
+    if not found:
+        near = names.nearest(rows[0].filename)
+        hint = f"; did you mean {near}?" if near else ""
+        raise DataError(
+            f"none of the {len(set(spelled)):,} names in {table} fits a file, such as"
+            f" {rows[0].filename!r}{hint}"
+        )
+    return [found.get(key, key) for key in spelled]
+
+
+def _add_rows(
+    labels: Labels, rows: Iterable[tuple[Row, str]], split: Split | None
+) -> None:
+    """Add what a table says, which may belong to a split as a whole.
+
+    Raises:
+        DataError: a file has two labels, or lies in two splits.
+    """
+    for row, key in rows:
+        if not row.label:
+            labels.unlabelled.append(key)
+            continue
+        name = labels.names.setdefault(key, row.label)
+        if name != row.label:
+            raise DataError(
+                f"{row.where}: {row.filename} has two labels, {name} and {row.label}"
+            )
+        given = row.split or split
+        if given and labels.splits.setdefault(key, given) != given:
+            raise DataError(
+                f"{row.where}: {row.filename} is in two splits, {labels.splits[key]}"
+                f" and {given}"
+            )

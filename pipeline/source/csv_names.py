@@ -1,0 +1,122 @@
+r"""The files that a label table means by its names, where one reading fits.
+
+Names come without their ending or their folder, with `\` for `/`, in another case or
+Unicode form, or as absolute paths.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from posixpath import basename, normpath, splitext
+
+from alexnet.pipeline.source.split_names import split_named
+
+# Enough names to find one that is near, few enough to compare with each.
+MOST_COMPARED = 5_000
+
+
+class FileNames:
+    """The files of a source, found by names that may be spelled otherwise."""
+
+    def __init__(self, keys: Iterable[str], folder: str, root: Path | None) -> None:
+        """Take the `keys` of a source.
+
+        Args:
+            folder: where the table lies, such as 'train/'; its names begin there.
+            root: the source's own place, where it is a folder.
+        """
+        self.keys, self.folder = set(keys), folder
+        self.root = root
+
+    def key_of(self, name: str) -> str | None:
+        """Return the key that a name spells out; None where it leaves the source."""
+        path = name
+        if self.folder + name not in self.keys:
+            path = re.sub(r"^[A-Za-z]:(?=[\\/])", "", name.replace("\\", "/"))
+        if path.startswith("/"):
+            return self._below_root(path)
+        key = normpath(self.folder + path)
+        return None if key.startswith("../") or key == ".." else key
+
+    def _below_root(self, path: str) -> str | None:
+        for root in (self.root, self.root and self.root.resolve()):
+            if root and path.startswith(f"{root.absolute()}/"):
+                return normpath(path[len(f"{root.absolute()}/") :])
+        return None
+
+    def match(self, wanted: Iterable[str]) -> dict[str, str]:
+        """Return the file that each of the keys `wanted` means, where one does.
+
+        What is a file's very key means that. Of other spellings none counts that could
+        mean two files, or a file that another name means already.
+        """
+        wanted = set(wanted)
+        found = {key: key for key in wanted & self.keys}
+        near = {key: one for key in wanted - self.keys if (one := self._near(key))}
+        claims = Counter([*found.values(), *near.values()])
+        return found | {key: one for key, one in near.items() if claims[one] == 1}
+
+    def _near(self, key: str) -> str | None:
+        folded = _fold(key)
+        for files in self._readings(folded):
+            if len(files) > 1:  # numbers often name train and test images alike
+                files = [one for one in files if _in_train(one)]
+            if files:
+                return files[0] if len(files) == 1 else None
+        return None
+
+    def _readings(self, folded: str) -> Iterator[list[str]]:
+        """Yield the files that each reading of a name finds, the nearest one first."""
+        yield self._by_path.get(folded, [])
+        yield self._by_stem.get(folded, [])
+        if folded.removeprefix(_fold(self.folder)).count("/") == 0:
+            yield self._by_name.get(basename(folded), [])
+            yield self._by_name_stem.get(basename(folded), [])
+        rest = folded.removeprefix(_fold(self.folder))
+        while "/" in rest:  # the table may have come from the folder above
+            rest = rest.partition("/")[2]
+            yield self._by_path.get(_fold(self.folder) + rest, [])
+            yield self._by_stem.get(_fold(self.folder) + rest, [])
+
+    @cached_property
+    def _by_path(self) -> dict[str, list[str]]:
+        return self._index(_fold)
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        return self._index(lambda key: _fold(splitext(key)[0]))
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[str]]:
+        return self._index(lambda key: _fold(basename(key)))
+
+    @cached_property
+    def _by_name_stem(self) -> dict[str, list[str]]:
+        return self._index(lambda key: _fold(splitext(basename(key))[0]))
+
+    def _index(self, spelled: Callable[[str], str]) -> dict[str, list[str]]:
+        index: dict[str, list[str]] = defaultdict(list)
+        for key in sorted(self.keys):
+            index[spelled(key)].append(key)
+        return index
+
+    def nearest(self, name: str) -> str | None:
+        """Return the key that looks most like a name; None where none does."""
+        some = sorted(self.keys)[:MOST_COMPARED]
+        by_name = {_fold(basename(key)): key for key in some}
+        near = get_close_matches(_fold(basename(name)), by_name, n=1, cutoff=0.5)
+        return by_name[near[0]] if near else None
+
+
+def _fold(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+def _in_train(key: str) -> bool:
+    return any(split_named(part) == "train" for part in key.split("/")[:-1])

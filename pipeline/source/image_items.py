@@ -1,0 +1,106 @@
+"""Images to predict, wherever they are: the very files that a build would take.
+
+A file, a folder, a zip or tar or a folder inside of one, a table of file names, or a
+pattern becomes items that can be read one by one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.source.archives import is_archive, open_archive
+from alexnet.pipeline.source.csv_labels import match_rows
+from alexnet.pipeline.source.image_files import list_images
+from alexnet.pipeline.source.label_csv import NEEDED, is_table, read_table
+from alexnet.pipeline.source.stores import FolderStore, Store
+
+PATTERN = re.compile(r"[*?[]")
+EXPECTED = (
+    "Expected an image, a folder, a zip or tar, a CSV with filename, or a pattern."
+)
+
+
+class ImageItem(NamedTuple):
+    """An image: its name for people, its store, and its key there."""
+
+    name: str
+    store: Store
+    key: str
+
+    def read(self) -> bytes:
+        """Return the bytes of the file.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return self.store.read(self.key)
+
+
+def find_images(paths: Iterable[Path]) -> Iterator[ImageItem]:
+    """Yield the images that paths name; folders and archives are searched to the end.
+
+    A file that is not there is named all the same: reading it says so, and the others
+    are not held up.
+
+    Raises:
+        DataError: a folder or an archive holds no images, or a pattern fits nothing.
+    """
+    for path in paths:
+        if path.exists() or not PATTERN.search(str(path)):
+            yield from _images_at(path)
+            continue
+        fitting = _fitting(path)
+        if not fitting:
+            raise DataError(f"no file fits {path}. {EXPECTED}")
+        for one in fitting:
+            yield from _images_at(one)
+
+
+def _images_at(path: Path) -> Iterator[ImageItem]:
+    if path.is_dir():
+        return _images_in(FolderStore(path), path)
+    if is_table(path.name) and path.is_file():
+        return _images_of_table(path)
+    archive = next((p for p in (path, *path.parents) if p.is_file()), None)
+    if archive and (archive != path or is_archive(path)):
+        inner = path.relative_to(archive).as_posix()
+        return _images_in(open_archive(archive), archive, "" if inner == "." else inner)
+    return iter([ImageItem(str(path), FolderStore(path.parent), path.name)])
+
+
+def _images_in(store: Store, path: Path, inner: str = "") -> Iterator[ImageItem]:
+    """Yield the images of a store, or those of a folder inside."""
+    _, keys = list_images(store)
+    if inner:
+        keys = [key for key in keys if f"{key}/".startswith(f"{inner}/")]
+    if not keys:
+        raise DataError(f"no images in {path / inner}. {EXPECTED}")
+    keys.sort(key=_by_number)
+    return (ImageItem(str(path / key), store, key) for key in keys)
+
+
+def _by_number(key: str) -> tuple[str, str]:
+    """Return a sort key by which 2.jpg comes before 10.jpg."""
+    return re.sub(r"\d+", lambda digits: digits[0].zfill(20), key), key
+
+
+def _images_of_table(path: Path) -> Iterator[ImageItem]:
+    """Yield the images that a table names, in its order."""
+    store = FolderStore(path.parent)
+    rows, _ = read_table(store.read(path.name), path.name, NEEDED[:1])
+    files = [e.key for e in store.listing().files if not is_table(e.key)]
+    for key in match_rows(rows, files, path.name, store.root):
+        yield ImageItem(str(path.parent / key), store, key)
+
+
+def _fitting(pattern: Path) -> list[Path]:
+    """Return what a pattern fits; nothing where it is malformed, such as **.jpg."""
+    below = str(pattern).removeprefix(pattern.anchor)
+    try:
+        return sorted(Path(pattern.anchor or ".").glob(below))
+    except ValueError:
+        return []

@@ -1,0 +1,167 @@
+"""Mend a record set: its broken shards are made again, byte for byte, from the photos.
+
+What `verify.verify` found decides which. A shard takes its name only when its checksum
+is the manifest's, so that an interrupted or failed repair leaves things as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import PIL
+
+from alexnet.pipeline.build.plan import make_plan
+from alexnet.pipeline.build.quarantine import Progress, Tally, read_quarantine
+from alexnet.pipeline.build.shard import Contents, kept_records
+from alexnet.pipeline.build.state import source_fingerprint
+from alexnet.pipeline.build.workers import CHUNK, EncodeJob, encoder
+from alexnet.pipeline.errors import DataError, ReadError
+from alexnet.pipeline.files import atomic_path, require_room
+from alexnet.pipeline.machine import num_cpus
+from alexnet.pipeline.records.encode import Encoded
+from alexnet.pipeline.records.interop import save_interop
+from alexnet.pipeline.records.manifest import MANIFEST, Manifest, Shard, load_manifest
+from alexnet.pipeline.records.tfrecord import write_shard
+from alexnet.pipeline.source.scan import ImageFile, Source, scan
+from alexnet.pipeline.verify.verify import VerifyReport
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A record set and the photos it was built from: those of each shard, in order."""
+
+    folder: Path
+    manifest: Manifest
+    source: Source
+    files: dict[str, tuple[ImageFile, ...]]
+    # About what a record comes to.
+    record_bytes: int
+
+
+def find_origin(folder: Path, path: Path) -> Origin:
+    """The photos at `path`, which the record set in `folder` was built from.
+
+    Raises:
+        DataError: it was built from others, or the photos have changed since.
+    """
+    manifest = load_manifest(folder)
+    source = scan(path, manifest.config.labels)
+    if source_fingerprint(source) != manifest.source_fingerprint:
+        raise DataError(
+            f"{folder} was not built from what {path} holds now: files have come, gone"
+            f" or changed. Give the photos as they were, or {_build_anew(folder)}"
+        )
+    plan = make_plan(source.files, source.class_names, manifest.config)
+    set_aside = _set_aside(folder)
+    files = {
+        shard.name: tuple(file for file in shard.files if file.key not in set_aside)
+        for shard in plan.shards
+    }
+    if set(files) != {shard.name for shard in manifest.shards}:
+        raise DataError(
+            f"{folder} was built by a version that planned other shards. Take that"
+            f" version, or {_build_anew(folder)}"
+        )
+    return Origin(folder, manifest, source, files, plan.record_bytes)
+
+
+def _build_anew(folder: Path) -> str:
+    """What is left to do where nothing can be mended."""
+    return (
+        "make the set again with `alexnet records build SOURCE --out"
+        f" {folder} --overwrite`."
+    )
+
+
+def _set_aside(folder: Path) -> set[str]:
+    """The keys that the build set aside; none when its list is lost."""
+    with suppress(OSError, DataError):
+        return {bad.key for bad in read_quarantine(folder)}
+    return set()
+
+
+def name_photos(report: VerifyReport, origin: Origin) -> VerifyReport:
+    """`report` with the photo of every record that is known by its number."""
+    bad = []
+    for one in report.bad:
+        files = origin.files.get(one.shard, ())
+        if one.record is not None and one.record < len(files):
+            one = replace(one, key=files[one.record].key)
+        bad.append(one)
+    return replace(report, bad=tuple(bad))
+
+
+def repair(
+    report: VerifyReport,
+    origin: Origin,
+    progress: Progress = lambda done, total: None,
+) -> tuple[str, ...]:
+    """Make every file that `report` names again; their names.
+
+    Args:
+        progress: is called with the images done and the images in all.
+
+    Raises:
+        DataError: the manifest is damaged, there is not enough room, or the photos no
+            longer give the bytes that were written.
+        ReadError: a photo cannot be read, for a reason that lies outside of it.
+    """
+    manifest = origin.manifest
+    broken = sorted({one.shard for one in report.bad})
+    if MANIFEST in broken:
+        raise DataError(
+            f"{origin.folder / MANIFEST} is damaged, which cannot be repaired:"
+            f" {_build_anew(origin.folder)}"
+        )
+    shards = [shard for shard in manifest.shards if shard.name in broken]
+    require_room(origin.folder, sum(shard.num_bytes for shard in shards))
+    _rebuild(origin, shards, progress)
+    save_interop(origin.folder, manifest)
+    manifest.save_labels(origin.folder)
+    return tuple(broken)
+
+
+def _rebuild(origin: Origin, shards: list[Shard], progress: Progress) -> None:
+    files = [file for shard in shards for file in origin.files[shard.name]]
+    tally = Tally(len(files), 1, progress)
+    progress(0, tally.total)
+    source, manifest = origin.source, origin.manifest
+    job = EncodeJob(source.store, source.class_names, manifest.config, manifest.layout)
+    # Processes cost more than they bring when each has but a chunk to do.
+    workers = max(1, min(num_cpus(), len(files) // CHUNK))
+    try:
+        with encoder(job, workers, origin.record_bytes) as encode:
+            results = zip(files, encode(files), strict=True)
+            for shard in shards:
+                mine = islice(results, len(origin.files[shard.name]))
+                _rebuild_shard(origin, shard, mine, tally)
+    except ReadError as error:
+        raise ReadError(
+            f"{error} Then run the same command again to go on: no shard was left half"
+            " made."
+        ) from error
+
+
+def _rebuild_shard(
+    origin: Origin,
+    shard: Shard,
+    results: Iterable[tuple[ImageFile, Encoded | str]],
+    tally: Tally,
+) -> None:
+    contents = Contents()
+    path = origin.folder / shard.name
+    with atomic_path(path) as whole:
+        records = kept_records(results, contents, tally)
+        if Shard(shard.name, *write_shard(whole, records)) == shard:
+            return
+        lost = "".join(f" {bad.key!r} {bad.reason}." for bad in contents.aside[:1])
+        raise DataError(
+            f"{path} cannot be repaired: the photos give other bytes than those that"
+            f" were written.{lost} Either a photo has changed, or Pillow has (here"
+            f" {PIL.__version__}). The shard was left as it was: put that right, or"
+            f" {_build_anew(origin.folder)}"
+        )

@@ -1,0 +1,163 @@
+"""What is wrong with a record set: every byte is read, and every damaged record named.
+
+The shards, their indexes, the class names and the manifest's counts; `repair` mends
+what is found here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from alexnet.pipeline.build.quarantine import Progress
+from alexnet.pipeline.machine import num_cpus
+from alexnet.pipeline.records.interop import INDEX_FOLDER, index_path, shard_index
+from alexnet.pipeline.records.manifest import (
+    LABELS,
+    MANIFEST,
+    Manifest,
+    Shard,
+    load_manifest,
+)
+from alexnet.pipeline.verify.checksums import file_checksum
+from alexnet.pipeline.verify.damage import (
+    BadRecord,
+    bad_file,
+    count_labels,
+    find_damage,
+)
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What is wrong with a record set, and the names of the files that were mended."""
+
+    data: Path
+    num_examples: int
+    bad: tuple[BadRecord, ...]
+    repaired: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The report's promised fields."""
+        return {
+            "data": str(self.data),
+            "num_examples": self.num_examples,
+            "num_bad": len(self.bad),
+            "bad": [asdict(one) for one in self.bad],
+            "repaired": list(self.repaired),
+        }
+
+
+def verify(
+    folder: Path,
+    progress: Progress = lambda done, total: None,
+    names: Collection[str] | None = None,
+) -> VerifyReport:
+    """Read every byte of the record set in `folder`, whatever is remembered of it.
+
+    Args:
+        progress: is called with the bytes read and the bytes in all.
+        names: of the shards to read; by default all.
+
+    Raises:
+        DataError: there is no record set, or its manifest cannot be read.
+    """
+    manifest = load_manifest(folder)
+    shards = [s for s in manifest.shards if names is None or s.name in names]
+    meter = _Meter(sum(shard.num_bytes for shard in shards), progress)
+    progress(0, meter.total)
+    with ThreadPoolExecutor(num_cpus()) as threads:
+        try:
+            found = list(
+                threads.map(lambda s: _inspect(folder, s, manifest, meter.add), shards)
+            )
+        finally:
+            meter.stopped = True
+    bad = [one for state in found for one in state.bad]
+    counts = {state.name: state.counts for state in found if state.counts is not None}
+    bad += _manifest_damage(manifest, counts) + _labels_damage(folder, manifest)
+    num_examples = sum(card.num_examples for card in manifest.splits.values())
+    return VerifyReport(folder, num_examples, tuple(bad))
+
+
+class _Meter:
+    """The bytes that all threads have read; once stopped, it stops them."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self.done, self.total, self.progress = 0, total, progress
+        self.stopped, self._lock = False, Lock()
+
+    def add(self, num_bytes: int) -> None:
+        if self.stopped:  # by Ctrl-C, which only the main thread hears
+            raise CancelledError
+        with self._lock:
+            self.done += num_bytes
+            self.progress(self.done, self.total)
+
+
+@dataclass(frozen=True)
+class _ShardState:
+    """What was found in a shard; how many of each label, where it is whole."""
+
+    name: str
+    bad: list[BadRecord]
+    counts: Counter[int | None] | None = None
+
+
+def _inspect(
+    folder: Path, shard: Shard, manifest: Manifest, seen: Callable[[int], None]
+) -> _ShardState:
+    path = folder / shard.name
+    try:
+        checksum = file_checksum(path, seen)
+        if (checksum, path.stat().st_size) != (shard.crc32c, shard.num_bytes):
+            return _ShardState(shard.name, find_damage(folder, shard, manifest.layout))
+    except FileNotFoundError:
+        return _ShardState(shard.name, [bad_file(shard.name, "is missing")])
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}"
+        return _ShardState(shard.name, [bad_file(shard.name, reason)])
+    counts, bad = count_labels(folder, shard, len(manifest.class_names))
+    if counts.total() == shard.num_examples:  # else the manifest is wrong
+        bad += _index_damage(folder, shard)
+    return _ShardState(shard.name, bad, counts)
+
+
+def _index_damage(folder: Path, shard: Shard) -> list[BadRecord]:
+    """What is wrong with the index of a whole shard; nothing when there is none."""
+    path = index_path(folder, shard)
+    if not path.is_file() or path.read_bytes() == shard_index(folder, shard).encode():
+        return []
+    reason = "does not fit its shard; delete it, or let --repair write it anew"
+    return [bad_file(f"{INDEX_FOLDER}/{path.name}", reason)]
+
+
+def _manifest_damage(
+    manifest: Manifest, counts: dict[str, Counter[int | None]]
+) -> list[BadRecord]:
+    """What the manifest says wrongly of its whole shards."""
+    bad = []
+    for split, card in manifest.splits.items():
+        if any(shard.name not in counts for shard in card.shards):
+            continue
+        held = [counts[shard.name] for shard in card.shards]
+        sizes = [of_shard.total() for of_shard in held]
+        labels = range(len(manifest.class_names))
+        of_class = tuple(sum(of_shard[label] for of_shard in held) for label in labels)
+        right_sizes = sizes == [shard.num_examples for shard in card.shards]
+        if not right_sizes or of_class != card.class_counts:
+            reason = f"its counts are not those of the {split} shards"
+            bad.append(bad_file(MANIFEST, reason))
+    return bad
+
+
+def _labels_damage(folder: Path, manifest: Manifest) -> list[BadRecord]:
+    path = folder / LABELS
+    if path.is_file() and path.read_bytes() == manifest.labels_text():
+        return []
+    return [bad_file(LABELS, f"does not hold the class names of {MANIFEST}")]

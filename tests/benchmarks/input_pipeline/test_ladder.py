@@ -1,0 +1,96 @@
+"""The ladder's rungs: prefixes of the training stages, counted exactly."""
+
+from __future__ import annotations
+
+import pytest
+import tensorflow as tf
+
+from alexnet.benchmarks.input_pipeline.ladder import (
+    Rung,
+    added_microseconds,
+    climb,
+    split_rungs,
+)
+from alexnet.benchmarks.measure import GROUP_RECORDS
+from alexnet.pipeline.read.dataset import Stage
+
+BATCH = 6
+# An epoch that ends neither with a batch nor with a group.
+RECORDS = GROUP_RECORDS + 1
+
+
+def test_added_microseconds_sum_to_the_last_rung() -> None:
+    """1, 10 and 5 microseconds: the prefetch hides half of what decoding takes."""
+    rungs = [Rung("read", 1e6, 0), Rung("decode", 1e5, 0), Rung("prefetch", 2e5, 0)]
+    assert added_microseconds(rungs) == pytest.approx([1, 4, 0])
+    assert added_microseconds(rungs[:2]) == pytest.approx([1, 9])
+
+
+def test_the_device_begins_behind_the_host() -> None:
+    """In the order they come in, whatever the host's stages are called."""
+    names = ["shuffle", "decode", "prefetch", "to device", "augment", "train step"]
+    host, device = split_rungs([Rung(name, 1.0, 0.0) for name in names])
+    assert [rung.stage for rung in host] == names[:3]
+    assert [rung.stage for rung in device] == names[3:]
+
+
+def test_every_rung_runs_its_stages_and_counts_what_passed_them() -> None:
+    """Against a counter in the first stage, which sees every record."""
+    passed = [0]
+
+    def count(number: tf.Tensor) -> tf.Tensor:
+        def add(value: tf.Tensor) -> tf.Tensor:
+            passed[0] += 1
+            return value
+
+        return tf.ensure_shape(tf.py_function(add, [number], tf.int64), [])
+
+    def read(_: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+        return tf.data.Dataset.range(RECORDS).map(count)
+
+    none_injected = tf.data.Options()
+    none_injected.experimental_optimization.inject_prefetch = False
+    none_injected.experimental_optimization.map_parallelization = False
+    stages = [
+        Stage("read", read, of_epoch=True),
+        Stage("shuffle", lambda dataset: dataset),
+        # Early, as streamed records are batched: what follows works on batches.
+        Stage("batch", lambda dataset: dataset.batch(BATCH, drop_remainder=True)),
+        Stage("parse", lambda dataset: dataset.map(lambda batch: (batch, batch))),
+        # No real one: it would run ahead of the count.
+        Stage("prefetch", lambda dataset: dataset.with_options(none_injected)),
+    ]
+    timings = climb(stages)
+    assert [timing.name for timing in timings] == [stage.name for stage in stages]
+    for timing in timings:
+        passed[0] = 0
+        deliveries = timing.start()
+        delivered = sum(next(deliveries) for _ in range(3))
+        assert delivered == passed[0]
+        deliveries.close()
+
+
+def test_prefixes_have_the_options_of_the_whole() -> None:
+    """A rung measured with other threads than training's would say nothing of it."""
+    seen = []
+
+    def prefetch(dataset: tf.data.Dataset) -> tf.data.Dataset:
+        options = tf.data.Options()
+        options.threading.max_intra_op_parallelism = 7
+        return dataset.with_options(options)
+
+    def read(dataset: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+        return dataset.repeat(GROUP_RECORDS)
+
+    stages = [
+        Stage("read", read, of_epoch=True),
+        Stage("batch", lambda dataset: dataset.batch(BATCH, drop_remainder=True)),
+        Stage("prefetch", prefetch),
+    ]
+    for timing in climb(stages):
+        deliveries = timing.start()
+        next(deliveries)
+        dataset = deliveries.gi_frame.f_locals["dataset"]
+        seen.append(dataset.options().threading.max_intra_op_parallelism)
+        deliveries.close()
+    assert seen == [7, 7, 7]

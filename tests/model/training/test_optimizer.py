@@ -1,0 +1,212 @@
+"""Rates and updates against formulas written down by hand."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow import keras
+
+from alexnet.model.config import NetworkConfig, TrainConfig
+from alexnet.model.network.alexnet import build_network
+from alexnet.model.training.hardware import set_up_hardware
+from alexnet.model.training.optimizer import (
+    MOMENTUM,
+    LearningRate,
+    Momentum,
+    make_learning_rate,
+    make_optimizer,
+)
+from tests.conftest import TINY_NETWORK
+from tests.model import processes
+
+STEPS_PER_EPOCH = 10
+PEAK = 0.02
+
+
+def by_hand(schedule: str, step: int, warmup: int, total: int) -> float:
+    if schedule == "constant":
+        return PEAK
+    if step < warmup:
+        return PEAK * (step + 1) / warmup
+    share = min(1.0, (step - warmup) / (total - warmup))
+    if schedule == "cosine":
+        return PEAK * (1 + math.cos(math.pi * share)) / 2
+    return PEAK / 10 ** ((share >= 0.5) + (share >= 0.75) + (share >= 0.9))
+
+
+@pytest.mark.parametrize("warmup_epochs", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("schedule", ["cosine", "steps", "constant"])
+def test_the_rate_of_every_step(schedule: Any, warmup_epochs: float) -> None:
+    config = TrainConfig(
+        schedule=schedule,
+        learning_rate=PEAK,
+        warmup_epochs=warmup_epochs,
+        epochs=5,
+        decay_epochs=5,
+    )
+    rate = make_learning_rate(config, STEPS_PER_EPOCH)
+    steps = range(5 * STEPS_PER_EPOCH + 3)
+    warmup, total = round(warmup_epochs * STEPS_PER_EPOCH), 5 * STEPS_PER_EPOCH
+    expected = [by_hand(schedule, step, warmup, total) for step in steps]
+    found = [float(rate(step)) for step in steps]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "steps", "constant"])
+def test_the_rate_is_a_pure_function_of_the_step(schedule: Any) -> None:
+    rate = LearningRate(schedule, PEAK, 3, 20)
+    again = LearningRate.from_config(rate.get_config())
+    in_graph = tf.function(rate)
+    forwards = [float(rate(step)) for step in range(22)]
+    backwards = [
+        float(in_graph(tf.constant(step, tf.int64))) for step in reversed(range(22))
+    ]
+    np.testing.assert_allclose(forwards, backwards[::-1], rtol=1e-6)
+    assert forwards == [float(again(step)) for step in range(22)]
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 5, 20, 90])
+def test_a_run_anneals_however_short_it_is(epochs: int) -> None:
+    """It reaches its peak early, and ends next to nothing."""
+    rate = make_learning_rate(TrainConfig(epochs=epochs), 100)
+    rates = rate(tf.range(100 * epochs)).numpy()
+    # An epoch's warm-up, or a tenth of a short run's steps.
+    warmup = min(100, 10 * epochs)
+    assert rates[0] == pytest.approx(PEAK / warmup)
+    assert rates.argmax() == warmup - 1
+    assert rates.max() == pytest.approx(PEAK)
+    assert rates[-1] < PEAK / 1000
+
+
+def test_with_a_decay_of_its_own_more_epochs_leave_the_rates_as_they_were() -> None:
+    short, long = (
+        make_learning_rate(TrainConfig(epochs=n, decay_epochs=20), STEPS_PER_EPOCH)
+        for n in (2, 20)
+    )
+    assert [float(short(s)) for s in range(20)] == [float(long(s)) for s in range(20)]
+
+
+def test_the_articles_sgd_subtracts_a_thousandth_of_the_gradient() -> None:
+    config = TrainConfig(
+        optimizer="sgd", schedule="constant", learning_rate=0.001, weight_decay=0.0
+    )
+    rng = np.random.default_rng(1)
+    before, gradient = rng.normal(size=(2, 50)).astype(np.float32)
+    kernel = tf.Variable(before, name="kernel")
+    make_optimizer(config, STEPS_PER_EPOCH).apply_gradients([(gradient, kernel)])
+    expected = before - np.float32(0.001) * gradient
+    np.testing.assert_array_equal(kernel.numpy(), expected)
+
+
+def test_momentum_is_the_papers() -> None:
+    """Krizhevsky 2012, section 5: v <- 0.9 v - rate x gradient, w <- w + v."""
+    config = TrainConfig(schedule="constant", learning_rate=0.1, weight_decay=0.0)
+    optimizer = make_optimizer(config, STEPS_PER_EPOCH)
+    kernel = tf.Variable([1.0], name="kernel")
+    velocity, expected = 0.0, 1.0
+    for gradient in (0.5, -0.25, 1.0):
+        optimizer.apply_gradients([(tf.constant([gradient]), kernel)])
+        velocity = 0.9 * velocity - 0.1 * gradient
+        expected += velocity
+    np.testing.assert_allclose(kernel.numpy(), [expected], rtol=1e-6)
+
+
+STEPS = 6
+DECAYED = TrainConfig(learning_rate=0.1, weight_decay=0.5, epochs=2, decay_epochs=2)
+
+
+def made_up_steps(replicas: int) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
+    """Starting values, and each step's gradients float32 [replicas, ...]."""
+    rng = np.random.default_rng(3)
+    shapes = [(5, 4), (4,)]
+    values = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+    gradients = [
+        [rng.normal(size=(replicas, *shape)).astype(np.float32) for shape in shapes]
+        for _ in range(STEPS)
+    ]
+    return values, gradients
+
+
+def after_kerass_sgd(
+    values: list[np.ndarray], gradients: list[list[np.ndarray]]
+) -> list[np.ndarray]:
+    """The oracle: Keras's own, on one device, with the replicas' gradients summed."""
+    rate = make_learning_rate(DECAYED, STEPS_PER_EPOCH)
+    theirs = keras.optimizers.SGD(rate, MOMENTUM, weight_decay=DECAYED.weight_decay)
+    theirs.exclude_from_weight_decay(var_names=["bias"])
+    kernel, bias = values
+    variables = [tf.Variable(kernel, name="kernel"), tf.Variable(bias, name="bias")]
+    for step in gradients:
+        summed = [tf.constant(gradient.sum(axis=0)) for gradient in step]
+        theirs.apply_gradients(zip(summed, variables, strict=True))
+    return [variable.numpy() for variable in variables]
+
+
+def require_keras_update(replicas: int) -> None:
+    """Check the fused update on every replica of the current process's devices."""
+    values, gradients = made_up_steps(replicas)
+    strategy = tf.distribute.get_strategy()
+    if replicas > 1:
+        config = TrainConfig(strategy="mirrored", logical_cpus=replicas)
+        strategy = set_up_hardware(config).strategy
+    with strategy.scope():
+        names = ("kernel", "bias")
+        variables = [
+            tf.Variable(value, name=name)
+            for value, name in zip(values, names, strict=True)
+        ]
+        optimizer = make_optimizer(DECAYED, STEPS_PER_EPOCH)
+
+    @tf.function
+    def step(*mine: tf.Tensor) -> None:
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        pairs = zip([gradient[replica] for gradient in mine], variables, strict=True)
+        optimizer.apply_gradients(pairs)
+
+    for one in gradients:
+        strategy.run(step, args=tuple(map(tf.constant, one)))
+    assert isinstance(optimizer, Momentum)
+    expected = after_kerass_sgd(values, gradients)
+    for variable, value in zip(variables, expected, strict=True):
+        for copy in strategy.experimental_local_results(variable):
+            np.testing.assert_allclose(copy.numpy(), value, rtol=2e-6, atol=1e-7)
+
+
+def test_momentum_and_decay_are_kerass() -> None:
+    require_keras_update(replicas=1)
+
+
+def test_momentum_and_decay_are_kerass_on_two_replicas() -> None:
+    processes.call(require_keras_update, 2)
+
+
+@pytest.mark.parametrize("name", ["momentum", "sgd", "adam"])
+def test_decay_shrinks_kernels_and_nothing_else(name: Any) -> None:
+    """With no gradient only the decay acts: Keras takes w x rate x decay away."""
+    config = TrainConfig(
+        optimizer=name, schedule="constant", learning_rate=0.1, weight_decay=0.5
+    )
+    network = build_network(NetworkConfig("article", **TINY_NETWORK))
+    variables = network.trainable_variables
+    for variable in variables:
+        variable.assign(tf.ones_like(variable))
+    optimizer = make_optimizer(config, STEPS_PER_EPOCH)
+    optimizer.apply_gradients([(tf.zeros_like(v), v) for v in variables])
+    kinds = set()
+    for variable in variables:
+        kind = variable.name.split("/")[-1].removesuffix(":0")
+        kinds.add(kind)
+        left = 1 - 0.1 * 0.5 if kind == "kernel" else 1.0
+        np.testing.assert_allclose(variable.numpy(), left, rtol=1e-6, err_msg=kind)
+    assert kinds == {"kernel", "bias", "gamma", "beta"}
+
+
+def test_without_decay_kernels_keep() -> None:
+    config = TrainConfig(optimizer="adam", weight_decay=0.0)
+    kernel = tf.Variable([1.0, -2.0], name="kernel")
+    make_optimizer(config, 1).apply_gradients([(tf.zeros(2), kernel)])
+    np.testing.assert_array_equal(kernel.numpy(), [1.0, -2.0])

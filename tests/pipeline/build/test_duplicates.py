@@ -1,0 +1,248 @@
+"""Duplicates: found whatever the format, whoever builds; nothing else is found."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alexnet.pipeline.build.build import build
+from alexnet.pipeline.build.duplicates import (
+    Duplicates,
+    Photo,
+    count_duplicates,
+    find_duplicates,
+)
+from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.records.image import pixel_digest
+from alexnet.pipeline.records.manifest import Manifest
+from alexnet.pipeline.source.scan import scan
+from tests.conftest import SIDE, smooth_photo
+
+CONFIG = BuildConfig(side=SIDE, shards=4)
+NUM_OTHERS = 20
+QUARTER_TURN = 6  # EXIF: to be turned clockwise
+
+
+@pytest.fixture(scope="module")
+def repeating(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """20 photos, and beside them a triple and two pairs, of the stored side."""
+    folder = tmp_path_factory.mktemp("repeating")
+    for number in range(NUM_OTHERS):
+        name = f"{('cat', 'dog')[number % 2]}.{number}.jpg"
+        smooth_photo(number, 20 + number, 30).save(folder / name, quality=95)
+    triple, pair, labelled = (smooth_photo(50 + i, SIDE, SIDE) for i in range(3))
+    triple.save(folder / "cat.31.png")
+    triple.save(folder / "cat.31.bmp")
+    exif = Image.Exif()
+    exif[0x0112] = QUARTER_TURN
+    turned = triple.transpose(Image.Transpose.ROTATE_90)
+    turned.save(folder / "cat.31.tif", exif=exif)
+    pair.save(folder / "dog.32.png")
+    pair.save(folder / "dog.32.webp", lossless=True)
+    labelled.save(folder / "cat.30.png")
+    labelled.save(folder / "dog.30.png")
+    return folder
+
+
+GROUPS = [
+    ["cat.30.png", "dog.30.png"],
+    ["cat.31.bmp", "cat.31.png", "cat.31.tif"],
+    ["dog.32.png", "dog.32.webp"],
+]
+
+
+def lines(folder: Path) -> list[dict[str, list[str]]]:
+    text = (folder / "duplicates.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def split_of(folder: Path, key: str) -> str:
+    """The split whose shards hold a record of `key`."""
+    (split,) = {
+        shard.name.partition("-")[0]
+        for shard in folder.glob("*.tfrecord")
+        if key.encode() in shard.read_bytes()
+    }
+    return split
+
+
+@pytest.mark.parametrize("storage", get_args(Storage))
+def test_copies_in_other_formats_are_found(
+    storage: Storage, repeating: Path, tmp_path: Path
+) -> None:
+    config = BuildConfig(storage, side=SIDE)
+    report = build(scan(repeating), tmp_path, config, workers=1)
+    found = lines(tmp_path)
+    assert [group["keys"] for group in found] == GROUPS
+    for group in found:
+        assert group["class_names"] == [key.partition(".")[0] for key in group["keys"]]
+        assert group["splits"] == [split_of(tmp_path, key) for key in group["keys"]]
+    manifest = report.manifest
+    assert manifest.duplicates == 4
+    assert manifest.leaked == sum(len(set(group["splits"])) > 1 for group in found)
+    assert manifest.conflicting == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_group_in_two_splits_has_leaked(
+    seed: int, repeating: Path, tmp_path: Path
+) -> None:
+    config = BuildConfig(side=SIDE, seed=seed, validation_fraction=0.5)
+    report = build(scan(repeating), tmp_path, config, workers=1)
+    places = [{split_of(tmp_path, key) for key in group} for group in GROUPS]
+    assert report.manifest.leaked == sum(len(splits) == 2 for splits in places)
+    assert report.manifest.leaked == report.to_json()["leaked"]
+
+
+def test_a_set_of_one_split_leaks_nothing(repeating: Path, tmp_path: Path) -> None:
+    config = BuildConfig(side=SIDE, validation_fraction=0)
+    manifest = build(scan(repeating), tmp_path, config, workers=1).manifest
+    assert (manifest.duplicates, manifest.leaked, manifest.conflicting) == (4, 0, 1)
+
+
+@pytest.fixture(scope="module")
+def whole(
+    repeating: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[bytes, Manifest]:
+    """What one undisturbed process finds in `repeating`."""
+    out = tmp_path_factory.mktemp("records")
+    manifest = build(scan(repeating), out, CONFIG, workers=1).manifest
+    return (out / "duplicates.jsonl").read_bytes(), manifest
+
+
+def test_three_workers_find_the_same(
+    repeating: Path, tmp_path: Path, whole: tuple[bytes, Manifest]
+) -> None:
+    manifest = build(scan(repeating), tmp_path, CONFIG, workers=3).manifest
+    assert ((tmp_path / "duplicates.jsonl").read_bytes(), manifest) == whole
+    assert whole[0].count(b"\n") == len(GROUPS)
+
+
+@pytest.mark.parametrize("images", [3, 9, 16, 26])
+def test_a_resumed_build_finds_the_same(
+    images: int, repeating: Path, tmp_path: Path, whole: tuple[bytes, Manifest]
+) -> None:
+    def stop(done: int, total: int) -> None:
+        if done == images:
+            raise KeyboardInterrupt
+
+    source = scan(repeating)
+    with pytest.raises(KeyboardInterrupt):
+        build(source, tmp_path, CONFIG, workers=1, progress=stop)
+    assert not (tmp_path / "duplicates.jsonl").exists()
+    report = build(source, tmp_path, CONFIG, workers=1)
+    assert report.encoded < len(source.files) or images == 3
+    assert ((tmp_path / "duplicates.jsonl").read_bytes(), report.manifest) == whole
+
+
+def test_photos_set_aside_shift_no_other(repeating: Path, tmp_path: Path) -> None:
+    """Digests stand in the order of the records, keys in that of the plan."""
+    source = scan(repeating)
+    broken = [repeating / f"cat.{number}.jpg" for number in range(0, NUM_OTHERS, 2)]
+    before = [path.read_bytes() for path in broken]
+    try:
+        for path in broken:
+            path.write_text("no photo")
+        build(source, tmp_path, CONFIG, workers=1, max_bad=1)
+    finally:
+        for path, data in zip(broken, before, strict=True):
+            path.write_bytes(data)
+    assert [group["keys"] for group in lines(tmp_path)] == GROUPS
+
+
+def test_no_duplicates_are_an_empty_file(record_sets: dict[str, Path]) -> None:
+    for folder in record_sets.values():
+        assert (folder / "duplicates.jsonl").read_bytes() == b""
+
+
+def test_overwriting_removes_the_list(repeating: Path, tmp_path: Path) -> None:
+    source, out = scan(repeating), tmp_path / "records"
+    build(source, out, CONFIG, workers=1)
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(source, out, CONFIG, workers=1, overwrite=True, progress=stop)
+    assert not (out / "duplicates.jsonl").exists()
+
+
+@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("place", [(0, 0), (SIDE - 1, SIDE - 1), (3, 9)])
+def test_a_pixel_one_level_apart_is_no_duplicate(
+    place: tuple[int, int], storage: Storage, tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name, levels in (("a", (10, 20, 30)), ("b", (10, 20, 31)), ("c", (10, 20, 30))):
+        picture = smooth_photo(1, SIDE, SIDE)
+        picture.putpixel(place, levels)
+        picture.save(photos / f"cat.{ord(name)}.png")
+    config = BuildConfig(storage, side=SIDE)
+    build(scan(photos), tmp_path / "records", config, workers=1)
+    found = [group["keys"] for group in lines(tmp_path / "records")]
+    assert found == [["cat.97.png", "cat.99.png"]]
+
+
+def test_originals_of_another_shape_are_no_duplicates(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for width in (8, 16, 32):
+        Image.new("RGB", (width, 256 // width), "red").save(photos / f"cat.{width}.png")
+    config = BuildConfig("original", side=SIDE)
+    manifest = build(scan(photos), tmp_path / "records", config, workers=1).manifest
+    assert manifest.duplicates == 0
+
+
+def test_digests_tell_apart_what_differs_anywhere() -> None:
+    generator = np.random.default_rng(1)
+    pixels = generator.integers(0, 256, SIDE * SIDE * 3, dtype=np.uint8)
+    digests = {pixel_digest(pixels.tobytes(), SIDE)}
+    for place in range(pixels.size):
+        pixels[place] ^= 1
+        digests.add(pixel_digest(pixels.tobytes(), SIDE))
+        pixels[place] ^= 1
+    assert len(digests) == pixels.size + 1
+    assert {len(digest) for digest in digests} == {8}
+    assert pixel_digest(pixels.tobytes(), SIDE) in digests
+
+
+@pytest.mark.parametrize("size", [3, 15, 16, 17, 31, 300])
+def test_every_byte_of_any_number_counts(size: int) -> None:
+    zeros = bytes(size)
+    changed = [zeros[:i] + b"\1" + zeros[i + 1 :] for i in range(size)]
+    digests = {pixel_digest(pixels, 1) for pixels in (zeros, *changed)}
+    assert len(digests) == size + 1
+
+
+def test_groups_are_those_of_a_dictionary() -> None:
+    """Random digests, many of them equal, against gathering keys by digest."""
+    generator = np.random.default_rng(2)
+    numbers = generator.integers(0, 2**64, 60, dtype=np.uint64)
+    drawn = generator.choice(numbers, 100)
+    splits = generator.choice(["train", "validation"], 100).tolist()
+    photos = [
+        Photo(f"{key:03}.jpg", split, f"class {key % 3}")
+        for key, split in zip(generator.permutation(100), splits, strict=True)
+    ]
+    expected = {}
+    for number, photo in zip(drawn, photos, strict=True):
+        expected.setdefault(int(number), []).append(photo)
+    groups = [sorted(group) for group in expected.values() if len(group) > 1]
+    found = find_duplicates(array("Q", drawn.tolist()).tobytes(), iter(photos))
+    assert found == tuple(
+        Duplicates(*(tuple(one[field] for one in group) for field in range(3)))
+        for group in sorted(groups)
+    )
+    counts = count_duplicates(found)
+    assert counts.duplicates == 100 - len(expected)
+    both = [len({photo.split for photo in group}) == 2 for group in groups]
+    assert counts.leaked == sum(both) > 0
+    kinds = [len({photo.class_name for photo in group}) for group in groups]
+    assert counts.conflicting == sum(kind > 1 for kind in kinds)

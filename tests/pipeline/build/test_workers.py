@@ -1,0 +1,154 @@
+"""Workers give what one process gives, in order, however the records come back."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import subprocess
+import sys
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+import pytest
+
+from alexnet.pipeline.build.workers import (
+    CHUNK,
+    MAX_SLOT_BYTES,
+    SLOTS_PER_WORKER,
+    EncodeJob,
+    encoder,
+)
+from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.source.scan import ImageFile, scan
+from tests.conftest import SIDE
+from tests.pipeline.deadly import UNLUCKY, DeadlyJob, KeyStore, UnluckyJob, Unreadable
+
+# What a process does that frees 32 MiB again and again, in blocks as large as photos.
+FREEING = """
+import resource
+def round(): blocks = [b"1" * 2**22 for _ in range(8)]
+round()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10): round()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.parametrize(
+    "record_bytes",
+    [
+        pytest.param(2000, id="records in slots"),
+        pytest.param(1, id="slots too small for a record"),
+        pytest.param(2**30, id="a photo a slot"),
+    ],
+)
+def test_two_workers_give_what_one_does(photos: Path, record_bytes: int) -> None:
+    source = scan(photos)
+    job = EncodeJob(source.store, source.class_names, BuildConfig(side=SIDE), None)
+    missing = ImageFile("cat/gone.jpg", 0, 0)
+    files = [*source.files, missing, *reversed(source.files)]
+    expected = [job.encode(file) for file in files]
+    with encoder(job, 2, record_bytes) as encode:
+        assert list(encode(files)) == expected
+    assert sum(isinstance(result, str) for result in expected) == 1
+
+
+def test_more_chunks_than_are_in_flight_stay_in_order() -> None:
+    job = EncodeJob(KeyStore(), ("cat",), BuildConfig(), None)
+    count = 3 * CHUNK * SLOTS_PER_WORKER * 2 + 1
+    files = [ImageFile(f"{number:08}", 0, 1) for number in range(count)]
+    with encoder(job, 2, 1000) as encode:
+        reasons = list(encode(files))
+    assert len(reasons) == count
+    for file, reason in zip(files, reasons, strict=True):
+        assert f"it begins with {file.key.encode().hex(' ')}" in str(reason)
+
+
+def test_photos_that_kill_a_worker_are_found_and_the_rest_goes_on() -> None:
+    keys = ["kill 11", *"abcdefg", "kill 6", "exit 3"]
+    job = DeadlyJob(KeyStore(), ("cat",), BuildConfig(), None)
+    files = [ImageFile(key, 0, 1) for key in keys]
+    with encoder(job, 2, MAX_SLOT_BYTES // 3) as encode:
+        reasons = list(encode(files))
+    crashed = {
+        "kill 11": "its decoder crashed (signal 11)",
+        "kill 6": "its decoder crashed (signal 6)",
+        "exit 3": "its decoder crashed (exit status 3)",
+    }
+    assert reasons == [crashed.get(key, f"told of {key}") for key in keys]
+
+
+def test_a_worker_that_is_killed_by_chance_costs_nothing(
+    photos: Path, tmp_path: Path
+) -> None:
+    source = scan(photos)
+    given = (source.store, source.class_names, BuildConfig(side=SIDE), None)
+    files = [*source.files, *source.files]
+    expected = [EncodeJob(*given).encode(file) for file in files]
+    job = UnluckyJob(*given, moments=tmp_path)
+    with encoder(job, 2, MAX_SLOT_BYTES // 8) as encode:
+        assert list(encode(files)) == expected
+    assert len(list(tmp_path.iterdir())) == len(UNLUCKY)
+
+
+def test_what_a_worker_raises_is_raised_here() -> None:
+    job = DeadlyJob(KeyStore(), ("cat",), BuildConfig(), None)
+    files = [ImageFile(key, 0, 1) for key in ("a", "raise it")]
+    with (
+        encoder(job, 2, 1000) as encode,
+        pytest.raises(ArithmeticError, match="raise it") as raised,
+    ):
+        list(encode(files))
+    assert "in encode" in str(raised.value.__cause__)  # the worker's own traceback
+
+
+def test_workers_that_cannot_start_are_not_started_for_ever() -> None:
+    job = EncodeJob(Unreadable(), ("cat",), BuildConfig(), None)
+    with (
+        encoder(job, 2, 1000) as encode,
+        pytest.raises(DataError, match=r"as soon as they start \(exit.*--workers 1"),
+    ):
+        list(encode([ImageFile("a", 0, 1)]))
+
+
+def test_a_process_that_the_system_refuses_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(process: SpawnProcess) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(SpawnProcess, "start", refused)
+    job = EncodeJob(KeyStore(), ("cat",), BuildConfig(), None)
+    with (
+        pytest.raises(DataError, match=r"cannot be started: Resource.*with 1 there"),
+        encoder(job, 2, 1000),
+    ):
+        pass
+
+
+def test_without_shared_memory_records_come_all_the_same(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(name: str) -> int:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(os, "memfd_create", refused)
+    source = scan(photos)
+    job = EncodeJob(source.store, source.class_names, BuildConfig(side=SIDE), None)
+    with encoder(job, 2, 2000) as encode:
+        assert list(encode(source.files)) == [job.encode(f) for f in source.files]
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
+def test_freed_memory_is_kept() -> None:
+    keep = (
+        "from alexnet.pipeline.build.workers import keep_freed_memory\n"
+        "keep_freed_memory()\n"
+    )
+    faults = [
+        int(subprocess.check_output([sys.executable, "-c", code], text=True))
+        for code in (FREEING, keep + FREEING)
+    ]
+    assert faults[1] < faults[0] / 10

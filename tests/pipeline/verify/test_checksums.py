@@ -1,0 +1,279 @@
+"""Shards are checked once on a machine; what was found whole is remembered."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+import alexnet.pipeline.verify.checksums
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.records.record_set import RecordSet, open_records
+from alexnet.pipeline.records.tfrecord import frame
+from alexnet.pipeline.verify.checksums import check_shards, require_whole_shards
+from tests.conftest import flip
+
+TRAIN = [f"train-{index:05d}-of-00003.tfrecord" for index in range(3)]
+VALIDATION = "validation-00000-of-00001.tfrecord"
+
+
+@pytest.fixture
+def folder(record_sets: dict[str, Path], tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(record_sets["raw"], tmp_path / "records"))
+
+
+@pytest.fixture
+def records(folder: Path) -> RecordSet:
+    return open_records(folder)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user who has checked nothing yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "alexnet" / "checked"
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the shards that are read through, as it happens."""
+    names: list[str] = []
+    checksum = alexnet.pipeline.verify.checksums.file_checksum
+
+    def counting(path: Path) -> int:
+        names.append(path.name)
+        return checksum(path)
+
+    monkeypatch.setattr(alexnet.pipeline.verify.checksums, "file_checksum", counting)
+    return names
+
+
+def taken(names: list[str]) -> list[str]:
+    """What was read since this was last asked."""
+    found = sorted(names)
+    names.clear()
+    return found
+
+
+def test_whole_shards_are_read_once(records: RecordSet, read: list[str]) -> None:
+    check_shards(records, "train")
+    assert taken(read) == TRAIN
+    check_shards(records, "train")
+    check_shards(open_records(records.folder), "train")
+    assert taken(read) == []
+    check_shards(records, "validation")
+    assert taken(read) == [VALIDATION]
+    check_shards(records, "train")
+    check_shards(records, "validation")
+    assert taken(read) == []
+
+
+def test_it_is_remembered_in_the_cache_folder(
+    records: RecordSet, read: list[str], cache: Path
+) -> None:
+    check_shards(records, "train")
+    (memory,) = cache.iterdir()
+    assert sorted(json.loads(memory.read_text())) == TRAIN
+    shutil.rmtree(cache)
+    check_shards(records, "train")
+    assert taken(read) == sorted(2 * TRAIN)
+
+
+@pytest.mark.parametrize(("seconds_too_old", "left"), [(-60, 2), (60, 1)])
+def test_notes_that_were_not_renewed_for_long_are_deleted(
+    records: RecordSet, cache: Path, seconds_too_old: int, left: int
+) -> None:
+    check_shards(records, "validation")
+    (old,) = cache.iterdir()
+    written = (
+        time.time() - alexnet.pipeline.verify.checksums.KEPT_SECONDS - seconds_too_old
+    )
+    os.utime(old, (written, written))
+    check_shards(records, "train")
+    assert len(list(cache.iterdir())) == left
+
+
+def test_without_the_variable_the_cache_is_at_home(
+    records: RecordSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    check_shards(records, "train")
+    assert list((tmp_path / "home/.cache/alexnet/checked").iterdir())
+
+
+def test_without_a_home_shards_are_read_again(
+    records: RecordSet,
+    read: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    for name in ("XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RuntimeError):
+        Path.home()
+    for _ in range(2):
+        check_shards(records, "train")
+        assert taken(read) == TRAIN
+    assert [path.name for path in tmp_path.iterdir()] == ["records"]
+
+
+def test_a_set_known_by_another_path_is_the_same(
+    records: RecordSet,
+    read: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    check_shards(records, "train")
+    taken(read)
+    (tmp_path / "link").symlink_to(records.folder)
+    monkeypatch.chdir(tmp_path)
+    check_shards(open_records(tmp_path / "link"), "train")
+    check_shards(open_records(Path("records")), "train")
+    assert taken(read) == []
+
+
+def test_a_copy_is_another_set(
+    records: RecordSet, read: list[str], tmp_path: Path
+) -> None:
+    check_shards(records, "train")
+    taken(read)
+    shutil.copytree(records.folder, tmp_path / "copy")
+    check_shards(open_records(tmp_path / "copy"), "train")
+    assert taken(read) == TRAIN
+    check_shards(records, "train")
+    assert taken(read) == []
+
+
+def test_a_shard_that_was_touched_is_read_again(
+    records: RecordSet, read: list[str]
+) -> None:
+    check_shards(records, "train")
+    taken(read)
+    path = records.folder / TRAIN[1]
+    before = path.stat()
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    check_shards(records, "train")
+    assert taken(read) == [TRAIN[1]]
+    # A file of the same size and time that took its place.
+    copy = path.with_name("copy")
+    shutil.copy2(path, copy)
+    copy.replace(path)
+    check_shards(records, "train")
+    assert taken(read) == [TRAIN[1]]
+    check_shards(records, "train")
+    assert taken(read) == []
+
+
+def test_a_shard_of_another_size_is_read_again(
+    records: RecordSet, read: list[str]
+) -> None:
+    check_shards(records, "train")
+    taken(read)
+    path = records.folder / TRAIN[2]
+    time = path.stat().st_mtime_ns
+    with path.open("ab") as file:
+        file.write(b"x")
+    os.utime(path, ns=(time, time))
+    with pytest.raises(DataError, match=TRAIN[2]):
+        check_shards(records, "train")
+    assert taken(read) == [TRAIN[2]]
+
+
+@pytest.mark.parametrize("place", [0, 9, 12, 500, 4096 - 5, 4096 - 1])
+@pytest.mark.parametrize("record", [0, 3, 5])
+def test_a_flipped_bit_is_found_wherever_it_is(
+    records: RecordSet, record: int, place: int
+) -> None:
+    """Records of a page each: in the header, the data, the padding or a checksum."""
+    path = records.folder / TRAIN[1]
+    assert path.stat().st_size == 6 * 4096
+    flip(path, record * 4096 + place)
+    for _ in range(2):  # what is damaged is not remembered as whole
+        with pytest.raises(DataError) as error:
+            check_shards(records, "train")
+        said = f"{path} is damaged at record {record}, byte {record * 4096}. "
+        assert str(error.value).startswith(said)
+        assert f"alexnet records verify {records.folder} --repair" in str(error.value)
+    with pytest.raises(DataError, match=f"damaged at record {record}, byte"):
+        require_whole_shards(records)
+    check_shards(records, "validation")
+    flip(path, record * 4096 + place)
+    check_shards(records, "train")
+    require_whole_shards(records)
+
+
+def test_a_bit_that_was_flipped_later_is_found(
+    records: RecordSet, read: list[str]
+) -> None:
+    check_shards(records, "train")
+    taken(read)
+    flip(records.folder / TRAIN[0], 4096 + 800)
+    with pytest.raises(DataError, match=r"at record 1, byte 4096\."):
+        check_shards(records, "train")
+    assert taken(read) == [TRAIN[0]]
+
+
+def test_whole_records_that_are_not_those_that_were_written_are_told(
+    records: RecordSet,
+) -> None:
+    """Their own checksums are right."""
+    path = records.folder / TRAIN[1]
+    data = path.read_bytes()
+    record = bytearray(data[12 : 4096 - 4])
+    record[600] ^= 1
+    with path.open("r+b") as file:
+        file.write(frame(bytes(record)))
+    with pytest.raises(DataError, match=rf"{path}: .*not those of dataset\.json"):
+        check_shards(records, "train")
+
+
+@pytest.mark.parametrize("storage", ["jpeg", "original"])
+def test_every_split_of_every_storage_is_read_through(
+    record_sets: dict[str, Path], tmp_path: Path, storage: str
+) -> None:
+    folder = Path(shutil.copytree(record_sets[storage], tmp_path / storage))
+    records = open_records(folder)
+    require_whole_shards(records)
+    flip(folder / VALIDATION, 100)
+    with pytest.raises(DataError, match=f"{VALIDATION} is damaged at record 0, byte 0"):
+        require_whole_shards(records)
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(
+    records: RecordSet,
+    read: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    for _ in range(2):
+        check_shards(records, "train")
+        assert taken(read) == TRAIN
+    assert (tmp_path / "file").read_text() == "no folder"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"train": 5}', "\xff"])
+def test_a_memory_that_makes_no_sense_is_no_error(
+    records: RecordSet, read: list[str], cache: Path, text: str
+) -> None:
+    check_shards(records, "train")
+    (memory,) = cache.iterdir()
+    memory.write_text(text, encoding="latin-1")
+    taken(read)
+    check_shards(records, "train")
+    assert taken(read) == TRAIN
+    check_shards(records, "train")
+    assert taken(read) == []
