@@ -62,7 +62,8 @@ def test_json_and_back(name: str) -> None:
 
 def test_presets_import_nothing_heavy() -> None:
     code = (
-        "import sys, pipeline.presets; print({'tensorflow', 'numpy'} & {*sys.modules})"
+        "import sys, alexnet.pipeline.augment.presets;"
+        " print({'tensorflow', 'numpy'} & {*sys.modules})"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
