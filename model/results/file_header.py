@@ -1,7 +1,7 @@
 """The header of an image file, read by TensorFlow's operations alone.
 
 A served model learns here how the picture is to be turned, and which files it would not
-show as `alexnet.pipeline.records.image` does: those it refuses by the name of their kind.
+show as `pipeline.records` does: those it refuses by the name of their kind.
 """
 
 from __future__ import annotations

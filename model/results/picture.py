@@ -1,7 +1,7 @@
 """An image file's bytes -> the square that a run's network was trained on.
 
 In TensorFlow's operations alone, for a served model, and equal to the last bit to what
-`alexnet.pipeline.records.image` makes of it; the kinds of which that is not so are refused.
+`pipeline.records` makes of it; the kinds of which that is not so are refused.
 """
 
 from __future__ import annotations
