@@ -71,7 +71,7 @@ clean: ## delete what the targets made; photos, records, runs and .venv stay
 	echo 'or uv (https://docs.astral.sh/uv/), or name one: make setup PYTHON=/path/to/it'; \
 	} >&2; \
 	exit 1
-	@echo 'Installing into .venv, quietly: 770 MB to download the first time, 2.5 GB on disk'
+	@echo 'Installing into .venv, quietly: 810 MB to download the first time, 2.5 GB on disk'
 	@if command -v uv >/dev/null; then \
 		uv pip install --quiet --python .venv/bin/python -c constraints.txt -e '.[dev]'; \
 	else \
