@@ -58,7 +58,9 @@ def find_tables(
     inner = [one for one in tree.folders(top) if split_named(folder_name(one))]
     found = Tables()
     for folder in dict.fromkeys(("", top, *inner)):
-        here = [key for key in keys if is_table(key) and key == folder + basename(key)]
+        here = [
+            key for key in keys if _may_label(key) and key == folder + basename(key)
+        ]
         forms = {key: form for key in here if (form := _form(store, key))}
         labels = [key for key, form in forms.items() if not form.lacking()]
         found.others |= {key: form for key, form in forms.items() if form.lacking()}
@@ -66,6 +68,14 @@ def find_tables(
         if found.labels and folder not in inner:
             break
     return found
+
+
+def _may_label(key: str) -> bool:
+    """Tell a table from a contest's form, such as sample_submission.csv.
+
+    Its labels are made up, and often stand beside the names of the test images.
+    """
+    return is_table(key) and "submission" not in basename(key).lower()
 
 
 def _form(store: Store, key: str) -> TableForm | None:

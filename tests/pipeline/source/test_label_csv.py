@@ -152,6 +152,19 @@ def test_a_split_column_gives_the_splits(tmp_path: Path) -> None:
     assert found == dict(zip(KEYS, splits, strict=True))
 
 
+@pytest.mark.parametrize("name", ["sample_submission.csv", "sampleSubmission.csv"])
+def test_a_contests_form_is_no_label_table(tmp_path: Path, name: str) -> None:
+    """It names the test images, with labels that are made up."""
+    form = b"filename,label\n1.jpg,cat\n2.jpg,cat\n"
+    train = images("train/cat/3.jpg", "train/dog/4.jpg")
+    files = {**train, **images("test/1.jpg", "test/2.jpg"), name: form}
+    source = scan(write_files(tmp_path, files))
+    assert labelled(source) == {"train/cat/3.jpg": "cat", "train/dog/4.jpg": "dog"}
+    assert source.unlabelled == (("test/", 2),)
+    write_files(tmp_path, {"train.csv": b"filename,label\n3,a\n4,b\n"})
+    assert set(labelled(scan(tmp_path)).values()) == {"a", "b"}
+
+
 @pytest.mark.parametrize("folder", ["", "{}/"])
 def test_tables_may_be_those_of_splits(tmp_path: Path, folder: str) -> None:
     files: dict[str, bytes] = {}
