@@ -120,7 +120,7 @@ def test_datasets_that_are_dropped_leave_nothing_open(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["jpeg", "raw"])  # the others are like one of them
 def test_a_thousand_datasets_leave_the_process_as_it_was(
     data: dict[str, Path], kind: str
 ) -> None:
