@@ -151,7 +151,7 @@ def build(
     if as_json:
         print_json(report.to_json())
     else:
-        _print_report(report, verbose, unlabelled_path(source, found))
+        _print_report(report, verbose, unlabelled_path(found))
 
 
 def _beam(runner: str, options: str) -> list[str] | None:

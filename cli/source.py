@@ -79,9 +79,9 @@ def say_found(source: Path, found: Source, verbose: bool) -> None:
         )
 
 
-def unlabelled_path(source: Path, found: Source) -> str | None:
+def unlabelled_path(found: Source) -> str | None:
     """Return what to give `predict` for the images without labels, for a shell."""
     if not found.unlabelled:
         return None
     folder, _ = found.unlabelled[0]
-    return quote(str(source / folder))
+    return quote(str(Path(found.store.place(folder))))

@@ -195,7 +195,8 @@ def _source(
     beside = [key for key in beside if key not in unlabelled]
     known |= unlabelled
     others = [key for key in sizes if key not in known]
-    folders = Counter(f"{dirname(key)}/" for key in sorted(unlabelled))
+    # './' is the source's own folder.
+    folders = Counter(f"{dirname(key) or '.'}/" for key in sorted(unlabelled))
     return Source(
         store,
         told.kind,

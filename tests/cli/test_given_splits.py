@@ -109,3 +109,22 @@ def test_unlabelled_test_photos_are_named_with_what_predicts_them(
     assert ended.code == 0
     assert "8 images in test1/" in ended.err
     assert f"alexnet predict RUN {source}/test1 --csv submission.csv" in ended.err
+
+
+@pytest.mark.parametrize(("folder", "named"), [("", ""), ("all/", "/all")])
+def test_unlabelled_rows_of_a_table_are_named_by_their_folder(
+    tmp_path: Path, folder: str, named: str
+) -> None:
+    """Never by the root of all files, nor by a path below the table."""
+    (tmp_path / folder).mkdir(exist_ok=True)
+    rows = ["filename,label,split", f"{folder}8.jpg,,test"]
+    for number in range(8):
+        rows.append(f"{folder}{number}.jpg,{'ab'[number % 2]},train")
+    for number in range(9):
+        smooth_photo(number, 30, 40).save(tmp_path / folder / f"{number}.jpg")
+    table = tmp_path / "labels.csv"
+    table.write_text("\n".join(rows))
+    words = ("records", "build", table, "--out", tmp_path / "out", "--workers", 1)
+    ended = alexnet(*words, "--side", 16)
+    assert ended.code == 0
+    assert f"alexnet predict RUN {tmp_path}{named} --csv" in ended.err
