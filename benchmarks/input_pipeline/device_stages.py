@@ -18,7 +18,7 @@ from alexnet.pipeline.augment.augment import HOST, fold, train_view
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.read.dataset import Stage, compose
-from alexnet.pipeline.read.parse import image_shape
+from alexnet.pipeline.records.storage import STORAGES
 
 # Given a uint8 batch and int64 [batch] labels, as the pipeline yields them.
 Consumer = Callable[[tf.Tensor, tf.Tensor], Any]
@@ -65,7 +65,8 @@ def make_augment(
     @tf.function(
         input_signature=[
             tf.TensorSpec(
-                [batch_size, *image_shape(stored.storage, stored.side)], tf.uint8
+                [batch_size, *STORAGES[stored.storage].image_shape(stored.side)],
+                tf.uint8,
             ),
             tf.TensorSpec([batch_size], tf.int64),
         ]

@@ -82,7 +82,7 @@ def apply_affine(
     draw: AffineDraw,
     side: int,
     geometry: Geometry,
-    keeps_pixels: bool = False,
+    needs_no_resampling: bool = False,
 ) -> list[tf.Tensor]:
     """The batch's layers, float32 [batch, side, side, channels] in [0, 255] each.
 
@@ -90,8 +90,8 @@ def apply_affine(
     layer of half the side is sampled at the same places, which scales it up as well.
 
     Args:
-        keeps_pixels: the draw only crops and flips, so that each pixel is one that is
-            stored: the same values, three times as fast.
+        needs_no_resampling: the draw only crops and flips, so that each pixel is one
+            that is stored: the same values, three times as fast.
 
     Raises:
         ConfigError: the pictures are not square, or smaller than a crop's side.
@@ -101,7 +101,7 @@ def apply_affine(
     scaled = scaled_side(stored_side, side, geometry)
 
     def place(layer: tf.Tensor) -> tf.Tensor:
-        if keeps_pixels and layer.shape[2] == stored_side == scaled:
+        if needs_no_resampling and layer.shape[2] == stored_side == scaled:
             return _pick(layer, rows, side)
         layer = averaged(layer, scaled)
         return _sample(layer, _rows_at(rows, layer.shape[2] / stored_side), side)

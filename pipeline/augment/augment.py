@@ -79,7 +79,9 @@ def train_view(
         color = draw_color(config, fold(seed, 1), total_rows)
         box = draw_erasing(config, fold(seed, 2), total_rows, side)
         affine, color, box = _rows((affine, color, box), first_row, rows)
-    layers = apply_affine(images, affine, side, config.geometry, config.keeps_pixels)
+    layers = apply_affine(
+        images, affine, side, config.geometry, config.needs_no_resampling
+    )
     view = apply_color(layers, *color_matrix(config, color, is_yuv420(images)))
     return apply_erasing(view, box) if config.erasing else view
 

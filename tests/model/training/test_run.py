@@ -173,7 +173,7 @@ KINDS = {
     "float | None": (float, int, type(None)),
     **dict.fromkeys(("tuple[float, float]", "tuple[float, float, float]"), (tuple,)),
     "tuple[str, ...]": (tuple,),
-    **dict.fromkeys(("Storage", "Resize", "Variant", "OptimizerName"), (str,)),
+    **dict.fromkeys(("StorageName", "Resize", "Variant", "OptimizerName"), (str,)),
     **dict.fromkeys(("Schedule", "Loss", "StrategyName", "Reader", "Geometry"), (str,)),
     **{kind.__name__: (kind,) for kind in (NetworkConfig, AugmentConfig, TrainConfig)},
 }

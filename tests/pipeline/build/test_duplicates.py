@@ -18,7 +18,7 @@ from alexnet.pipeline.build.duplicates import (
     count_duplicates,
     find_duplicates,
 )
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.records.image import pixel_digest
 from alexnet.pipeline.records.manifest import Manifest
 from alexnet.pipeline.source.scan import scan
@@ -72,9 +72,9 @@ def split_of(folder: Path, key: str) -> str:
     return split
 
 
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 def test_copies_in_other_formats_are_found(
-    storage: Storage, repeating: Path, tmp_path: Path
+    storage: StorageName, repeating: Path, tmp_path: Path
 ) -> None:
     config = BuildConfig(storage, side=SIDE)
     report = build(scan(repeating), tmp_path, config, workers=1)
@@ -173,10 +173,10 @@ def test_overwriting_removes_the_list(repeating: Path, tmp_path: Path) -> None:
     assert not (out / "duplicates.jsonl").exists()
 
 
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 @pytest.mark.parametrize("place", [(0, 0), (SIDE - 1, SIDE - 1), (3, 9)])
 def test_a_pixel_one_level_apart_is_no_duplicate(
-    place: tuple[int, int], storage: Storage, tmp_path: Path
+    place: tuple[int, int], storage: StorageName, tmp_path: Path
 ) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
