@@ -22,7 +22,7 @@ from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.config import ReadConfig
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.read.errors import reading
-from alexnet.pipeline.records.record_set import RecordSet
+from alexnet.pipeline.read.opened_set import OpenedSet
 
 # Called with the images done and the images in all.
 Progress = Callable[[int, int], None]
@@ -133,7 +133,7 @@ class Batch(NamedTuple):
 
 
 def classify(
-    classifier: Classifier, records: RecordSet, splits: list[str], batch_size: int
+    classifier: Classifier, records: OpenedSet, splits: list[str], batch_size: int
 ) -> Iterator[Batch]:
     """Yield every example of the splits once, in order, a batch at a time.
 
@@ -147,7 +147,7 @@ def classify(
 
 
 def _read(
-    records: RecordSet, splits: list[str], batch_size: int
+    records: OpenedSet, splits: list[str], batch_size: int
 ) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
     with reading(records):
         for split in splits:

@@ -88,7 +88,7 @@ class Job:
         if self.plan.validation_steps is None:
             return None
         return self._batches(
-            lambda share: eval_dataset(self.plan.records, self.plan.read, share=share)
+            lambda share: eval_dataset(self.plan.records, self.plan.read, shard=share)
         )
 
     def _batches(self, make: Callable[[PipelineShard], tf.data.Dataset]) -> Any:

@@ -36,16 +36,12 @@ def sample_rows(num_examples: int, count: int, seed: int) -> list[int]:
     return [int(row) for row in chosen]
 
 
-def file_keys(records: RecordSet, split: str, rows: Sequence[int]) -> list[str]:
+def read_keys(records: RecordSet, split: str, rows: Sequence[int]) -> list[str]:
     """The keys of the image files that examples of a split were made of.
 
     Raises:
         DataError: a record is damaged, or names no file.
     """
-    from alexnet.pipeline.read.image_folder import PhotoSet
-
-    if isinstance(records, PhotoSet):
-        return [records.files[split][row].key for row in rows]
     return [_key(record) for record in read_records(records, split, rows)]
 
 

@@ -1,10 +1,14 @@
-"""The streaming way to read: shards, interleaved in an epoch's order -> records."""
+"""The streaming way to read: shards, interleaved in an epoch's order -> batches."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from alexnet.pipeline.read.order import epoch_order, epoch_seed
+from alexnet.pipeline.config import ReadConfig
+from alexnet.pipeline.read.opened_set import OpenedSet
+from alexnet.pipeline.read.order import PipelineShard, epoch_order, epoch_seed
+from alexnet.pipeline.read.parse import decode, parse
+from alexnet.pipeline.read.stage import EpochStage, Stage, WholeStage
 from alexnet.pipeline.records.manifest import SplitCard
 
 # Measured: larger read buffers are slower, the page cache reads ahead already.
@@ -16,6 +20,59 @@ BLOCK_RECORDS = 4
 MAX_SHUFFLE_RECORDS = 16_384
 # The rest of the RAM budget is for batches in flight.
 SHUFFLE_SHARE_OF_BUDGET = 0.5
+
+
+# Batches that are decoded at a time, each on every CPU.
+DECODED_AHEAD = 2
+
+
+def stream_stages(
+    records: OpenedSet, config: ReadConfig, shard: PipelineShard
+) -> list[Stage]:
+    """Records one by one until they are shuffled, from then on in batches."""
+    card, paths = records.manifest.split("train"), records.paths("train")
+    used = card.num_examples // config.batch_size * config.batch_size
+    size = shuffle_size(card, config.ram_budget_bytes)
+
+    def read(_: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+        return read_shuffled_shards(paths, config.seed, epoch)
+
+    def shuffled(dataset: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+        return shuffle(dataset, size, config.seed, epoch).take(used)
+
+    return [
+        EpochStage("read", read),
+        EpochStage("shuffle", shuffled),
+        EpochStage("batch", lambda dataset, _: shard.of(dataset)),
+        WholeStage("parse", lambda dataset: _parsed(dataset, records)),
+        WholeStage("decode", lambda dataset: _decoded(dataset, records)),
+    ]
+
+
+def records_in_order(
+    records: OpenedSet, split: str, padded: int, shard: PipelineShard
+) -> tf.data.Dataset:
+    """The batches of a split in order, filled up to `padded` with the first record."""
+    stored = read_in_order(records.paths(split))
+    more = padded - records.manifest.split(split).num_examples
+    stored = stored.concatenate(stored.take(1).repeat(more))
+    return _decoded(_parsed(shard.of(stored), records), records)
+
+
+def _parsed(dataset: tf.data.Dataset, records: OpenedSet) -> tf.data.Dataset:
+    return dataset.map(
+        lambda batch: parse(batch, records.storage),
+        tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+
+
+def _decoded(dataset: tf.data.Dataset, records: OpenedSet) -> tf.data.Dataset:
+    return dataset.map(
+        lambda stored, labels: (decode(stored, records.manifest.config), labels),
+        DECODED_AHEAD,
+        deterministic=True,
+    )
 
 
 def read_shuffled_shards(

@@ -20,7 +20,7 @@ import google_crc32c
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import fingerprint, write_json
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.records.manifest import Shard
+from alexnet.pipeline.records.manifest import Manifest, Shard
 from alexnet.pipeline.records.record_set import repair_hint
 from alexnet.pipeline.verify.damage import count_labels, find_damage
 
@@ -33,15 +33,14 @@ READ_BYTES = 2**22
 KEPT_SECONDS = 365 * 24 * 3600
 
 
-def require_whole_shards(records: RecordSet) -> None:
+def require_whole_shards(folder: Path, manifest: Manifest) -> None:
     """Read every shard through, and every record's label.
 
     Raises:
         DataError: one is damaged, or was written so that it cannot be used; the message
             names the shard, the record and its byte.
     """
-    folder, manifest = records.folder, records.manifest
-    _require_whole(records, manifest.shards)
+    _require_whole(folder, manifest, manifest.shards)
     for shard in manifest.shards:
         _, bad = count_labels(folder, shard, len(manifest.class_names))
         for first in bad[:1]:
@@ -65,7 +64,7 @@ def check_shards(records: RecordSet, split: str) -> None:
     states = {shard.name: _state(records.folder, shard) for shard in shards}
     known = _load(memory)
     new = [shard for shard in shards if known.get(shard.name) != states[shard.name]]
-    _require_whole(records, new)
+    _require_whole(records.folder, records.manifest, new)
     if new:
         with suppress(OSError):  # without a cache, they are read again next time
             memory.parent.mkdir(parents=True, exist_ok=True)
@@ -73,13 +72,12 @@ def check_shards(records: RecordSet, split: str) -> None:
             _forget_old(memory.parent)
 
 
-def _require_whole(records: RecordSet, shards: Collection[Shard]) -> None:
-    folder = records.folder
+def _require_whole(folder: Path, manifest: Manifest, shards: Collection[Shard]) -> None:
     with ThreadPoolExecutor(num_cpus()) as threads:
         checksums = list(threads.map(lambda s: file_checksum(folder / s.name), shards))
     for shard, checksum in zip(shards, checksums, strict=True):
         if checksum != shard.crc32c:
-            first = find_damage(folder, shard, records.manifest.layout)[0]
+            first = find_damage(folder, shard, manifest.layout)[0]
             what = f" is damaged at record {first.record}, byte {first.offset}"
             if first.record is None:
                 what = f": {first.reason}"

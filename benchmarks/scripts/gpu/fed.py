@@ -27,7 +27,7 @@ from alexnet.benchmarks.scripts.gpu.report import (
 )
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.training.gpu_monitor import Load
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.opened_records import open_records
 
 MEASURE = "alexnet.benchmarks.scripts.gpu.fed:measure_fed"
 STEP, FED = "step", "fed"

@@ -34,8 +34,8 @@ from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, ReadConfig
 from alexnet.pipeline.errors import ConfigError, DataError, RunError
 from alexnet.pipeline.read.dataset import train_dataset
+from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.records.manifest import Shard, SplitCard
-from alexnet.pipeline.records.record_set import open_records
 from alexnet.pipeline.records.tfrecord import frame
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import (

@@ -22,7 +22,7 @@ from alexnet.benchmarks.synthetic import write_shapes
 from alexnet.model.training.history import EpochRecord
 from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.opened_records import open_records
 
 ROOT = Path(__file__).parents[4]
 TINY = ("--set", "width=0.0625", "image_size=67", "batch_size=8")
