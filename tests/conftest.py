@@ -100,7 +100,7 @@ def record_sets(
     folder = tmp_path_factory.mktemp("records")
     source = scan(photos)
     for storage in get_args(Storage):
-        config = BuildConfig(storage, side=SIDE, shards=3)
+        config = BuildConfig(storage=storage, side=SIDE, shards=3)
         build(source, folder / storage, config, workers=1)
     return {storage: folder / storage for storage in get_args(Storage)}
 
@@ -115,7 +115,7 @@ def train_records(tmp_path_factory: pytest.TempPathFactory) -> Path:
         picture = picture.point(lambda level, dog=is_dog: level // 2 + 120 * dog)
         picture.save(photos / f"{('cat', 'dog')[is_dog]}.{number}.png")
     records = tmp_path_factory.mktemp("train-records") / "records"
-    config = BuildConfig("raw", side=TRAIN_SIDE, shards=2)
+    config = BuildConfig(storage="raw", side=TRAIN_SIDE, shards=2)
     build(scan(photos), records, config, workers=1)
     return records
 

@@ -36,7 +36,7 @@ from alexnet.pipeline.build.state import (
     read_note,
 )
 from alexnet.pipeline.build.workers import EncodeJob, encoder, usable_keys
-from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.config import MAX_BAD, BuildConfig
 from alexnet.pipeline.errors import ConfigError, DataError, ReadError
 from alexnet.pipeline.files import require_local, require_room
 from alexnet.pipeline.machine import num_cpus
@@ -50,7 +50,7 @@ def build(
     config: BuildConfig,
     *,
     workers: int | None = None,
-    max_bad: float = 0.01,
+    max_bad: float = MAX_BAD,
     overwrite: bool = False,
     beam: Sequence[str] | None = None,
     progress: Progress = lambda done, total: None,

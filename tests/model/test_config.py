@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from alexnet.model.config import DEFAULT_EPOCHS, NetworkConfig, TrainConfig
+from alexnet.model.config import TRAIN, NetworkConfig, TrainConfig
 from alexnet.pipeline.errors import ConfigError
 
 
@@ -81,7 +81,7 @@ def test_a_constant_rate_has_no_end() -> None:
 
 
 def test_the_rate_falls_over_the_run_where_nothing_else_is_said() -> None:
-    assert TrainConfig().falling_epochs == DEFAULT_EPOCHS
+    assert TrainConfig().falling_epochs == TRAIN.epochs
     assert TrainConfig(epochs=5).falling_epochs == 5
     assert TrainConfig(epochs=5, decay_epochs=8).falling_epochs == 8
 
@@ -89,7 +89,7 @@ def test_the_rate_falls_over_the_run_where_nothing_else_is_said() -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        NetworkConfig("paper", 10, width=0.5, groups=1),
+        NetworkConfig(variant="paper", num_classes=10, width=0.5, groups=1),
         TrainConfig(epochs=3, optimizer="adam", xla=False, logical_cpus=2),
     ],
 )

@@ -32,7 +32,7 @@ PROCESSES = ("--direct_running_mode=multi_processing",)
 def test_the_bytes_are_those_of_a_local_build(
     photos: Path, record_sets: dict[Storage, Path], storage: Storage, tmp_path: Path
 ) -> None:
-    config = BuildConfig(storage, side=SIDE, shards=3)
+    config = BuildConfig(storage=storage, side=SIDE, shards=3)
     report = build(scan(photos), tmp_path, config, beam=())
     assert content(tmp_path) == content(record_sets[storage])
     assert report.encoded == NUM_PHOTOS
