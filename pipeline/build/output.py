@@ -16,7 +16,7 @@ from alexnet.pipeline.build.quarantine import QUARANTINE
 from alexnet.pipeline.build.state import (
     LOCK,
     STATE,
-    drop_notes,
+    drop_receipts,
     open_state,
     read_settings,
     settings_of,
@@ -123,7 +123,7 @@ def replace_set(out: Path, settings: dict[str, Any]) -> None:
             path.unlink(missing_ok=True)
     with suppress(OSError):  # there is none, or someone else's files are in it
         (out / INDEX_FOLDER).rmdir()
-    drop_notes(out)
+    drop_receipts(out)
     open_state(out, settings)
 
 
