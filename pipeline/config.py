@@ -178,7 +178,7 @@ class AugmentConfig(Config):
     std: tuple[float, float, float] = (255.0, 255.0, 255.0)
 
     @property
-    def keeps_pixels(self) -> bool:
+    def needs_no_resampling(self) -> bool:
         """Whether the geometry only crops and flips, and interpolates nothing."""
         shifts = (self.shift_x, self.shift_y, self.rotation_degrees, self.shear_degrees)
         crops = self.geometry in ("centre", "crop")
