@@ -16,7 +16,7 @@ from alexnet.pipeline.augment.affine import (
     AffineDraw,
     affine_rows,
     apply_affine,
-    averaged,
+    average_blocks,
     draw_affine,
     identity_draw,
     scaled_side,
@@ -321,9 +321,9 @@ def test_scaling_far_down_looks_at_every_pixel() -> None:
         ours = warped(pictures, identity_draw(1), side, geometry).numpy()
         np.testing.assert_allclose(ours, 127.5, atol=0.01)
     assert np.abs(theirs - 127.5).max() < 3
-    np.testing.assert_array_equal(averaged(pictures, 129), pictures)
+    np.testing.assert_array_equal(average_blocks(pictures, 129), pictures)
     odd = noise(255)  # nothing but 3 divides it, which is too much here
-    np.testing.assert_array_equal(averaged(odd, 108), odd)
+    np.testing.assert_array_equal(average_blocks(odd, 108), odd)
 
 
 def test_resized_windows_keep_to_scale_ratio_and_picture() -> None:
