@@ -67,7 +67,7 @@ def require_choice(name: str, value: object, choices: Any) -> None:
 class BuildConfig(Config):
     """What decides the bytes of a record set.
 
-    Worker count and `--max-bad` are not here: they change no byte.
+    `workers` and `max_bad` are not here: they change no byte.
     """
 
     storage: StorageName = "jpeg"

@@ -94,7 +94,7 @@ def _build(
         bad = report.quarantined[0]
         raise DataError(
             f"none of the {count} images tried can be used, such as {bad.key!r}:"
-            f" {bad.reason}. Mend them, or try more with --sample."
+            f" {bad.reason}. Mend them, or try more with a larger `sample`."
         )
     return report, pace(times, min(workers * CHUNK, count // 2), cpus / workers)
 

@@ -175,7 +175,7 @@ def crop_offset(stored_side: int, side: int) -> int:
         "the network's side",
         side,
         f"at most the stored {stored_side} pixels for a crop; build the records"
-        " with a larger --side",
+        " with a larger `side`",
     )
     return (stored_side - side) // 2
 

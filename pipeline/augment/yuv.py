@@ -32,7 +32,7 @@ def stored_side_of(images: tf.Tensor) -> int:
         "the pictures' height and width",
         (height, width),
         "one known side (of yuv420: half as many rows again); build the records with"
-        " a fixed --side",
+        " a fixed `side`",
     )
     return width
 

@@ -202,7 +202,7 @@ def _shard_counts(
     lead = next(split for split, number in examples.items() if number)
     if config.shards > examples[lead]:
         raise DataError(
-            f"--shards {config.shards}, but {lead} has only"
+            f"`shards={config.shards}`, but {lead} has only"
             f" {count(examples[lead], 'example')}."
             " Give no more shards than that."
         )

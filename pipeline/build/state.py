@@ -130,7 +130,7 @@ def read_settings(out: Path) -> dict[str, Any] | None:
             return values
     raise DataError(
         f"{path} is damaged or of another version, or is another program's: which"
-        f" files an unfinished build made is not known. Choose another --out, or remove"
+        f" files an unfinished build made is not known. Choose another `out`, or remove"
         f" {out} by hand first."
     )
 

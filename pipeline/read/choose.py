@@ -35,16 +35,17 @@ def choose_reader(records: RecordSet, asked: Reader = "auto") -> ReaderChoice:
     """
     if not records.has_records and asked != "auto":
         raise ConfigError(
-            f"--reader {asked} reads records, and {records.folder} holds images. Leave"
-            " it out, or make records with `alexnet records build`."
+            f"`reader={asked!r}` reads records, and {records.folder} holds images."
+            " Leave it out, or make records with `alexnet records build`."
         )
     if not records.has_records:
         return ReaderChoice("photos", f"{records.folder} holds images, no records")
     hindrance = _why_not_mapped(records)
     if asked == "mmap" and hindrance:
         raise ConfigError(
-            f"--reader mmap cannot read {records.folder}: {hindrance}. Use --reader"
-            " stream, or build the records with --storage jpeg, raw or yuv420."
+            f"`reader='mmap'` cannot read {records.folder}: {hindrance}. Use"
+            " `reader='stream'`, or build the records with `storage='jpeg'`, raw or"
+            " yuv420."
         )
     if asked != "auto":
         return ReaderChoice(asked, "it was asked for")

@@ -197,7 +197,7 @@ def test_a_process_that_is_killed_speaks_against_no_photo(
     assert str(error.value).startswith(
         f"kill {int(number)}: 2 processes were killed while they decoded it ({ending})."
     )
-    assert "Give fewer --workers" in str(error.value)
+    assert "Give fewer `workers`" in str(error.value)
 
 
 @pytest.mark.parametrize("number", FAILURES)

@@ -149,7 +149,7 @@ def test_an_environment_that_is_not_set_up_gives_the_way_out(
 @pytest.mark.parametrize(
     ("storage", "batch_size", "message"),
     [
-        ("original", 8, "sizes of their own.*--storage"),
+        ("original", 8, "sizes of their own.*`storage`"),
         ("jpeg", 19, "batch_size is 19; it needs at most 18"),
     ],
 )

@@ -108,7 +108,7 @@ def test_what_cannot_be_written_is_told_and_kept(run: RunFolder) -> None:
 def test_a_place_where_no_folder_can_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     run = RunFolder(tmp_path / "letter.txt" / "run")
-    with pytest.raises(RunError, match=r"config\.json cannot .* another --run"):
+    with pytest.raises(RunError, match=r"config\.json cannot .* another `run`"):
         run.save_config(CONFIG)
 
 

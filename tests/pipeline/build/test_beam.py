@@ -126,7 +126,7 @@ def test_bad_photos_are_set_aside(flawed: Path, tmp_path: Path) -> None:
 def test_too_many_bad_photos_end_it(flawed: Path, tmp_path: Path) -> None:
     """When all are seen: Beam's workers do not know of each other's."""
     out = tmp_path / "records"
-    with pytest.raises(DataError, match=r"2 of the first 26 .*--max-bad 0.01"):
+    with pytest.raises(DataError, match=r"2 of the first 26 .*`max_bad=0.01`"):
         build(scan(flawed), out, CONFIG, beam=())
     assert not (out / "dataset.json").exists()
     report = build(scan(flawed), out, CONFIG, beam=(), max_bad=0.1)

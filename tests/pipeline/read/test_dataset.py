@@ -414,5 +414,5 @@ def test_a_batch_larger_than_the_split_is_refused(
         with pytest.raises(ConfigError, match=message):
             train_stages(data, ReadConfig(batch_size=19))
     assert steps_per_epoch(records, 6, "validation") == 1
-    with pytest.raises(ConfigError, match="--batch-size 6 or less"):
+    with pytest.raises(ConfigError, match="`batch_size=6` or less"):
         steps_per_epoch(records, 7, "validation")

@@ -264,5 +264,5 @@ def test_a_jpeg_shard_that_cannot_be_mapped_is_told_with_the_way_out(
         open_rows(records, "train")
     assert str(error.value) == (
         f"{records.paths('train')[1]} cannot be mapped ({os.strerror(errno.ENODEV)})."
-        " Read the records with --reader stream."
+        " Read the records with `reader='stream'`."
     )

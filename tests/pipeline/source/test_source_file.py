@@ -209,7 +209,7 @@ def test_memory_that_a_picture_takes_is_waited_for(
         waits.clear()
         raise MemoryError
 
-    with pytest.raises(ReadError, match=r"Cannot allocate .* Give fewer --workers"):
+    with pytest.raises(ReadError, match=r"Cannot allocate .* Give fewer `workers`"):
         read_file(open_store(folder), LISTED, never)
 
 

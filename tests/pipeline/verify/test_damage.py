@@ -244,7 +244,7 @@ def test_a_damaged_index_is_named_beside_its_whole_shard(
     index.write_bytes(change(index.read_bytes()))
     (bad,) = verify(jpeg).bad
     assert (bad.shard, bad.record, bad.offset) == (f"idx/{index.name}", None, None)
-    assert "delete it, or let --repair" in bad.reason
+    assert "delete it, or let `records verify --repair`" in bad.reason
     records = places(jpeg / SHARD)
     flip(jpeg / SHARD, records[4].start)  # found without the index
     (bad,) = verify(jpeg).bad
