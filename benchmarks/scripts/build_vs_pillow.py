@@ -26,7 +26,7 @@ from PIL import Image
 
 from alexnet.benchmarks.rounds import ROUNDS, Ratio, Round, medians, ratios
 from alexnet.pipeline.build.build import build
-from alexnet.pipeline.build.workers import keep_freed_memory
+from alexnet.pipeline.build.processes import keep_freed_memory
 from alexnet.pipeline.config import BuildConfig, Storage
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import count
@@ -91,7 +91,7 @@ def limit_rate(photos: Sequence[bytes], config: BuildConfig, workers: int) -> fl
         barrier = manager.Barrier(workers)
         times = [pool.submit(_work, share, config, barrier) for share in shares]
         starts, ends = zip(*(time.result() for time in times), strict=True)
-    return len(photos) / (max(ends) - min(starts))
+    return len(photos) / float(max(ends) - min(starts))
 
 
 def _work(

@@ -12,9 +12,9 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.errors import DataError, ReadError
+from alexnet.pipeline.errors import BadImage, DataError, ReadError
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.records.image import BadImage, read_image, square
+from alexnet.pipeline.records.image import read_image, square
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.records.image import BadImage
+from alexnet.pipeline.errors import BadImage
 from alexnet.pipeline.records.tfrecord import FOOTER_BYTES, HEADER_BYTES, entry, field
 
 # A stride is a multiple of the page, so that shards can be mapped one after another.

@@ -25,6 +25,7 @@ from alexnet.pipeline.read.dataset import (
     train_dataset,
     train_stages,
 )
+from alexnet.pipeline.read.decode import decode_images
 from alexnet.pipeline.read.image_folder import open_photos
 from alexnet.pipeline.read.order import Share
 from alexnet.pipeline.records.image import read_image, square
@@ -35,9 +36,10 @@ from tests.conftest import SIDE
 Batch = tuple[np.ndarray, ...]
 Photo = tuple[str, int]  # key and label
 READERS: list[Reader] = ["stream", "mmap"]
+BY_ROWS: list[Storage] = ["jpeg", "raw", "yuv420"]
 # Every storage, read in every way it can be.
 WAYS: list[tuple[Storage, Reader]] = [
-    *itertools.product(("jpeg", "raw", "yuv420"), READERS),
+    *itertools.product(BY_ROWS, READERS),
     ("original", "stream"),
 ]
 STREAMED = ["read", "shuffle", "batch", "parse", "decode", "prefetch"]
@@ -302,7 +304,6 @@ def test_what_is_skipped_is_not_decoded(
     record_sets: dict[Storage, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[int] = []
-    decode_images = alexnet.pipeline.read.mapped.decode_images
 
     def counting(count: int, *arguments: Any) -> np.ndarray:
         decoded.append(count)
