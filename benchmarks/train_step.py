@@ -180,7 +180,8 @@ def _augment(classifier: Classifier) -> Consumer:
         one_hot = tf.one_hot(labels, classifier.num_classes)
         return mixup_cutmix(view, one_hot, classifier.augment, draws, 0, rows)
 
-    return augment
+    consumer: Consumer = augment
+    return consumer
 
 
 def _repeat(consume: Consumer, batch: tuple[tf.Tensor, tf.Tensor]) -> Deliveries:

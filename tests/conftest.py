@@ -24,7 +24,8 @@ from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.source.scan import scan
 
 if TYPE_CHECKING:
-    from alexnet.model.training.run import EpochRecord, RunFolder
+    from alexnet.model.training.history import EpochRecord
+    from alexnet.model.training.run import RunFolder
 
 NUM_PHOTOS = 24
 SIDE = 16

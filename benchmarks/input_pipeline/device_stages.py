@@ -76,4 +76,4 @@ def make_augment(
         return augment_batch(images, settings, image_size, draws, 0, batch_size)
 
     augment.get_concrete_function()
-    return augment
+    return augment  # type: ignore[no-any-return]

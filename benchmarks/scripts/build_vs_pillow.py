@@ -91,7 +91,7 @@ def limit_rate(photos: Sequence[bytes], config: BuildConfig, workers: int) -> fl
         barrier = manager.Barrier(workers)
         times = [pool.submit(_work, share, config, barrier) for share in shares]
         starts, ends = zip(*(time.result() for time in times), strict=True)
-    return len(photos) / (max(ends) - min(starts))
+    return len(photos) / float(max(ends) - min(starts))
 
 
 def _work(

@@ -227,9 +227,9 @@ def as_function(
 ) -> Callable[[tf.Tensor, tf.Tensor], Any]:
     """The classifier's training step, to be called with uint8 images and labels."""
 
-    @tf.function
     def step(images: tf.Tensor, labels: tf.Tensor) -> Any:
         batch = (images, labels)
         return hardware.strategy.run(classifier.train_step, args=(batch,))
 
-    return step
+    function: Callable[[tf.Tensor, tf.Tensor], Any] = tf.function(step)
+    return function

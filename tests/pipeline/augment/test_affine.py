@@ -317,7 +317,8 @@ def test_scaling_far_down_looks_at_every_pixel() -> None:
     theirs = np.asarray(
         Image.fromarray(pictures[0]).resize((108, 108), Image.Resampling.BILINEAR)
     )
-    for side, geometry in ((96, "crop"), (108, "whole")):
+    sizes: list[tuple[int, Geometry]] = [(96, "crop"), (108, "whole")]
+    for side, geometry in sizes:
         ours = warped(pictures, identity_draw(1), side, geometry).numpy()
         np.testing.assert_allclose(ours, 127.5, atol=0.01)
     assert np.abs(theirs - 127.5).max() < 3

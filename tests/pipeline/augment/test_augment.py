@@ -98,7 +98,7 @@ def test_fold_seed_is_a_function_of_its_numbers() -> None:
 def test_eval_is_the_identity_normalised(
     batch: np.ndarray, config: AugmentConfig
 ) -> None:
-    geometry = "whole" if config.geometry == "whole" else "crop"
+    geometry: Geometry = "whole" if config.geometry == "whole" else "crop"
     layers = apply_affine(batch, identity_draw(ROWS), SIDE, geometry)
     pixels = np.concatenate(layers, axis=-1)
     if len(layers) == 2:

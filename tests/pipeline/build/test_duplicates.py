@@ -242,7 +242,7 @@ def test_groups_are_those_of_a_dictionary() -> None:
         Photo(f"{key:03}.jpg", split, f"class {key % 3}")
         for key, split in zip(generator.permutation(100), splits, strict=True)
     ]
-    expected = {}
+    expected: dict[int, list[Photo]] = {}
     for number, photo in zip(drawn, photos, strict=True):
         expected.setdefault(int(number), []).append(photo)
     groups = [sorted(group) for group in expected.values() if len(group) > 1]

@@ -14,8 +14,9 @@ from alexnet.pipeline.config import ReadConfig, Reader, StorageName
 from alexnet.pipeline.errors import DataError, data_error_in
 from alexnet.pipeline.read.dataset import eval_dataset, train_dataset
 from alexnet.pipeline.records.record_set import open_records
+from tests.conftest import flip
 from tests.pipeline.read.test_dataset import WAYS
-from tests.pipeline.verify.test_damage import flip, remove_indexes
+from tests.pipeline.verify.test_damage import remove_indexes
 
 BATCH = 6
 EPOCH = 18 // BATCH

@@ -25,6 +25,7 @@ from alexnet.pipeline.read.dataset import (
     train_dataset,
     train_stages,
 )
+from alexnet.pipeline.read.decode import decode_images
 from alexnet.pipeline.read.image_folder import open_photos
 from alexnet.pipeline.read.order import PipelineShard
 from alexnet.pipeline.records.image import read_image, to_square
@@ -35,6 +36,7 @@ from tests.conftest import SIDE
 Batch = tuple[np.ndarray, ...]
 Photo = tuple[str, int]  # key and label
 READERS: list[Reader] = ["stream", "mmap"]
+BY_ROWS: list[Storage] = ["jpeg", "raw", "yuv420"]
 # Every storage, read in every way it can be.
 WAYS: list[tuple[StorageName, Reader]] = [
     *itertools.product(("jpeg", "raw", "yuv420"), READERS),
@@ -304,7 +306,6 @@ def test_what_is_skipped_is_not_decoded(
     record_sets: dict[StorageName, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[int] = []
-    decode_images = alexnet.pipeline.read.mapped.decode_images
 
     def counting(count: int, *arguments: Any) -> np.ndarray:
         decoded.append(count)

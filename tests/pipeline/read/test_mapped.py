@@ -60,7 +60,9 @@ def stored(records: RecordSet, key: str) -> tuple[list[Any], list[int]]:
     return values, labels
 
 
-def fetched(rows: Rows, numbers: Sequence[int]) -> tuple[tf.Tensor, tf.Tensor]:
+def fetched(
+    rows: Rows, numbers: Sequence[int] | np.ndarray
+) -> tuple[tf.Tensor, tf.Tensor]:
     return rows.fetch(tf.constant(numbers), *rows.lend())
 
 

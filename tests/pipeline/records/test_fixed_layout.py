@@ -19,7 +19,7 @@ from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.records.encode import encode_record
 from alexnet.pipeline.records.fixed_layout import Layout, encode_fixed, plan_layout
-from alexnet.pipeline.records.image import BadImage, yuv420_planes
+from alexnet.pipeline.records.image import yuv420_planes
 from alexnet.pipeline.records.manifest import load_manifest
 from alexnet.pipeline.records.record_set import open_records
 from alexnet.pipeline.source.scan import scan
