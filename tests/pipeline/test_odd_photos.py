@@ -23,7 +23,7 @@ from alexnet.pipeline.build.build import build
 from alexnet.pipeline.build.quarantine import read_quarantine
 from alexnet.pipeline.build.report import BuildReport
 from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
-from alexnet.pipeline.errors import DataError, data_error_in
+from alexnet.pipeline.errors import BadImage, DataError, data_error_in
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.read.image_folder import PhotoSet, open_data
 from alexnet.pipeline.read.parse import decode, parse
@@ -31,7 +31,6 @@ from alexnet.pipeline.records.encode import encode_record
 from alexnet.pipeline.records.fixed_layout import plan_layout
 from alexnet.pipeline.records.image import (
     MAX_PIXELS,
-    BadImage,
     apply_exif_orientation,
     orientation,
     read_image,

@@ -27,6 +27,7 @@ from alexnet.benchmarks.estimate.sample_build import Trial
 from alexnet.benchmarks.input_pipeline.first_epoch import FirstPass, FirstPasses
 from alexnet.benchmarks.measure import Deliveries, Measurement, Timing
 from alexnet.benchmarks.stopwatch import Stopwatch
+from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.machine import Memory

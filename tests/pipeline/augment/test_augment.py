@@ -150,7 +150,8 @@ def test_a_small_side_sees_as_much_of_the_picture() -> None:
 def test_planes_are_seen_as_pillow_decodes_them(smooth: np.ndarray) -> None:
     plain, planes, side = AugmentConfig(std=(1, 1, 1)), planes_of(smooth), 2 * STORED
     ours = preprocess_batch(planes, plain, side).numpy()
-    theirs = np.stack([rgb_from_planes(one.tobytes(), side) for one in planes])
+    pictures = [rgb_from_planes(rows.tobytes(), side) for rows in planes]
+    theirs = np.stack([np.asarray(picture) for picture in pictures])
     # Pillow rounds chroma twice, ties up, and pixels once: 1.772 levels and a half.
     np.testing.assert_allclose(ours, theirs, atol=2.3)
     assert abs((ours - theirs).mean()) < 0.25

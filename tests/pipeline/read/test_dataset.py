@@ -36,10 +36,10 @@ from tests.conftest import SIDE
 Batch = tuple[np.ndarray, ...]
 Photo = tuple[str, int]  # key and label
 READERS: list[Reader] = ["stream", "mmap"]
-BY_ROWS: list[Storage] = ["jpeg", "raw", "yuv420"]
+BY_ROWS: list[StorageName] = ["jpeg", "raw", "yuv420"]
 # Every storage, read in every way it can be.
 WAYS: list[tuple[StorageName, Reader]] = [
-    *itertools.product(("jpeg", "raw", "yuv420"), READERS),
+    *itertools.product(BY_ROWS, READERS),
     ("original", "stream"),
 ]
 STREAMED = ["read", "shuffle", "batch", "parse", "decode", "prefetch"]

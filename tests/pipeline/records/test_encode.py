@@ -13,10 +13,11 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from alexnet.pipeline.config import BuildConfig, Resize, StorageName
+from alexnet.pipeline.errors import BadImage
 from alexnet.pipeline.read.parse import decode, find_jpeg, parse
 from alexnet.pipeline.records.encode import LABEL, encode_record
 from alexnet.pipeline.records.fixed_layout import plan_layout
-from alexnet.pipeline.records.image import BadImage, yuv420_planes
+from alexnet.pipeline.records.image import yuv420_planes
 from alexnet.pipeline.records.storage import ENCODED, STORAGES
 from alexnet.pipeline.records.tfrecord import encode_example
 from tests.conftest import smooth_photo

@@ -17,6 +17,7 @@ from PIL import Image
 
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, StorageName
+from alexnet.pipeline.errors import BadImage
 from alexnet.pipeline.records.encode import encode_record
 from alexnet.pipeline.records.fixed_layout import Layout, encode_fixed, plan_layout
 from alexnet.pipeline.records.image import yuv420_planes
