@@ -48,7 +48,7 @@ def verify(
     Exits with 1 where some are. --repair builds the broken shards again, byte for byte,
     and leaves the others alone.
     """
-    from alexnet.pipeline.records.record_set import way_out
+    from alexnet.pipeline.records.record_set import repair_hint
     from alexnet.pipeline.verify.repair import find_origin, name_photos
 
     if repair and source is None:
@@ -67,7 +67,7 @@ def verify(
     if as_json:
         print_json(report.to_json())
     if report.bad:
-        say(way_out(data))
+        say(repair_hint(data))
         raise typer.Exit(1)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from alexnet.pipeline.errors import ConfigError
 
-Storage = Literal["jpeg", "raw", "yuv420", "original"]
+StorageName = Literal["jpeg", "raw", "yuv420", "original"]
 Reader = Literal["auto", "stream", "mmap"]
 Split = Literal["train", "validation", "test"]
 Resize = Literal["crop", "squash"]
@@ -112,7 +112,7 @@ class BuildConfig(Config):
     `workers` and `max_bad` are not here: they change no byte.
     """
 
-    storage: Storage = setting("jpeg", "Encoding of the images in the records.")
+    storage: StorageName = setting("jpeg", "Encoding of the images in the records.")
     # Krizhevsky 2012, section 2: shorter side to 256, central 256x256 patch.
     side: int = setting(
         256, "Side of the stored square, in pixels.", 8, 4096, "8 to 4096 pixels"
@@ -210,7 +210,7 @@ class AugmentConfig(Config):
     std: tuple[float, float, float] = (255.0, 255.0, 255.0)
 
     @property
-    def keeps_pixels(self) -> bool:
+    def needs_no_resampling(self) -> bool:
         """Whether the geometry only crops and flips, and interpolates nothing."""
         shifts = (self.shift_x, self.shift_y, self.rotation_degrees, self.shear_degrees)
         crops = self.geometry in ("centre", "crop")

@@ -79,8 +79,8 @@ def judge_cpus(processor: Processor) -> Finding:
             "CPUs",
             f"{value}, for the time of {count_cpus(quota)}",
             "note",
-            "A container's quota stops its threads in mid-work, and they are as many as"
-            " the CPUs: give it whole ones (docker run --cpuset-cpus).",
+            "A container's quota stops TensorFlow's threads in mid-work, and there are"
+            " as many of them as CPUs: give it whole CPUs (docker run --cpuset-cpus).",
         )
     if usable < processor.present_cpus:
         return Finding(

@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 from typing import NamedTuple
 
 from alexnet.benchmarks.input_pipeline.diagnosis import rate
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.files import format_bytes
 
 # What a pipeline must deliver for each image that the train step takes: 20 % to spare.
@@ -91,7 +91,7 @@ def feeds(images_per_second: float, demand: float | None) -> bool | None:
     return None if demand is None else images_per_second >= ENOUGH * demand
 
 
-def choose(forecasts: Mapping[Storage, Forecast]) -> Storage | None:
+def choose(forecasts: Mapping[StorageName, Forecast]) -> StorageName | None:
     """The smallest storage that feeds the step, or else the fastest; None fits none."""
     fitting = {name: one for name, one in forecasts.items() if one.fits_disk}
     feeding = [name for name, one in fitting.items() if one.fed]
@@ -101,7 +101,7 @@ def choose(forecasts: Mapping[Storage, Forecast]) -> Storage | None:
 
 
 def advise(
-    forecasts: Mapping[Storage, Forecast], demand: float | None, free_bytes: int
+    forecasts: Mapping[StorageName, Forecast], demand: float | None, free_bytes: int
 ) -> str:
     """What to build, and why, in a sentence or two."""
     storage = choose(forecasts)
@@ -129,7 +129,7 @@ def advise(
     return " ".join(told)
 
 
-def _which(storage: Storage, chosen: Forecast, demand: float | None) -> str:
+def _which(storage: StorageName, chosen: Forecast, demand: float | None) -> str:
     what = f"{rate(chosen.images_per_second)} from {format_bytes(chosen.bytes)}"
     if demand is None:
         return f"`records build --storage {storage}` is the fastest that fits: {what}."

@@ -21,7 +21,13 @@ from typing import Any
 
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.training.history import EpochRecord, read_history, write_history
-from alexnet.pipeline.config import AugmentConfig, BuildConfig, Resize, Storage, require
+from alexnet.pipeline.config import (
+    AugmentConfig,
+    BuildConfig,
+    Resize,
+    StorageName,
+    require,
+)
 from alexnet.pipeline.config_json import require_kinds
 from alexnet.pipeline.errors import AlexnetError, RunError
 from alexnet.pipeline.files import name_some, require_local, write_json
@@ -39,7 +45,7 @@ class RunConfig:
     data: str
     class_names: tuple[str, ...]
     records_fingerprint: str
-    storage: Storage
+    storage: StorageName
     stored_side: int
     resize: Resize
     network: NetworkConfig

@@ -32,7 +32,7 @@ from alexnet.pipeline.config import AugmentConfig
 from alexnet.pipeline.errors import DataError, RunError
 from alexnet.pipeline.files import count
 from alexnet.pipeline.read.dataset import steps_per_epoch
-from alexnet.pipeline.read.errors import blame_data
+from alexnet.pipeline.read.errors import raise_data_error
 from alexnet.pipeline.read.image_folder import open_data
 
 # What `fit`, `plot` and `evaluate` draw in a run's folder.
@@ -174,7 +174,7 @@ def _blame_data(plan: TrainPlan, error: Exception) -> None:
         DataError: a shard is damaged, or a photo cannot be used.
     """
     try:
-        blame_data(plan.records, error)
+        raise_data_error(plan.records, error)
     except DataError as found:
         raise DataError(
             f"{found} Then go on with `{plan.run.resume_command}`."
@@ -227,9 +227,9 @@ def as_function(
 ) -> Callable[[tf.Tensor, tf.Tensor], Any]:
     """The classifier's training step, to be called with uint8 images and labels."""
 
-    @tf.function
     def step(images: tf.Tensor, labels: tf.Tensor) -> Any:
         batch = (images, labels)
         return hardware.strategy.run(classifier.train_step, args=(batch,))
 
-    return step
+    function: Callable[[tf.Tensor, tf.Tensor], Any] = tf.function(step)
+    return function

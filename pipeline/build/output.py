@@ -16,7 +16,7 @@ from alexnet.pipeline.build.quarantine import QUARANTINE
 from alexnet.pipeline.build.state import (
     LOCK,
     STATE,
-    drop_notes,
+    drop_receipts,
     open_state,
     read_settings,
     settings_of,
@@ -26,6 +26,7 @@ from alexnet.pipeline.files import partial_path
 from alexnet.pipeline.lock import removed_when_empty, sole_process
 from alexnet.pipeline.records.interop import INDEX_FOLDER, TFDS_FILES, index_name
 from alexnet.pipeline.records.manifest import LABELS, MANIFEST, load_manifest
+from alexnet.pipeline.records.storage import STORAGES
 
 ANEW = "Say `overwrite=True` to build anew, or choose another `out`."
 
@@ -122,7 +123,7 @@ def replace_set(out: Path, settings: dict[str, Any]) -> None:
             path.unlink(missing_ok=True)
     with suppress(OSError):  # there is none, or someone else's files are in it
         (out / INDEX_FOLDER).rmdir()
-    drop_notes(out)
+    drop_receipts(out)
     open_state(out, settings)
 
 
@@ -130,7 +131,7 @@ def _files_of(settings: dict[str, Any]) -> list[str]:
     """The files of a record set; the manifest first: a folder that has it is whole."""
     shards = settings["shards"]
     names = [MANIFEST, LABELS, QUARANTINE, DUPLICATES, *shards]
-    if settings["config"]["storage"] in ("jpeg", "original"):
+    if not STORAGES[settings["config"]["storage"]].is_pixels:
         names += [*TFDS_FILES, *map(index_name, shards)]
     return names
 

@@ -62,12 +62,12 @@ def choose_reader(records: RecordSet, asked: Reader = "auto") -> ReaderChoice:
             f"the records' {format_bytes(num_bytes)} are more than the"
             f" {format_bytes(memory.usable_bytes)} of memory",
         )
-    return ReaderChoice("mmap", f"the records are {records.storage} on {kind}")
+    return ReaderChoice("mmap", f"the records are {records.storage.name} on {kind}")
 
 
 def _why_not_mapped(records: RecordSet) -> str | None:
     layout = records.manifest.layout
-    if records.storage == "original":
+    if not records.storage.is_square:
         return "they hold original files, whose decoding is what takes the time"
     if layout is not None and layout.stride_bytes % mmap.PAGESIZE:
         return f"this machine's pages are {mmap.PAGESIZE} bytes, not {PAGE_BYTES}"

@@ -102,8 +102,8 @@ class Manifest:
     layout: Layout | None = None
     # What a build finds out; None of photos that are read as they are.
     duplicates: int | None = None
-    leaked: int | None = None
-    conflicting: int | None = None
+    duplicates_across_splits: int | None = None
+    duplicates_with_other_label: int | None = None
     source_sizes: SourceSizes | None = None
 
     @property
@@ -215,8 +215,8 @@ def _from_json(values: dict[str, Any]) -> Manifest:
         source_fingerprint=values["source_fingerprint"],
         layout=None if layout is None else Layout(**layout),
         duplicates=values["duplicates"],
-        leaked=values["leaked"],
-        conflicting=values["conflicting"],
+        duplicates_across_splits=values["duplicates_across_splits"],
+        duplicates_with_other_label=values["duplicates_with_other_label"],
         source_sizes=None if sizes is None else SourceSizes(**sizes),
     )
     _require_sound(manifest)

@@ -16,7 +16,7 @@ from alexnet.benchmarks.estimate.forecast import (
     feeds,
     pace,
 )
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 
 PLAIN = Forecast(
     bytes=100,
@@ -82,7 +82,7 @@ def test_a_fifth_is_to_spare(demand: float | None, fed: bool | None) -> None:
     assert feeds(120.0, demand) is fed
 
 
-def made_up(**changes: dict[str, Any]) -> dict[Storage, Forecast]:
+def made_up(**changes: dict[str, Any]) -> dict[StorageName, Forecast]:
     """Forecasts by name, from what is different about each."""
     found: Any = {name: replace(PLAIN, **change) for name, change in changes.items()}
     return found
@@ -117,7 +117,9 @@ FAST_LARGE = {"bytes": 1000, "images_per_second": 900.0}
     ],
     ids=["fastest", "smallest fed", "fed but too large", "slow but fits", "none fits"],
 )
-def test_the_choice(forecasts: dict[Storage, Forecast], chosen: Storage | None) -> None:
+def test_the_choice(
+    forecasts: dict[StorageName, Forecast], chosen: StorageName | None
+) -> None:
     assert choose(forecasts) == chosen
 
 

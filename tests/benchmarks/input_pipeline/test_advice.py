@@ -16,7 +16,7 @@ from alexnet.benchmarks.input_pipeline.advice import (
 )
 from alexnet.benchmarks.input_pipeline.shares import Share
 from alexnet.benchmarks.input_pipeline.situation import Situation
-from alexnet.pipeline.config import MIN_RAM_BUDGET_BYTES, Storage
+from alexnet.pipeline.config import MIN_RAM_BUDGET_BYTES, StorageName
 from tests.benchmarks.conftest import SITUATION
 
 MAPPED = SITUATION
@@ -195,7 +195,7 @@ def situations() -> list[Situation]:
             image_size=image_size,
         )
         for storage, reader, precision, augment, has_gpu, image_size in product(
-            get_args(Storage),
+            get_args(StorageName),
             ("mmap", "stream"),
             ("float32", "mixed_bfloat16"),
             ("paper", "none"),

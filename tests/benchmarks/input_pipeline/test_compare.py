@@ -39,7 +39,7 @@ REPORT = {
         "augment": {"limit": "augment alone", "share": 0.9},
     },
 }
-CIRCUMSTANCES = {
+CIRCUMSTANCES: dict[str, dict[str, Any]] = {
     "host": {"cpu": "EPYC", "cpus": 2},
     "versions": {"numpy": "1.26.4"},
 }

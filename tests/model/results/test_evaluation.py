@@ -158,7 +158,7 @@ def two_states(trained_run: RunFolder, tmp_path: Path) -> RunFolder:
     ("which", "epoch", "guess"), [({}, 1, 0), ({"which": "last"}, 2, 1)]
 )
 def test_the_best_state_is_used_unless_the_last_is_asked_for(
-    two_states: RunFolder, which: dict[str, str], epoch: int, guess: int
+    two_states: RunFolder, which: dict[str, Any], epoch: int, guess: int
 ) -> None:
     report = evaluate(two_states, **which)
     assert (report.checkpoint, report.epoch) == (("best", "last")[epoch - 1], epoch)

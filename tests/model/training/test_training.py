@@ -28,7 +28,7 @@ from alexnet.model.training.plan import TrainPlan, make_run_config, plan_trainin
 from alexnet.model.training.report import FitReport
 from alexnet.model.training.run import RunFolder
 from alexnet.model.training.training import make_train_step, train
-from alexnet.pipeline.augment.augment import fold, train_view
+from alexnet.pipeline.augment.augment import augment_batch, fold_seed
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, ReadConfig
@@ -505,8 +505,8 @@ def test_the_articles_batches(train_records: Path, run: RunFolder) -> None:
 
 def test_the_articles_batch() -> None:
     images = tf.zeros([32, 256, 256, 3], tf.uint8)
-    view = train_view(
-        images, preset("article"), NetworkConfig().image_size, fold(1, 0), 0, 32
+    view = augment_batch(
+        images, preset("article"), NetworkConfig().image_size, fold_seed(1, 0), 0, 32
     )
     assert view.shape == (32, 227, 227, 3)
 

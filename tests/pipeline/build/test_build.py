@@ -229,8 +229,8 @@ def test_the_report_has_the_promised_fields(photos: Path, tmp_path: Path) -> Non
         },
         "quarantined": 0,
         "duplicates": 0,
-        "leaked": 0,
-        "conflicting": 0,
+        "duplicates_across_splits": 0,
+        "duplicates_with_other_label": 0,
     }
 
 

@@ -27,7 +27,7 @@ import pytest
 import alexnet.pipeline.build.build
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.build.processes import Worker
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.source.scan import Source, scan
 from tests.conftest import smooth_photo
@@ -107,7 +107,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Many:
         photo = smooth_photo(number, 20 + number % 7, 20 + number % 5)
         photo.save(folder / f"{('cat', 'dog')[number % 2]}.{number}.png")
     source, whole = scan(folder), {}
-    for storage in get_args(Storage):
+    for storage in get_args(StorageName):
         out = tmp_path_factory.mktemp("whole") / storage
         build(source, out, config(storage), workers=1)
         whole[storage] = content(out)
@@ -193,7 +193,7 @@ def test_a_build_killed_at_a_file_operation_goes_on(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 def test_a_build_killed_at_any_file_operation_goes_on(
     many: Many, tmp_path: Path, storage: str
 ) -> None:
@@ -224,7 +224,7 @@ def test_a_killed_build_leaves_no_process_and_no_shared_memory(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 def test_a_build_with_workers_killed_at_any_time_goes_on(
     many: Many, tmp_path: Path, storage: str
 ) -> None:
