@@ -1,4 +1,4 @@
-"""The end of a build: from its shards' notes to the lists and the manifest."""
+"""The end of a build: the lists and the manifest, made of its shards' receipts."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ def finish(
     Raises:
         DataError: a shard has gone since it was written.
     """
-    notes = [(shard.split, _require_receipt(out, shard)) for shard in plan.shards]
-    undecodable = (item for _, note in notes for item in note.quarantined)
+    receipts = [(shard.split, _require_receipt(out, shard)) for shard in plan.shards]
+    undecodable = (item for _, receipt in receipts for item in receipt.quarantined)
     bad = tuple(sorted([*undecodable, *set_aside]))
     save_quarantine(out, bad)
-    digests = b"".join(note.digests for _, note in notes)
+    digests = b"".join(receipt.digests for _, receipt in receipts)
     photos = planned_photos(plan, {item.key for item in bad})
     duplicates = find_duplicates(digests, photos)
     save_duplicates(out, duplicates)
-    sides = (Counter(note.shorter_sides) for _, note in notes)
+    sides = (Counter(receipt.shorter_sides) for _, receipt in receipts)
     manifest = Manifest(
         config=config,
         class_names=plan.class_names,
         splits={
             split: _split_card(
-                [note for where, note in notes if where == split],
+                [receipt for where, receipt in receipts if where == split],
                 len(plan.class_names),
             )
             for split in plan.splits
@@ -65,18 +65,18 @@ def finish(
 
 
 def _require_receipt(out: Path, shard: ShardPlan) -> ShardReceipt:
-    note = read_receipt(out, shard)
-    if note is None:
+    receipt = read_receipt(out, shard)
+    if receipt is None:
         raise DataError(
             f"{out / shard.name} was there and is gone: does something else write to"
             f" {out}? Run the build again."
         )
-    return note
+    return receipt
 
 
-def _split_card(notes: list[ShardReceipt], num_classes: int) -> SplitCard:
-    counts = [note.class_counts for note in notes]
+def _split_card(receipts: list[ShardReceipt], num_classes: int) -> SplitCard:
+    counts = [receipt.class_counts for receipt in receipts]
     return SplitCard(
-        tuple(note.shard for note in notes),
+        tuple(receipt.shard for receipt in receipts),
         tuple(sum(row[label] for row in counts) for label in range(num_classes)),
     )

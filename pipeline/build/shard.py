@@ -1,4 +1,4 @@
-"""A shard on its way from workers to disk, and what it comes to hold."""
+"""A shard on its way to the disk, and the statistics of the records in it."""
 
 from __future__ import annotations
 
@@ -7,71 +7,47 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from alexnet.pipeline.build.encode_job import EncodeResult
 from alexnet.pipeline.build.plan import ShardPlan
-from alexnet.pipeline.build.quarantine import Tally
 from alexnet.pipeline.build.state import ShardReceipt
-from alexnet.pipeline.records.encode import Encoded
 from alexnet.pipeline.records.manifest import Shard
 from alexnet.pipeline.records.tfrecord import write_shard
-from alexnet.pipeline.source.scan import ImageFile, Quarantined
-
-Result = tuple[ImageFile, "Encoded | str"]
+from alexnet.pipeline.source.scan import Quarantined
 
 
 @dataclass
 class ShardStats:
-    """Counts of the records seen so far, and the files that have none."""
+    """Counts of the records so far, and the files that have none."""
 
     class_counts: Counter[int] = field(default_factory=Counter)
-    aside: list[Quarantined] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
     # Of the records' photos, one after another.
     digests: bytearray = field(default_factory=bytearray)
-    # How many photos there are of each shorter side, pixels.
+    # How many photos there are of each shorter side, in pixels.
     shorter_sides: Counter[int] = field(default_factory=Counter)
 
-    def add(self, label: int, encoded: Encoded) -> None:
-        """Count one record."""
-        self.class_counts[label] += 1
-        self.digests += encoded.digest
-        self.shorter_sides[min(encoded.width, encoded.height)] += 1
+    def collect(self, results: Iterable[EncodeResult]) -> Iterator[bytes]:
+        """Count `results` and yield their records."""
+        for result in results:
+            if result.quarantined:
+                self.quarantined.append(result.quarantined)
+                continue
+            self.class_counts[result.file.label] += 1
+            self.digests += result.digest
+            self.shorter_sides[min(result.width, result.height)] += 1
+            yield result.record
 
 
 def write_planned(
-    out: Path,
-    shard: ShardPlan,
-    results: Iterable[Result],
-    num_classes: int,
-    tally: Tally,
+    out: Path, shard: ShardPlan, results: Iterable[EncodeResult], num_classes: int
 ) -> None:
-    """Write a shard to `out` and, when it is whole, the note that says so.
-
-    `results` are its files, in order, with their records or why they have none.
-
-    Raises:
-        DataError: one file more than `tally` allows is bad.
-    """
-    contents = ShardStats()
-    records = take_records(results, contents, tally)
-    written = write_shard(out / shard.name, records)
+    """Write a shard of `results` to `out` and, when it is whole, its receipt."""
+    stats = ShardStats()
+    written = write_shard(out / shard.name, stats.collect(results))
     ShardReceipt(
         Shard(shard.name, *written),
-        tuple(contents.class_counts[label] for label in range(num_classes)),
-        tuple(contents.aside),
-        bytes(contents.digests),
-        dict(contents.shorter_sides),
+        tuple(stats.class_counts[label] for label in range(num_classes)),
+        tuple(stats.quarantined),
+        bytes(stats.digests),
+        dict(stats.shorter_sides),
     ).save(out)
-
-
-def take_records(
-    results: Iterable[Result], contents: ShardStats, tally: Tally
-) -> Iterator[bytes]:
-    """The records among `results`; other files are set aside, with their reason."""
-    for file, result in results:
-        if isinstance(result, str):
-            bad = Quarantined(file.key, result, file.size_bytes)
-            contents.aside.append(bad)
-            tally.add(bad)
-        else:
-            tally.add(None)
-            contents.add(file.label, result)
-            yield result.record

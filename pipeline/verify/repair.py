@@ -6,7 +6,7 @@ is the manifest's, so that an interrupted or failed repair leaves things as they
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -14,15 +14,16 @@ from pathlib import Path
 
 import PIL
 
+from alexnet.pipeline.build.encode_job import EncodeJob, EncodeResult
+from alexnet.pipeline.build.encoder import encoder, useful_workers
 from alexnet.pipeline.build.plan import make_plan
-from alexnet.pipeline.build.quarantine import Progress, Tally, read_quarantine
-from alexnet.pipeline.build.shard import ShardStats, take_records
+from alexnet.pipeline.build.progress import Progress
+from alexnet.pipeline.build.quarantine import read_quarantine
+from alexnet.pipeline.build.shard import ShardStats
 from alexnet.pipeline.build.state import source_fingerprint
-from alexnet.pipeline.build.workers import CHUNK, EncodeJob, encoder
 from alexnet.pipeline.errors import DataError, ReadError
 from alexnet.pipeline.files import atomic_path, require_room
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.records.encode import Encoded
 from alexnet.pipeline.records.interop import save_interop
 from alexnet.pipeline.records.manifest import MANIFEST, Manifest, Shard, load_manifest
 from alexnet.pipeline.records.tfrecord import write_shard
@@ -127,38 +128,41 @@ def repair(
 
 def _rebuild(origin: Origin, shards: list[Shard], progress: Progress) -> None:
     files = [file for shard in shards for file in origin.files[shard.name]]
-    tally = Tally(len(files), 1, progress)
-    progress(0, tally.total)
     source, manifest = origin.source, origin.manifest
     job = EncodeJob(source.store, source.class_names, manifest.config, manifest.layout)
-    # Processes cost more than they bring when each has but a chunk to do.
-    workers = max(1, min(num_cpus(), len(files) // CHUNK))
+    workers = useful_workers(len(files), num_cpus())
+    progress(0, len(files))
     try:
         with encoder(job, workers, origin.record_bytes) as encode:
-            results = zip(files, encode(files), strict=True)
+            results = _counted(encode(files), len(files), progress)
             for shard in shards:
-                mine = islice(results, len(origin.files[shard.name]))
-                _rebuild_shard(origin, shard, mine, tally)
+                of_shard = islice(results, len(origin.files[shard.name]))
+                _rebuild_shard(origin, shard, of_shard)
     except ReadError as error:
         raise ReadError(
             f"{error} Then run the same command again to go on: no shard was left half"
-            " made."
+            " written."
         ) from error
 
 
+def _counted(
+    results: Iterable[EncodeResult], total: int, progress: Progress
+) -> Iterator[EncodeResult]:
+    for done, result in enumerate(results, 1):
+        progress(done, total)
+        yield result
+
+
 def _rebuild_shard(
-    origin: Origin,
-    shard: Shard,
-    results: Iterable[tuple[ImageFile, Encoded | str]],
-    tally: Tally,
+    origin: Origin, shard: Shard, results: Iterable[EncodeResult]
 ) -> None:
-    contents = ShardStats()
+    stats = ShardStats()
     path = origin.folder / shard.name
-    with atomic_path(path) as whole:
-        records = take_records(results, contents, tally)
-        if Shard(shard.name, *write_shard(whole, records)) == shard:
+    with atomic_path(path) as partial:
+        written = write_shard(partial, stats.collect(results))
+        if Shard(shard.name, *written) == shard:
             return
-        lost = "".join(f" {bad.key!r} {bad.reason}." for bad in contents.aside[:1])
+        lost = "".join(f" {bad.key!r} {bad.reason}." for bad in stats.quarantined[:1])
         raise DataError(
             f"{path} cannot be repaired: the photos give other bytes than those that"
             f" were written.{lost} Either a photo has changed, or Pillow has (here"
