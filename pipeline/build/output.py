@@ -26,8 +26,9 @@ from alexnet.pipeline.files import partial_path
 from alexnet.pipeline.lock import removed_when_empty, sole_process
 from alexnet.pipeline.records.interop import INDEX_FOLDER, TFDS_FILES, index_name
 from alexnet.pipeline.records.manifest import LABELS, MANIFEST, load_manifest
+from alexnet.pipeline.records.storage import STORAGES
 
-ANEW = "Say --overwrite to build anew, or choose another --out."
+ANEW = "Say `overwrite=True` to build anew, or choose another `out`."
 
 
 def is_set(out: Path) -> bool:
@@ -55,7 +56,7 @@ def require_usable(out: Path) -> None:
         DataError: it is something else, which a build must not touch.
     """
     if out.exists() and not out.is_dir():
-        raise DataError(f"{out} is a file, not a folder. Choose another --out.")
+        raise DataError(f"{out} is a file, not a folder. Choose another `out`.")
     if _settings_in(out) is None:
         _require_empty(out)
 
@@ -65,7 +66,7 @@ def _require_empty(out: Path) -> None:
     if others:
         raise DataError(
             f"{out} is not empty and holds no record set (it has {others[0]})."
-            " Choose another --out."
+            " Choose another `out`."
         )
 
 
@@ -114,7 +115,7 @@ def replace_set(out: Path, settings: dict[str, Any]) -> None:
         if name not in names and (out / name).exists():
             raise DataError(
                 f"{out / name} is not one of the record set's files, and would be"
-                " overwritten. Move it away, or choose another --out."
+                " overwritten. Move it away, or choose another `out`."
             )
     open_state(out, old)  # so that, if this is killed, they are still known
     for name in names:
@@ -130,7 +131,7 @@ def _files_of(settings: dict[str, Any]) -> list[str]:
     """Return the files of a record set; the manifest, which says it is whole, first."""
     shards = settings["shards"]
     names = [MANIFEST, LABELS, QUARANTINE, DUPLICATES, *shards]
-    if settings["config"]["storage"] in ("jpeg", "original"):
+    if not STORAGES[settings["config"]["storage"]].is_pixels:
         names += [*TFDS_FILES, *map(index_name, shards)]
     return names
 
@@ -144,7 +145,7 @@ def sole_build(out: Path) -> Iterator[None]:
     """
     taken = DataError(
         f"another process is building in {out} at this moment. Wait for it to end, or"
-        " choose another --out."
+        " choose another `out`."
     )
     with removed_when_empty(out):
         try:

@@ -28,8 +28,8 @@ FORMAT = 1
 ALWAYS_SPLITS = {"train", "validation"}
 # What gives a set the split that it lacks.
 TO_HAVE = {
-    "train": "Build with a smaller --validation-fraction, or give training images.",
-    "validation": "Build with another --validation-fraction.",
+    "train": "Build with a smaller `validation_fraction`, or give training images.",
+    "validation": "Build with another `validation_fraction`.",
     "test": "One is built of a folder, or of a CSV's column `split`, that names it.",
 }
 # A name and nothing else: who hands on a record set says nothing about other files.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -94,10 +95,15 @@ def test_a_shard_is_read_where_there_is_one(
 ) -> None:
     """The largest, for the sake of a longer look; nothing is written for it."""
     read = []
+
+    def timed(path: Path) -> float:
+        read.append(path)
+        return 5.0
+
     for name, size in (("a.tfrecord", 10), ("b.tfrecord", 30), ("c.tfrecord", 20)):
         (tmp_path / name).write_bytes(bytes(size))
-    monkeypatch.setattr(machine, "_timed_read", lambda path: read.append(path) or 5.0)
-    monkeypatch.setattr(machine.tempfile, "TemporaryFile", None)
+    monkeypatch.setattr(machine, "_timed_read", timed)
+    monkeypatch.setattr(tempfile, "TemporaryFile", None)
     assert read_disk(tmp_path).read_bytes_per_second == 5.0
     assert read == [tmp_path / "b.tfrecord"]
 
@@ -120,5 +126,5 @@ def test_a_folder_that_cannot_be_written_has_no_speed(
     def refuse(**_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(machine.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     assert read_disk(tmp_path).read_bytes_per_second is None

@@ -160,14 +160,15 @@ def test_fail_below_is_a_gate(
 def test_an_older_report_that_does_not_fit_is_told_before_anything_is_timed(
     built: Built, measured: list[Any], tmp_path: Path
 ) -> None:
-    for changed, said in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"storage": "raw"}, "measured with storage raw (now jpeg)"),
         ({"batch_size": 64, "side": 9}, "side 9 (now 72), batch size 64 (now 128)"),
         ({"augment": "none"}, "measured with augmentation none (now paper)"),
         ({"precision": "mixed_float16"}, "precision mixed_float16 (now float32)"),
         ({"left_out": "side"}, "it does not tell its side"),
         ({"rungs": None}, "is no bench's report"),
-    ]:
+    ]
+    for changed, said in cases:
         old = older(tmp_path, **changed)
         assert said in failure(*BENCH, built[0], *MADE, "--compare", old)
     gone = tmp_path / "gone.json"

@@ -18,7 +18,7 @@ from alexnet.pipeline.build.build import build
 from alexnet.pipeline.build.encode_job import EncodeJob
 from alexnet.pipeline.build.encoder import encoder
 from alexnet.pipeline.build.plan import ShardPlan, make_plan
-from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
+from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.errors import BadImage, ReadError, data_error_in
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.read.image_folder import open_photos
@@ -37,7 +37,7 @@ FAILURES = [errno.EIO, errno.EACCES, OUT_OF_MEMORY]
 
 
 @pytest.fixture
-def whole(record_sets: dict[Storage, Path]) -> dict[str, bytes]:
+def whole(record_sets: dict[StorageName, Path]) -> dict[str, bytes]:
     return content(record_sets["jpeg"])
 
 
@@ -193,7 +193,7 @@ def test_a_process_that_is_killed_speaks_against_no_photo(
     with encoder(job, 2, 1000) as encode, pytest.raises(ReadError) as error:
         for result in encode([ImageFile(key, 0, 1) for key in keys]):
             given.append(result)
-    assert given == [f"told of {key}" for key in "abc"]
+    assert [result.reason for result in given] == [f"seen {key}" for key in "abc"]
     assert str(error.value).startswith(
         f"kill {int(number)}: 2 processes were killed while they decoded it ({ending})."
     )

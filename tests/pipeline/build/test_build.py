@@ -164,7 +164,7 @@ def test_an_unfinished_build_whose_settings_are_damaged_is_told(
     settings.write_text(text, errors="surrogateescape")
     before = content(tmp_path)
     for overwrite in (False, True):  # which of the files are ours is not known
-        with pytest.raises(DataError, match=rf"{settings} is damaged .* another --out"):
+        with pytest.raises(DataError, match=rf"{settings} is damaged .* another `out`"):
             build(source, tmp_path, CONFIG, workers=1, overwrite=overwrite)
     assert content(tmp_path) == before
 
@@ -261,7 +261,7 @@ def test_other_settings_need_overwrite(
             build(source, out, CONFIG, workers=1, progress=stop)
     before = content(out)
     other = BuildConfig(**{**CONFIG.to_json(), **settings})
-    with pytest.raises(DataError, match=message + ".*--overwrite"):
+    with pytest.raises(DataError, match=message + ".*`overwrite=True`"):
         build(source, out, other, workers=1)
     assert content(out) == before
     build(source, out, other, workers=1, overwrite=True)
@@ -329,7 +329,7 @@ def test_a_folder_with_a_foreign_card_is_refused_and_untouched(
     for overwrite in (False, True):
         with pytest.raises(DataError, match=r"dataset.json .*another folder") as error:
             build(scan(photos), tmp_path, CONFIG, workers=1, overwrite=overwrite)
-        assert "--overwrite" not in str(error.value)
+        assert "overwrite" not in str(error.value)
     assert content(tmp_path) == before
 
 

@@ -18,7 +18,7 @@ from alexnet.pipeline.build.duplicates import (
     count_duplicates,
     find_duplicates,
 )
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.records.image import pixel_digest
 from alexnet.pipeline.records.manifest import Manifest
 from alexnet.pipeline.source.scan import scan
@@ -72,9 +72,9 @@ def split_of(folder: Path, key: str) -> str:
     return split
 
 
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 def test_copies_in_other_formats_are_found(
-    storage: Storage, repeating: Path, tmp_path: Path
+    storage: StorageName, repeating: Path, tmp_path: Path
 ) -> None:
     config = BuildConfig(storage, side=SIDE)
     report = build(scan(repeating), tmp_path, config, workers=1)
@@ -184,10 +184,10 @@ def test_overwriting_removes_the_list(repeating: Path, tmp_path: Path) -> None:
     assert not (out / "duplicates.jsonl").exists()
 
 
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 @pytest.mark.parametrize("place", [(0, 0), (SIDE - 1, SIDE - 1), (3, 9)])
 def test_a_pixel_one_level_apart_is_no_duplicate(
-    place: tuple[int, int], storage: Storage, tmp_path: Path
+    place: tuple[int, int], storage: StorageName, tmp_path: Path
 ) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -242,7 +242,7 @@ def test_groups_are_those_of_a_dictionary() -> None:
         Photo(f"{key:03}.jpg", split, f"class {key % 3}")
         for key, split in zip(generator.permutation(100), splits, strict=True)
     ]
-    expected = {}
+    expected: dict[int, list[Photo]] = {}
     for number, photo in zip(drawn, photos, strict=True):
         expected.setdefault(int(number), []).append(photo)
     groups = [sorted(group) for group in expected.values() if len(group) > 1]

@@ -214,7 +214,7 @@ def test_a_damaged_card_is_told(
     said, _, next_step = str(error.value).partition(". It cannot be repaired")
     assert re.fullmatch(f"{path} is damaged or of another version: .*{reason}.*", said)
     assert "make the set in another folder (`alexnet records build" in next_step
-    assert "--overwrite" not in next_step  # which would refuse
+    assert "overwrite" not in next_step  # which would refuse
 
 
 def test_a_card_from_before_there_were_layouts_is_told(tmp_path: Path) -> None:
