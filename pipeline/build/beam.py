@@ -20,8 +20,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from alexnet.pipeline.build.encode_job import EncodeJob, keep_freed_memory
 from alexnet.pipeline.build.plan import ShardPlan
-from alexnet.pipeline.build.shard import write_planned
-from alexnet.pipeline.build.state import ATTEMPT, STATE, adopt_shard, read_receipt
+from alexnet.pipeline.build.shard import adopt_shard, read_receipt, write_planned
+from alexnet.pipeline.build.state import ATTEMPT, STATE
 from alexnet.pipeline.build.writer import ShardWriter
 from alexnet.pipeline.errors import ConfigError, DataError, ReadError
 
@@ -49,11 +49,10 @@ class ShardJob:
         """
         keep_freed_memory()
         results = map(self.encode_job.encode, shard.files)
-        num_classes = len(self.encode_job.class_names)
         with TemporaryDirectory(prefix=ATTEMPT, dir=self.out / STATE) as name:
             attempt = Path(name)
             (attempt / STATE).mkdir()
-            write_planned(attempt, shard, results, num_classes)
+            write_planned(attempt, shard, results)
             adopt_shard(self.out, attempt, shard)
 
 
@@ -127,7 +126,7 @@ def _counted(writer: ShardWriter, todo: Sequence[ShardPlan]) -> Iterator[None]:
             receipt = read_receipt(writer.out, shard)
             if receipt is not None:
                 pending.remove(shard)
-                writer.counts.add_shard(len(shard.files), receipt.quarantined)
+                writer.counts.add_shard(len(shard.files), receipt.stats.quarantined)
         writer.show_progress()
 
     def watch() -> None:

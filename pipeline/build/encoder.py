@@ -11,17 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 
+from alexnet.pipeline.build.chunk import Chunk
 from alexnet.pipeline.build.encode_job import (
     EncodeJob,
     EncodeResult,
     keep_freed_memory,
 )
-from alexnet.pipeline.build.processes import (
-    Chunk,
-    Worker,
-    process_pool,
-    receive_any,
-)
+from alexnet.pipeline.build.processes import Worker, process_pool, receive_any
 from alexnet.pipeline.build.shared_memory import SharedMemory
 from alexnet.pipeline.source.scan import ImageFile
 

@@ -1,9 +1,7 @@
 """A process pool that survives decoder crashes: what a dead process held is retried.
 
 Each process has a pipe of its own, because a lock that is shared stays locked when its
-holder is killed. A photo that crashes two of them, alone, is set aside. One with which
-two are killed from outside, as for want of memory, ends the build: that is no evidence
-against the photo.
+holder is killed.
 """
 
 from __future__ import annotations
@@ -13,71 +11,25 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, TypeAlias
+from typing import Any
 
+from alexnet.pipeline.build.chunk import Chunk, Task, describe_end
 from alexnet.pipeline.build.encode_job import EncodeResult, keep_freed_memory
 from alexnet.pipeline.build.shared_memory import SharedMemory, SlotEntry
-from alexnet.pipeline.errors import DataError, ReadError
+from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.source.scan import ImageFile
 
 Encode = Callable[[ImageFile], EncodeResult]
-# Files to encode, and the slot for their records.
-Task: TypeAlias = "tuple[list[ImageFile], int | None]"
 
-# What kills a process by chance, such as want of memory, seldom comes back at once.
-DEATHS_OF_ONE_PHOTO = 2
-# The system sends these to a process that does wrong; all others come from outside.
-CRASH_SIGNALS = {
-    *(signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL),
-    *(signal.SIGSYS, signal.SIGTRAP),
-}
-CRASHED = "its decoder crashed"
 # Processes in a row that end before they are ready: no photo is to blame for that.
 MAX_FALSE_STARTS = 3
 # How long a process whose pipe has ended may take to end as well.
 END_SECONDS = 5
-
-
-@dataclass(eq=False)
-class Chunk:
-    """Files for one process, the slot for their records, and the results so far."""
-
-    files: list[ImageFile]
-    slot: int
-    entries: list[SlotEntry] = field(default_factory=list)
-    # Ends the build, behind the entries.
-    error: Exception | None = None
-    # A process died of the chunk: its files are tried one by one, without the slot.
-    isolated: bool = False
-    deaths: int = 0
-
-    @property
-    def done(self) -> bool:
-        """Tell whether nothing of the chunk is left to encode."""
-        return self.error is not None or len(self.entries) == len(self.files)
-
-    def task(self) -> Task:
-        """Return what a process is to do next."""
-        if not self.isolated:
-            return self.files, self.slot
-        start = len(self.entries)
-        return self.files[start : start + 1], None
-
-    def results(self, memory: SharedMemory) -> Iterator[EncodeResult]:
-        """Yield the results of the files in order.
-
-        Raises:
-            Exception: what ended the encoding, when all results before it are yielded.
-        """
-        yield from memory.take(self.slot, self.entries)
-        if self.error is not None:
-            raise self.error
 
 
 class Worker:
@@ -151,7 +103,9 @@ class Worker:
         if not self.ready:
             self._count_false_start(code)
         elif self.chunks:
-            self._count_death(self.chunks[0], code)
+            self.chunks[0].count_death(code)
+            if self.chunks[0].done:
+                self.chunks.popleft()
         self._start()
         for chunk in self.chunks:
             self._send(chunk)
@@ -160,40 +114,10 @@ class Worker:
         self.false_starts += 1
         if self.false_starts == MAX_FALSE_STARTS:
             raise DataError(
-                f"worker processes end as soon as they start ({_ending(code)}). In a"
-                " script, put what it does below `if __name__ == '__main__':`, or give"
-                " `workers=1`, which starts none."
+                f"worker processes end as soon as they start ({describe_end(code)})."
+                " In a script, put what it does below `if __name__ == '__main__':`, or"
+                " give `workers=1`, which starts none."
             )
-
-    def _count_death(self, chunk: Chunk, code: int | None) -> None:
-        if not chunk.isolated:
-            chunk.isolated = True
-            return
-        chunk.deaths += 1
-        if chunk.deaths < DEATHS_OF_ONE_PHOTO:
-            return
-        file, chunk.deaths = chunk.files[len(chunk.entries)], 0
-        if code is None or code >= 0 or -code in CRASH_SIGNALS:
-            reason = f"{CRASHED} ({_ending(code)})"
-            chunk.entries.append(SlotEntry(0, EncodeResult(file, reason=reason)))
-        else:
-            chunk.error = _killed(file, code)
-        if chunk.done:
-            self.chunks.popleft()
-
-
-def _killed(file: ImageFile, code: int) -> ReadError:
-    memory = ", out of memory?" if -code == signal.SIGKILL else ""
-    return ReadError(
-        f"{file.key}: {DEATHS_OF_ONE_PHOTO} processes were killed while they decoded it"
-        f" ({_ending(code)}{memory}). The file itself may be good, so it was not set"
-        " aside. Give fewer `workers`, free memory, or take the file away."
-    )
-
-
-def _ending(code: int | None) -> str:
-    """Describe the end of a process by its exit code."""
-    return f"exit status {code}" if code is None or code >= 0 else f"signal {-code}"
 
 
 @contextmanager

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from alexnet.pipeline.build.chunk import CRASHED
 from alexnet.pipeline.build.encode_job import EncodeJob, EncodeResult
 from alexnet.pipeline.build.encoder import encoder, useful_workers
 from alexnet.pipeline.build.plan import BuildPlan, ShardPlan
-from alexnet.pipeline.build.processes import CRASHED
 from alexnet.pipeline.build.progress import BadLimit, BuildProgress, Progress
-from alexnet.pipeline.build.shard import write_planned
-from alexnet.pipeline.build.state import ShardReceipt, drop_receipt, read_receipt
+from alexnet.pipeline.build.shard import (
+    ShardReceipt,
+    drop_receipt,
+    read_receipt,
+    write_planned,
+)
 from alexnet.pipeline.files import require_room
 
 
@@ -43,8 +47,8 @@ class ShardWriter:
         todo = [shard for shard, receipt in receipts.items() if receipt is None]
         usable = self._usable_now(finished)
         for shard, receipt in finished.items():
-            if usable.isdisjoint(bad.key for bad in receipt.quarantined):
-                self.counts.add_shard(len(shard.files), receipt.quarantined)
+            if usable.isdisjoint(bad.key for bad in receipt.stats.quarantined):
+                self.counts.add_shard(len(shard.files), receipt.stats.quarantined)
             else:
                 drop_receipt(self.out, shard)
                 todo.append(shard)
@@ -58,7 +62,7 @@ class ShardWriter:
         retry = {
             bad.key
             for receipt in finished.values()
-            for bad in receipt.quarantined
+            for bad in receipt.stats.quarantined
             # Its decoder could bring this process down.
             if not bad.reason.startswith(CRASHED)
         }
@@ -80,7 +84,7 @@ class ShardWriter:
             results = self._counted(encode(files))
             for shard in todo:
                 of_shard = islice(results, len(shard.files))
-                write_planned(self.out, shard, of_shard, len(self.plan.class_names))
+                write_planned(self.out, shard, of_shard)
 
     def _counted(self, results: Iterable[EncodeResult]) -> Iterator[EncodeResult]:
         """Yield results; each is counted and held against the limit first."""
