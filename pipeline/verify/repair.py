@@ -1,6 +1,6 @@
-"""Mend a record set: its broken shards are made again, byte for byte, from the photos.
+"""Repair a record set: write its damaged shards again, byte for byte, from the photos.
 
-What `verify.verify` found decides which. A shard takes its name only when its checksum
+The report of `verify` decides which. A shard takes its name only when its checksum
 is the manifest's, so that an interrupted or failed repair leaves things as they were.
 """
 
@@ -33,21 +33,21 @@ from alexnet.pipeline.verify.verify import VerifyReport
 
 @dataclass(frozen=True)
 class Origin:
-    """A record set and the photos it was built from: those of each shard, in order."""
+    """A record set and the photos it was built from, in order for each shard."""
 
     folder: Path
     manifest: Manifest
     source: Source
     files: dict[str, tuple[ImageFile, ...]]
-    # About what a record comes to.
+    # Estimate.
     record_bytes: int
 
 
 def find_origin(folder: Path, path: Path) -> Origin:
-    """The photos at `path`, which the record set in `folder` was built from.
+    """Return the photos at `path`, from which the record set in `folder` was built.
 
     Raises:
-        DataError: it was built from others, or the photos have changed since.
+        DataError: it was built from others, or they have changed since.
     """
     manifest = load_manifest(folder)
     source = scan(path, manifest.config.labels)
@@ -71,7 +71,7 @@ def find_origin(folder: Path, path: Path) -> Origin:
 
 
 def _build_anew(folder: Path) -> str:
-    """What is left to do where nothing can be mended."""
+    """Say what to do where nothing can be repaired."""
     return (
         "make the set again with `alexnet records build SOURCE --out"
         f" {folder} --overwrite`."
@@ -79,20 +79,20 @@ def _build_anew(folder: Path) -> str:
 
 
 def _set_aside(folder: Path) -> set[str]:
-    """The keys that the build set aside; none when its list is lost."""
+    """Return the keys that the build set aside; none where their list is lost."""
     with suppress(OSError, DataError):
         return {bad.key for bad in read_quarantine(folder)}
     return set()
 
 
 def name_photos(report: VerifyReport, origin: Origin) -> VerifyReport:
-    """`report` with the photo of every record that is known by its number."""
+    """Return `report` with the key of every damaged record's photo."""
     bad = []
-    for one in report.bad:
-        files = origin.files.get(one.shard, ())
-        if one.record is not None and one.record < len(files):
-            one = replace(one, key=files[one.record].key)
-        bad.append(one)
+    for record in report.bad:
+        files = origin.files.get(record.shard, ())
+        if record.record is not None and record.record < len(files):
+            record = replace(record, key=files[record.record].key)
+        bad.append(record)
     return replace(report, bad=tuple(bad))
 
 
@@ -101,7 +101,7 @@ def repair(
     origin: Origin,
     progress: Progress = lambda done, total: None,
 ) -> tuple[str, ...]:
-    """Make every file that `report` names again; their names.
+    """Write every file that `report` names again, and return their names.
 
     Args:
         progress: is called with the images done and the images in all.
@@ -112,7 +112,7 @@ def repair(
         ReadError: a photo cannot be read, for a reason that lies outside of it.
     """
     manifest = origin.manifest
-    broken = sorted({one.shard for one in report.bad})
+    broken = sorted({bad.shard for bad in report.bad})
     if MANIFEST in broken:
         raise DataError(
             f"{origin.folder / MANIFEST} is damaged, which cannot be repaired:"
