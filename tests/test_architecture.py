@@ -168,7 +168,7 @@ def test_no_assert_outside_the_tests() -> None:
     "module",
     [
         "alexnet.pipeline.build.build",
-        "alexnet.pipeline.build.workers",
+        "alexnet.pipeline.build.encode_job",
         "alexnet.cli.main",
     ],
 )
