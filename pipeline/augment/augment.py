@@ -64,9 +64,9 @@ def train_view(
     first_row: int | tf.Tensor,
     total_rows: int | tf.Tensor,
 ) -> tf.Tensor:
-    """float32 [batch, side, side, 3], normalised, from uint8 [batch, S, S, 3], or from
-    the planes of yuv420, uint8 [batch, 3 S / 2, S].
+    """Training images, float32 [batch, side, side, 3], augmented and normalised.
 
+    `images` are uint8 [batch, S, S, 3], or the planes of yuv420 [batch, 3 S / 2, S].
     `seed` is the step's; the images are the rows from `first_row` of the global batch
     of `total_rows`.
 

@@ -66,9 +66,10 @@ def draw_color(
 def color_matrix(
     config: AugmentConfig, draw: ColorDraw, ycbcr: bool = False
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """float32 [batch, 3, 3] and [batch, 3]: brightness, contrast about mid-grey,
-    saturation, lighting and normalisation, in this order. With `ycbcr` it takes Y, Cb
-    and Cr instead of R, G and B.
+    """A colour matrix and a bias for each image, float32 [batch, 3, 3] and [batch, 3].
+
+    Brightness, contrast about mid-grey, saturation, lighting and normalisation, in this
+    order. With `ycbcr` it takes Y, Cb and Cr instead of R, G and B.
     """
     saturation = draw.saturation[:, None, None]
     grey = tf.broadcast_to(tf.constant(LUMA), [3, 3])
