@@ -17,7 +17,7 @@ from alexnet.benchmarks.estimate.forecast import Forecast, advise, choose, feeds
 from alexnet.benchmarks.estimate.sample_build import Trial, try_out
 from alexnet.benchmarks.stopwatch import Progress, Stopwatch
 from alexnet.pipeline.build.plan import BuildPlan, make_plan
-from alexnet.pipeline.config import BuildConfig, Config, Resize, Storage, require
+from alexnet.pipeline.config import BuildConfig, Config, Resize, StorageName, require
 from alexnet.pipeline.machine import read_memory
 from alexnet.pipeline.source.scan import Source
 
@@ -54,14 +54,16 @@ class ForecastConfig(Config):
             "train_images_per_second left out: either is enough",
         )
 
-    def builds(self) -> dict[Storage, BuildConfig]:
+    def builds(self) -> dict[StorageName, BuildConfig]:
         """The settings of every storage that there is at this side.
 
         Raises:
             ConfigError: one is out of range.
         """
         # Planes of half the side need an even one.
-        names = [n for n in get_args(Storage) if n != "yuv420" or self.side % 2 == 0]
+        names = [
+            n for n in get_args(StorageName) if n != "yuv420" or self.side % 2 == 0
+        ]
         same = BuildConfig("raw", self.side, self.resize, self.quality)
         return {name: replace(same, storage=name) for name in names}
 
@@ -77,8 +79,8 @@ class RecordsPlan:
     folder: Path
     free_bytes: int
     memory_bytes: int | None
-    builds: dict[Storage, BuildConfig]
-    wholes: dict[Storage, BuildPlan]
+    builds: dict[StorageName, BuildConfig]
+    wholes: dict[StorageName, BuildPlan]
     config: ForecastConfig
 
 
@@ -95,10 +97,10 @@ class RecordsPlanReport:
     train_images_per_second: float | None
     free_bytes: int
     memory_bytes: int | None
-    storages: Mapping[Storage, Forecast]
+    storages: Mapping[StorageName, Forecast]
 
     @property
-    def choice(self) -> Storage | None:
+    def choice(self) -> StorageName | None:
         """The storage to build; None where none fits the disk."""
         return choose(self.storages)
 
@@ -165,7 +167,7 @@ def _memory_bytes() -> int | None:
 
 def execute(
     plan: RecordsPlan, progress: Progress
-) -> tuple[dict[Storage, Trial], float | None]:
+) -> tuple[dict[StorageName, Trial], float | None]:
     """Try one storage after the other, then the train step if that is asked for."""
     config = plan.config
     total = 2 * len(plan.builds) + config.train_step
@@ -182,7 +184,7 @@ def execute(
 
 
 def _try_one(
-    name: Storage, build: BuildConfig, plan: RecordsPlan, stopwatch: Stopwatch
+    name: StorageName, build: BuildConfig, plan: RecordsPlan, stopwatch: Stopwatch
 ) -> Trial:
     with TemporaryDirectory(prefix=".alexnet-plan-", dir=plan.folder) as folder:
         whole, memory = plan.wholes[name], plan.memory_bytes
@@ -201,7 +203,7 @@ def _measure_step(plan: RecordsPlan, stopwatch: Stopwatch) -> float:
 
 
 def make_report(
-    plan: RecordsPlan, trials: Mapping[Storage, Trial], demand: float | None
+    plan: RecordsPlan, trials: Mapping[StorageName, Trial], demand: float | None
 ) -> RecordsPlanReport:
     """The trials, extrapolated to the whole source."""
     return RecordsPlanReport(
