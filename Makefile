@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python3.11 chooses the interpreter; without it one is looked for.
 .POSIX:
 
-.PHONY: help setup demo bench peers test test-slow soak lint types constraints clean
+.PHONY: help setup demo bench peers test test-slow soak lint types docs constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ lint: .venv/.installed ## check style and formatting
 types: .venv/.installed ## check types
 	.venv/bin/mypy
 
+docs: .venv/.installed ## build the documentation into site/
+	.venv/bin/mkdocs build
+
 constraints: ## choose the newest versions that fit, for Python 3.10 and 3.11
 	@command -v uv >/dev/null || \
 		{ echo 'make constraints needs uv: https://docs.astral.sh/uv/' >&2; exit 1; }
@@ -45,7 +48,7 @@ constraints: ## choose the newest versions that fit, for Python 3.10 and 3.11
 		--output-file constraints.txt pyproject.toml
 
 clean: ## delete what the targets made; photos, records, runs and .venv stay
-	rm -rf demo build dist alexnet.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf demo build dist site alexnet.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find alexnet pipeline model cli benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
 
 # A Python counts when it runs: a pyenv shim may exist for a version that is not chosen,
