@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from alexnet.benchmarks.input_pipeline.shares import alone
 from alexnet.benchmarks.measure import Deliveries, Timing, deliver
-from alexnet.pipeline.augment.augment import HOST, fold, train_view
+from alexnet.pipeline.augment.augment import HOST, augment_batch, fold_seed
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.read.stage import Stage, compose
@@ -72,8 +72,8 @@ def make_augment(
         ]
     )
     def augment(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        draws = fold(seed, step.assign_add(1))
-        return train_view(images, settings, image_size, draws, 0, batch_size)
+        draws = fold_seed(seed, step.assign_add(1))
+        return augment_batch(images, settings, image_size, draws, 0, batch_size)
 
     augment.get_concrete_function()
-    return augment
+    return augment  # type: ignore[no-any-return]

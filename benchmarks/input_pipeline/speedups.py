@@ -47,7 +47,8 @@ def predictions(
 def _candidates(now: Situation, limits: Mapping[str, float]) -> Iterator[Prediction]:
     if STORAGES[now.storage].is_pixels:
         if now.reader == "stream" and now.suits_mmap:
-            yield Prediction("`--reader mmap`", MAPPED_SHARE * limits["memory gather"])
+            rate = MAPPED_SHARE * limits["memory gather"]
+            yield Prediction("`fit --reader mmap`", rate)
     elif "jpeg decode, stored square" in limits:
         rate = DECODED_SHARE * limits["jpeg decode, stored square"]
         yield Prediction("`records build --storage jpeg`", rate)

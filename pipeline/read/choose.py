@@ -36,8 +36,9 @@ def choose_reader(records: RecordSet, asked: Reader = "auto") -> ReaderChoice:
     hindrance = _why_not_mapped(records)
     if asked == "mmap" and hindrance:
         raise ConfigError(
-            f"--reader mmap cannot read {records.folder}: {hindrance}. Use --reader"
-            " stream, or build the records with --storage jpeg, raw or yuv420."
+            f"`reader='mmap'` cannot read {records.folder}: {hindrance}. Use"
+            " `reader='stream'`, or build the records with `storage='jpeg'`, raw or"
+            " yuv420."
         )
     if asked != "auto":
         return ReaderChoice(asked, "it was asked for")

@@ -24,7 +24,7 @@ def steps_per_epoch(records: OpenedSet, batch_size: int, split: str = "train") -
     if batch_size > num_examples:
         raise ConfigError(
             f"a batch of {batch_size} is larger than the {split} split, which has"
-            f" {count(num_examples, 'example')}. Choose --batch-size {num_examples} or"
+            f" {count(num_examples, 'example')}. Choose `batch_size={num_examples}` or"
             " less."
         )
     return num_examples // batch_size

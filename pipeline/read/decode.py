@@ -56,7 +56,7 @@ def decode_images(
             except MemoryError as error:
                 raise ReadError(
                     f"{name(place)} takes more memory than there is. Free some, give a"
-                    " smaller --ram-budget, or take the image away."
+                    " smaller `ram_budget_bytes`, or take the image away."
                 ) from error
 
     for _ in _threads().map(fill, range(0, count, GROUP)):

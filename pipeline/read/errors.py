@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from alexnet.pipeline.errors import DataError, data_error_in
 from alexnet.pipeline.read.opened_set import OpenedSet
+from alexnet.pipeline.records.record_set import RecordSet
 from alexnet.pipeline.verify.checksums import require_whole_shards
 
 # TensorFlow names the ops that an error came through, one a bracket: of what tf.data
@@ -39,7 +40,7 @@ def raise_data_error(records: OpenedSet, error: Exception) -> None:
         isinstance(error, tf.errors.InvalidArgumentError)
         and (FROM_ITERATOR.search(str(error)) or _met_no_class(records, str(error)))
     ):
-        require_whole_shards(records.folder, records.manifest)
+        require_whole_shards(RecordSet(records.folder, records.manifest))
     if told := error if isinstance(error, DataError) else data_error_in(error):
         raise told
 

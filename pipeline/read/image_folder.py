@@ -48,8 +48,8 @@ class PhotoSet(OpenedSet):
     def _choose_reader(self, asked: Reader) -> ReaderChoice:
         if asked != "auto":
             raise ConfigError(
-                f"--reader {asked} reads records, and {self.folder} holds images. Leave"
-                " it out, or make records with `alexnet records build`."
+                f"`reader={asked!r}` reads records, and {self.folder} holds images."
+                " Leave it out, or make records with `alexnet records build`."
             )
         return ReaderChoice("photos", f"{self.folder} holds images, no records")
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.records.image import BadImage
+from alexnet.pipeline.errors import BadImage
 from alexnet.pipeline.records.storage import RAW, STORAGES
 from alexnet.pipeline.records.tfrecord import FOOTER_BYTES, HEADER_BYTES, entry, field
 

@@ -13,7 +13,7 @@ import warnings
 from array import array
 
 import google_crc32c
-from PIL import AvifImagePlugin, Image, ImageFile
+from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
 
 from alexnet.pipeline.config import Resize
 from alexnet.pipeline.errors import BadImage
@@ -101,7 +101,7 @@ def _open(data: bytes, key: str) -> ImageFile.ImageFile:
         raise BadImage("empty file")
     try:
         return Image.open(io.BytesIO(data), formats=PLUGINS)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise BadImage(describe(data, key)) from None
     except Image.DecompressionBombError as error:
         raise BadImage(f"too large: {str(error).partition(',')[0]}") from None
@@ -165,7 +165,7 @@ def to_square(image: Image.Image, side: int, resize: Resize) -> Image.Image:
 
 def orientation(image: Image.Image) -> int:
     """The EXIF orientation of a read image, 1 to 8; 1 where it is absent or broken."""
-    return image.info.get(ORIENTATION, 1)
+    return int(image.info.get(ORIENTATION, 1))
 
 
 def _exif_orientation(image: Image.Image) -> int:

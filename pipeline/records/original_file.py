@@ -39,7 +39,7 @@ def _is_whole_png(data: bytes) -> bool:
         end = name + 4 + int.from_bytes(view[place:name], "big")
         if zlib.crc32(view[name:end]) != int.from_bytes(view[end : end + 4], "big"):
             return False
-        if view[name : name + 4] == b"IEND":
+        if bytes(view[name : name + 4]) == b"IEND":
             return end + 4 <= len(data)
         place = end + 4
     return False

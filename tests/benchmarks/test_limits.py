@@ -184,7 +184,7 @@ def test_the_stored_square_is_what_a_jpeg_record_holds(
     record_sets: dict[StorageName, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Against the records that were built as `jpeg` of the same photos."""
-    squares = []
+    squares: list[Any] = []
     monkeypatch.setattr(limits, "jpeg_decode", squares.extend)
     limits.plan_limits(open_records(record_sets["original"]), 6)[-1].start()
     built = limits.stored_photos(open_records(record_sets["jpeg"]), 18)

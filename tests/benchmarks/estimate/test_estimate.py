@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
@@ -26,12 +25,13 @@ from alexnet.benchmarks.estimate.estimate import (
 from alexnet.benchmarks.estimate.forecast import Size
 from alexnet.benchmarks.estimate.sample_build import Trial
 from alexnet.benchmarks.input_pipeline.first_epoch import FirstPass, FirstPasses
-from alexnet.benchmarks.measure import Measurement, Timing
+from alexnet.benchmarks.measure import Deliveries, Measurement, Timing
 from alexnet.benchmarks.stopwatch import Stopwatch
+from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.machine import Memory
-from alexnet.pipeline.read.dataset import eval_dataset
+from alexnet.pipeline.read.dataset import eval_dataset, train_stages
 from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import NUM_PHOTOS, SIDE
@@ -47,7 +47,7 @@ def predict(
 
 def try_only(storage: StorageName, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the other storages out, where they add nothing to a test."""
-    only = {storage: BuildConfig(storage, SIDE)}
+    only = {storage: BuildConfig(storage=storage, side=SIDE)}
     monkeypatch.setattr(ForecastConfig, "builds", lambda _: only)
 
 
@@ -163,11 +163,12 @@ def test_what_memory_does_not_hold_is_timed_from_the_disk(
     expected: bool,
 ) -> None:
     try_only("raw", monkeypatch)
-    asked, readers, stages = [], [], sample_build.train_stages
+    asked: list[Any] = []
+    readers: list[str] = []
 
     def remember(records: Any, config: ReadConfig) -> Any:
         readers.append(config.reader)
-        return stages(records, config)
+        return train_stages(records, config)
 
     def slow_disk(start: Any, paths: list[str], num_images: int, _: float) -> Any:
         next(start())
@@ -240,7 +241,7 @@ def test_a_few_photos_keep_a_few_workers_busy(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """24 photos, 8 for each of 3 workers; a whole build would have 6 of them."""
-    asked, build = [], sample_build.build
+    asked = []
 
     def remember(*arguments: Any, workers: int, **options: Any) -> Any:
         asked.append(workers)
@@ -251,10 +252,9 @@ def test_a_few_photos_keep_a_few_workers_busy(
     monkeypatch.setattr(sample_build, "PHOTOS_A_WORKER", 8)
     monkeypatch.setattr(sample_build, "CHUNK", 2)
     monkeypatch.setattr(sample_build, "pace", lambda *arguments: arguments)
-    config = BuildConfig("raw", SIDE)
-    _, (times, skip, speed_up) = sample_build._build(
-        config, scan(photos), tmp_path / "a"
-    )
+    config = BuildConfig(storage="raw", side=SIDE)
+    steady: Any = sample_build._build(config, scan(photos), tmp_path / "a")[1]
+    times, skip, speed_up = steady
     assert asked == [3]
     assert len(times) == NUM_PHOTOS + 1
     assert times == sorted(times)
@@ -301,7 +301,7 @@ def test_the_step_is_measured_where_it_is_asked_for(
         asked.append((config.num_classes, config.mixed_precision))
         return SimpleNamespace(step=Timing("train step", lambda: deliver_one()))
 
-    def deliver_one() -> Iterator[float]:
+    def deliver_one() -> Deliveries:
         yield from islice(cycle([1.0]), 10**9)
 
     rates: dict[str, Any] = {"train step": 40.0, "read raw": 50.0}

@@ -128,21 +128,26 @@ def test_advice_for_a_step_that_is_fed() -> None:
         jpeg={"bytes": 2**20, "images_per_second": 5300.0, "fed": True}, raw=FAST_LARGE
     )
     assert advise(forecasts, 2500, 2**30) == (
-        "`--storage jpeg` is the smallest that feeds the train step (2,500 images/s)"
-        " with 20% to spare: 5,300 images/s from 1.0 MiB."
+        "`records build --storage jpeg` is the smallest that feeds the train step"
+        " (2,500 images/s) with 20% to spare: 5,300 images/s from 1.0 MiB."
     )
 
 
 def test_advice_for_a_step_that_waits() -> None:
     told = advise(made_up(raw={**FAST_LARGE, "fed": False}), 4000, 2**30)
     assert "No storage that fits feeds the train step (4,000 images/s)" in told
-    assert "`--storage raw` is the fastest: 900 images/s from 1000 bytes" in told
+    assert (
+        "`records build --storage raw` is the fastest: 900 images/s from 1000 bytes"
+        in told
+    )
     assert "--side" in told
 
 
 def test_advice_without_a_demand_says_how_to_name_one() -> None:
     told = advise(made_up(raw=FAST_LARGE, jpeg={}), None, 2**30)
-    assert "`--storage raw` is the fastest that fits: 900 images/s" in told
+    assert (
+        "`records build --storage raw` is the fastest that fits: 900 images/s" in told
+    )
     assert "--train-images-per-second" in told
 
 

@@ -13,7 +13,7 @@ from alexnet.benchmarks.input_pipeline.delivery_order import (
     delivered_positions,
     judge_shuffle,
 )
-from alexnet.pipeline.config import ReadConfig, StorageName
+from alexnet.pipeline.config import ReadConfig, Reader, StorageName
 from alexnet.pipeline.read.dataset import train_stages
 from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.read.stage import EpochStage, Stage, WholeStage, compose
@@ -47,7 +47,7 @@ def stages(read_dtype: tf.DType, reverse: bool = False) -> list[Stage]:
         )
 
     if read_dtype == tf.string:
-        first = [
+        first: list[Stage] = [
             EpochStage("read", read),
             EpochStage("shuffle", shuffle),
             WholeStage(
@@ -88,7 +88,7 @@ def test_an_order_that_is_no_shuffle_is_judged_so(dtype: tf.DType) -> None:
 
 @pytest.mark.parametrize("reader", ["stream", "mmap"])
 def test_the_real_stages_deliver_these_labels(
-    record_sets: dict[StorageName, Path], reader: str
+    record_sets: dict[StorageName, Path], reader: Reader
 ) -> None:
     """Against the whole pipeline's own batches."""
     records = open_records(record_sets["raw"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import getgeneratorlocals
+
 import pytest
 import tensorflow as tf
 
@@ -12,7 +14,7 @@ from alexnet.benchmarks.input_pipeline.ladder import (
     split_rungs,
 )
 from alexnet.benchmarks.measure import GROUP_RECORDS
-from alexnet.pipeline.read.stage import EpochStage, WholeStage, compose
+from alexnet.pipeline.read.stage import EpochStage, Stage, WholeStage, compose
 
 BATCH = 6
 # An epoch that ends neither with a batch nor with a group.
@@ -50,7 +52,7 @@ def test_every_rung_runs_its_stages_and_counts_what_passed_them() -> None:
 
     none_injected = tf.data.Options()
     none_injected.experimental_optimization.map_parallelization = False
-    stages = [
+    stages: list[Stage] = [
         EpochStage("read", read),
         WholeStage("shuffle", lambda dataset: dataset),
         # Early, as streamed records are batched: what follows works on batches.
@@ -76,7 +78,7 @@ def test_prefixes_have_the_options_of_the_whole() -> None:
     def read(dataset: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
         return dataset.repeat(GROUP_RECORDS)
 
-    stages = [
+    stages: list[Stage] = [
         EpochStage("read", read),
         WholeStage("batch", lambda dataset: dataset.batch(BATCH, drop_remainder=True)),
         WholeStage("prefetch", lambda dataset: dataset.prefetch(2)),
@@ -84,7 +86,7 @@ def test_prefixes_have_the_options_of_the_whole() -> None:
     for timing in climb(stages):
         deliveries = timing.start()
         next(deliveries)
-        dataset = deliveries.gi_frame.f_locals["dataset"]
+        dataset = getgeneratorlocals(deliveries)["dataset"]
         seen.append(dataset.options())
         deliveries.close()
     assert seen == [compose(stages).options()] * 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import time
@@ -17,6 +16,7 @@ from alexnet.benchmarks.loaders.peer import PEERS, plan_peer, require_peer, run_
 from alexnet.benchmarks.measure import Deliveries
 from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.read.opened_records import open_records
 from tests.conftest import await_garbage
 
@@ -77,7 +77,7 @@ def test_a_peer_is_given_the_photos_as_jpeg_squares(
         assert [next(deliveries), next(deliveries)] == [18, 18]
         deliveries.close()
     (folder,) = tmp_path.glob("alexnet-peer-*")
-    cpus = len(os.sched_getaffinity(0))
+    cpus = num_cpus()
     options = f"--peer made-up --side=16 --batch-size=9 --workers={cpus}"
     assert (folder / "options").read_text() == options
     photos = list(folder.glob("*.jpg"))
@@ -149,7 +149,7 @@ def test_an_environment_that_is_not_set_up_gives_the_way_out(
 @pytest.mark.parametrize(
     ("storage", "batch_size", "message"),
     [
-        ("original", 8, "sizes of their own.*--storage"),
+        ("original", 8, "sizes of their own.*`storage`"),
         ("jpeg", 19, "batch_size is 19; it needs at most 18"),
     ],
 )

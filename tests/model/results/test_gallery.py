@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,8 @@ from alexnet.model.results.gallery import (
 )
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.read.image_folder import open_photos
-from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
+from alexnet.pipeline.read.opened_records import open_records
+from alexnet.pipeline.read.opened_set import OpenedSet
 from tests.conftest import NUM_HELD_OUT, TRAIN_SIDE
 from tests.pipeline.read.test_lookup import keys_by_hand
 
@@ -71,7 +73,7 @@ def test_one_pass_keeps_the_chosen_and_the_worst(batch_size: int) -> None:
         assert one.confidence == pytest.approx(odds[one.row].max())
 
 
-def captions(figure: Figure) -> list[tuple[str, str, object]]:
+def captions(figure: Figure) -> list[tuple[Any, ...]]:
     """File, judgement and colour of each caption."""
     titles = [axis.title for axis in figure.axes if axis.get_title()]
     return [(*title.get_text().split("\n"), title.get_color()) for title in titles]
@@ -82,9 +84,7 @@ def example(row: int, label: int, guess: int) -> Example:
     return Example(row, image, label, guess, 0.751)
 
 
-def require_captions(
-    drawn: list[Figure], records: OpenedRecords, keys: list[str]
-) -> None:
+def require_captions(drawn: list[Figure], records: OpenedSet, keys: list[str]) -> None:
     examples = [example(7, 0, 1), example(0, 1, 1)]
     plot_examples(examples, records, "validation", Path("out.png"))
     (first, says, wrong), (second, and_says, right) = captions(drawn[0])
@@ -111,7 +111,7 @@ def test_captions_name_photos(tmp_path: Path, drawn: list[Figure]) -> None:
         folder = tmp_path / ("cat", "dog")[number % 2]
         folder.mkdir(exist_ok=True)
         Image.new("RGB", (9, 9)).save(folder / f"{number}.png")
-    photos = open_photos(tmp_path, BuildConfig("original", TRAIN_SIDE))
+    photos = open_photos(tmp_path, BuildConfig(storage="original", side=TRAIN_SIDE))
     keys = [file.key.rpartition("/")[2] for file in photos.files["validation"]]
     require_captions(drawn, photos, keys)
 

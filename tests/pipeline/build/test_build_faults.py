@@ -264,7 +264,7 @@ def test_a_kill_while_an_old_set_is_deleted_is_mended_by_the_next_build(
             build(many.source, out, config("jpeg"), workers=1, overwrite=True)
     assert not (out / "dataset.json").exists()
     assert list(out.rglob("train-*"))
-    with pytest.raises(DataError, match=r"other settings \(.*Say --overwrite"):
+    with pytest.raises(DataError, match=r"other settings \(.*Say `overwrite=True`"):
         build(many.source, out, config("jpeg"), workers=1)
     build(many.source, out, config("jpeg"), workers=1, overwrite=True)
     assert content(out) == many.whole["jpeg"]
@@ -320,7 +320,7 @@ def test_a_second_build_into_the_folder_says_so_and_stops(
     assert content(out) == many.whole["jpeg"]
     (message,) = set(messages)
     assert message.startswith(f"another process is building in {out}")
-    assert "Wait for it to end, or choose another --out" in message
+    assert "Wait for it to end, or choose another `out`" in message
 
 
 @pytest.mark.parametrize("interrupted", ["unlink", "rmdir"])

@@ -14,8 +14,9 @@ from alexnet.pipeline.config import ReadConfig, Reader, StorageName
 from alexnet.pipeline.errors import DataError, data_error_in
 from alexnet.pipeline.read.dataset import eval_dataset, train_dataset
 from alexnet.pipeline.read.opened_records import open_records
+from tests.conftest import flip
 from tests.pipeline.read.test_dataset import WAYS
-from tests.pipeline.verify.test_damage import flip, remove_indexes
+from tests.pipeline.verify.test_damage import remove_indexes
 
 BATCH = 6
 EPOCH = 18 // BATCH
@@ -23,7 +24,7 @@ EPOCH = 18 // BATCH
 
 def everything(folder: Path, reader: Reader) -> list[np.ndarray]:
     """An epoch's batches, then those of the validation: images, labels, weights."""
-    records, config = open_records(folder), ReadConfig(BATCH, reader=reader)
+    records, config = open_records(folder), ReadConfig(batch_size=BATCH, reader=reader)
     train = train_dataset(records, config).take(EPOCH).as_numpy_iterator()
     held_out = eval_dataset(records, config).as_numpy_iterator()
     return [array for batch in (*train, *held_out) for array in batch]

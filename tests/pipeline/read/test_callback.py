@@ -21,13 +21,13 @@ from alexnet.pipeline.config import BuildConfig, ReadConfig
 from alexnet.pipeline.read.callback import fetch_outside, lease
 from alexnet.pipeline.read.dataset import eval_dataset, train_dataset
 from alexnet.pipeline.read.image_folder import open_data
-from alexnet.pipeline.records.record_set import RecordSet
+from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import SIDE, flip, smooth_photo
 
 NUM_SHARDS = 20
 BATCH = 8
-READ = ReadConfig(BATCH)
+READ = ReadConfig(batch_size=BATCH)
 KINDS = ("jpeg", "raw", "yuv420", "original", "photos")
 
 
@@ -41,7 +41,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         picture = smooth_photo(number, SIDE, SIDE)
         picture.save(photos / f"{'ab'[number % 2]}.{number}.jpg")
     for storage in ("jpeg", "raw", "yuv420", "original"):
-        config = BuildConfig(storage, side=SIDE, shards=NUM_SHARDS)
+        config = BuildConfig(storage=storage, side=SIDE, shards=NUM_SHARDS)
         build(scan(photos), folder / storage, config, workers=1)
     return {kind: folder / kind for kind in KINDS}
 
@@ -95,7 +95,7 @@ def no_garbage_collection() -> Iterator[None]:
         gc.enable()
 
 
-def use(records: RecordSet, number: int) -> None:
+def use(records: OpenedSet, number: int) -> None:
     """Make a dataset and drop it: read to its end, in mid-epoch, or never begun."""
     if number % 4 == 0:
         for _ in eval_dataset(records, READ):
@@ -212,7 +212,7 @@ def test_a_method_is_called_for_as_long_as_its_owner_is_lent() -> None:
             return fetch_outside(owner.fetch, rows, BuildConfig(side=SIDE), lent)
 
         function: Any = tf.function(fetch)
-        return function.get_concrete_function(rows, lent)  # type: ignore[no-any-return]
+        return function.get_concrete_function(rows, lent)
 
     rows, owner = tf.constant([3, 1, 2]), Doubler()
     lent = lease(owner)

@@ -24,6 +24,7 @@ from alexnet.pipeline.read.dataset import (
     train_dataset,
     train_stages,
 )
+from alexnet.pipeline.read.decode import decode_images
 from alexnet.pipeline.read.image_folder import open_photos
 from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.read.order import PipelineShard
@@ -35,9 +36,10 @@ from tests.conftest import SIDE
 Batch = tuple[np.ndarray, ...]
 Photo = tuple[str, int]  # key and label
 READERS: list[Reader] = ["stream", "mmap"]
+BY_ROWS: list[StorageName] = ["jpeg", "raw", "yuv420"]
 # Every storage, read in every way it can be.
 WAYS: list[tuple[StorageName, Reader]] = [
-    *itertools.product(("jpeg", "raw", "yuv420"), READERS),
+    *itertools.product(BY_ROWS, READERS),
     ("original", "stream"),
 ]
 STREAMED = ["read", "shuffle", "batch", "parse", "decode", "prefetch"]
@@ -149,7 +151,7 @@ def test_every_epoch_holds_every_example_once_in_another_order(
 def test_what_does_not_fill_a_batch_is_left_out_of_its_epoch(
     records: OpenedRecords, reader: Reader, batch_size: int, steps: int
 ) -> None:
-    config = ReadConfig(batch_size, reader=reader)
+    config = ReadConfig(batch_size=batch_size, reader=reader)
     assert steps_per_epoch(records, batch_size) == steps
     batches = take(train_dataset(records, config), 3 * steps)
     left_out = set()
@@ -167,9 +169,15 @@ def test_what_does_not_fill_a_batch_is_left_out_of_its_epoch(
 def test_the_order_is_a_function_of_seed_and_epoch(
     records: OpenedRecords, reader: Reader
 ) -> None:
-    one = take(train_dataset(records, ReadConfig(6, seed=1, reader=reader)), 3)
-    again = take(train_dataset(records, ReadConfig(6, seed=1, reader=reader)), 3)
-    other = take(train_dataset(records, ReadConfig(6, seed=2, reader=reader)), 3)
+    one = take(
+        train_dataset(records, ReadConfig(batch_size=6, seed=1, reader=reader)), 3
+    )
+    again = take(
+        train_dataset(records, ReadConfig(batch_size=6, seed=1, reader=reader)), 3
+    )
+    other = take(
+        train_dataset(records, ReadConfig(batch_size=6, seed=2, reader=reader)), 3
+    )
     assert same(one, again)
     assert not same(one, other)
 
@@ -187,7 +195,7 @@ def test_the_order_does_not_depend_on_the_machine(
         for module in ("by_row", "stage"):
             name = f"alexnet.pipeline.read.{module}.num_cpus"
             monkeypatch.setattr(name, lambda cpus=cpus: cpus)
-        config = ReadConfig(4, ram_budget_bytes=budget, reader=reader)
+        config = ReadConfig(batch_size=4, ram_budget_bytes=budget, reader=reader)
         found.append(take(train_dataset(records, config), 6))
     assert same(*found)
 
@@ -203,7 +211,12 @@ def test_both_readers_deliver_the_same(
     photos: Path, tmp_path: Path, storage: StorageName, side: int
 ) -> None:
     """Of pixels that end within a page, in several shards and uneven batches."""
-    build(scan(photos), tmp_path, BuildConfig(storage, side, shards=5), workers=1)
+    build(
+        scan(photos),
+        tmp_path,
+        BuildConfig(storage=storage, side=side, shards=5),
+        workers=1,
+    )
     records = open_records(tmp_path)
     read = [ReadConfig(batch_size=7, reader=reader) for reader in READERS]
     for split in ("train", "validation"):
@@ -304,7 +317,6 @@ def test_what_is_skipped_is_not_decoded(
     record_sets: dict[StorageName, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[int] = []
-    decode_images = alexnet.pipeline.read.mapped.decode_images
 
     def counting(count: int, *arguments: Any) -> np.ndarray:
         decoded.append(count)
@@ -337,7 +349,7 @@ def test_evaluation_is_in_the_order_of_the_records(
 def test_evaluation_yields_every_example_once_and_pads_with_weight_0(
     records: OpenedRecords, reader: Reader, batch_size: int
 ) -> None:
-    dataset = eval_dataset(records, ReadConfig(batch_size, reader=reader))
+    dataset = eval_dataset(records, ReadConfig(batch_size=batch_size, reader=reader))
     batches = list(dataset.as_numpy_iterator())
     assert int(dataset.cardinality()) == len(batches) == -(-6 // batch_size)
     assert dataset.element_spec == (
@@ -414,5 +426,5 @@ def test_a_batch_larger_than_the_split_is_refused(
         with pytest.raises(ConfigError, match=message):
             train_stages(data, ReadConfig(batch_size=19))
     assert steps_per_epoch(records, 6, "validation") == 1
-    with pytest.raises(ConfigError, match="--batch-size 6 or less"):
+    with pytest.raises(ConfigError, match="`batch_size=6` or less"):
         steps_per_epoch(records, 7, "validation")

@@ -33,7 +33,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     monkeypatch.setattr(
         alexnet.pipeline.read.errors,
         "require_whole_shards",
-        lambda folder, manifest: read.append(folder),
+        lambda records: read.append(records.folder),
     )
     return read
 

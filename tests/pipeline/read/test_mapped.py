@@ -19,8 +19,9 @@ import alexnet.pipeline.read.mmap
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError, data_error_in
-from alexnet.pipeline.read.mapped import JpegRows, PixelRows, Rows, open_rows
+from alexnet.pipeline.read.mapped import JpegRows, PixelRows, open_rows
 from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
+from alexnet.pipeline.read.rows import Rows
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import SIDE, flip, smooth_photo
 from tests.pipeline.read.test_mmap import RefusingLibc
@@ -46,7 +47,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def built(
     photos: Path, out: Path, storage: StorageName, side: int = SIDE
 ) -> OpenedRecords:
-    config = BuildConfig(storage, side=side, shards=3, validation_fraction=0)
+    config = BuildConfig(storage=storage, side=side, shards=3, validation_fraction=0)
     build(scan(photos), out, config, workers=1, max_bad=1)
     return open_records(out)
 
@@ -62,7 +63,9 @@ def stored(records: OpenedRecords, key: str) -> tuple[list[Any], list[int]]:
     return values, labels
 
 
-def fetched(rows: Rows, numbers: Sequence[int]) -> tuple[tf.Tensor, tf.Tensor]:
+def fetched(
+    rows: Rows, numbers: Sequence[int] | np.ndarray
+) -> tuple[tf.Tensor, tf.Tensor]:
     return rows.fetch(tf.constant(numbers), *rows.lend())
 
 
@@ -266,5 +269,5 @@ def test_a_jpeg_shard_that_cannot_be_mapped_is_told_with_the_way_out(
         open_rows(records, "train")
     assert str(error.value) == (
         f"{records.paths('train')[1]} cannot be mapped ({os.strerror(errno.ENODEV)})."
-        " Read the records with --reader stream."
+        " Read the records with `reader='stream'`."
     )

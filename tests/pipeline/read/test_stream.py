@@ -209,10 +209,10 @@ def test_originals_are_streamed(record_sets: dict[str, Path]) -> None:
     with pytest.raises(ConfigError) as error:
         originals.reader("mmap")
     for words in (
-        f"--reader mmap cannot read {record_sets['original']}",
+        f"`reader='mmap'` cannot read {record_sets['original']}",
         "original files",
-        "--reader stream",
-        "--storage jpeg, raw or yuv420",
+        "`reader='stream'`",
+        "`storage='jpeg'`, raw or yuv420",
     ):
         assert words in str(error.value)
 
@@ -225,7 +225,7 @@ def test_pages_that_do_not_divide_a_record_are_told(
     choice = open_records(record_sets[storage]).reader()
     assert choice.name == "stream"
     assert choice.reason == "this machine's pages are 65536 bytes, not 4096"
-    with pytest.raises(ConfigError, match=r"65536 bytes, not 4096.*--reader stream"):
+    with pytest.raises(ConfigError, match=r"65536 bytes, not 4096.*`reader='stream'`"):
         open_records(record_sets[storage]).reader("mmap")
     # JPEG records are found by an index, wherever they start.
     assert open_records(record_sets["jpeg"]).reader().name == "mmap"
@@ -246,6 +246,6 @@ def test_images_are_no_records(photos: Path, asked: Reader) -> None:
     choice = source.reader()
     assert (choice.name, choice.random_access) == ("photos", True)
     with pytest.raises(
-        ConfigError, match=rf"--reader {asked} .*{photos}.*records build"
+        ConfigError, match=rf"`reader='{asked}'` .*{photos}.*records build"
     ):
         source.reader(asked)

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from alexnet.pipeline.config import Resize
+from alexnet.pipeline.errors import BadImage
 from alexnet.pipeline.records.image import (
-    BadImage,
     orientation,
     read_image,
     rgb_from_planes,

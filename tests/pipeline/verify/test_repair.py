@@ -19,12 +19,11 @@ from alexnet.pipeline.records.manifest import LABELS, MANIFEST, load_manifest
 from alexnet.pipeline.source.scan import scan
 from alexnet.pipeline.verify.repair import find_origin, name_photos, repair
 from alexnet.pipeline.verify.verify import verify
-from tests.conftest import NUM_PHOTOS, SIDE, smooth_photo
+from tests.conftest import NUM_PHOTOS, SIDE, flip, smooth_photo
 from tests.pipeline.build.test_build import content, stop_after
 from tests.pipeline.verify.test_damage import (
     STORAGES,
     change_manifest,
-    flip,
     places,
     remove_indexes,
 )
