@@ -8,22 +8,37 @@ from alexnet.pipeline.config import ReadConfig
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.files import count
 from alexnet.pipeline.read.by_row import BATCHES_AHEAD, row_stages, rows_in_order
-from alexnet.pipeline.read.opened_set import OpenedSet
+from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.read.order import PipelineShard
+from alexnet.pipeline.read.selection import Selection, select_all
 from alexnet.pipeline.read.stage import Stage, WholeStage, compose, host_options
-from alexnet.pipeline.read.stream import records_in_order, stream_stages
+from alexnet.pipeline.read.stream import (
+    decoded_batches,
+    records_in_order,
+    stream_stages,
+)
 
 
-def steps_per_epoch(records: OpenedSet, batch_size: int, split: str = "train") -> int:
-    """Full global batches in an epoch; the rest of the examples wait for the next.
+def steps_per_epoch(records: ExampleSet, batch_size: int) -> int:
+    """Full global batches in an epoch of the train split; see `full_batches`.
 
     Raises:
         ConfigError: the batch is larger than the split.
     """
-    num_examples = records.manifest.split(split).num_examples
+    return full_batches(records.manifest.split("train").num_examples, batch_size)
+
+
+def full_batches(
+    num_examples: int, batch_size: int, whole: str = "the train split"
+) -> int:
+    """Full global batches in an epoch; other examples wait for another epoch.
+
+    Raises:
+        ConfigError: there is no full one.
+    """
     if batch_size > num_examples:
         raise ConfigError(
-            f"a batch of {batch_size} is larger than the {split} split, which has"
+            f"a batch of {batch_size} is larger than {whole}, which has"
             f" {count(num_examples, 'example')}. Choose `batch_size={num_examples}` or"
             " less."
         )
@@ -31,78 +46,97 @@ def steps_per_epoch(records: OpenedSet, batch_size: int, split: str = "train") -
 
 
 def train_stages(
-    records: OpenedSet,
+    records: ExampleSet,
     config: ReadConfig,
     shard: PipelineShard | None = None,
     device: str | None = None,
+    selection: Selection | None = None,
 ) -> list[Stage]:
     """The stages from the train split to shuffled batches of one replica.
 
     The dataset they make yields uint8 [batch, side, side, 3] in [0, 255] and
-    int64 [batch] labels.
+    int64 [batch] labels, or what the selection has in their place and behind them.
 
     Args:
         shard: this pipeline's part of the global batch; by default all of it.
         device: where to copy batches ahead of time, such as "/GPU:0".
+        selection: the examples to read; by default all.
     """
     shard = shard or PipelineShard(config.batch_size)
-    steps_per_epoch(records, config.batch_size)
+    selection = selection or select_all(records, "train")
+    full_batches(selection.num_examples, config.batch_size)
     by_row = records.reader(config.reader).random_access
     make = row_stages if by_row else stream_stages
     return [
-        *make(records, config, shard),
+        *make(records, config, shard, selection),
         WholeStage("prefetch", lambda dataset: _prefetch(dataset, config)),
         *([_to_device(device)] if device else []),
     ]
 
 
 def train_dataset(
-    records: OpenedSet,
+    records: ExampleSet,
     config: ReadConfig,
     shard: PipelineShard | None = None,
     device: str | None = None,
     first_epoch: int = 0,
     first_step: int = 0,
+    selection: Selection | None = None,
 ) -> tf.data.Dataset:
     """All of `train_stages` as one endless dataset, from a step of an epoch on."""
     shard = shard or PipelineShard(config.batch_size)
-    stages = train_stages(records, config, shard, device)
+    stages = train_stages(records, config, shard, device, selection)
     return compose(stages, first_epoch, first_step * shard.replicas_here)
 
 
 def eval_dataset(
-    records: OpenedSet,
+    records: ExampleSet,
     config: ReadConfig,
     split: str = "validation",
     shard: PipelineShard | None = None,
+    selection: Selection | None = None,
+    pad: bool = True,
 ) -> tf.data.Dataset:
-    """Every example of a split once, in order, the last batch padded.
+    """Every example of a split, or of a selection of it, once, in order.
 
-    Yields uint8 [batch, side, side, 3], int64 [batch] labels and float32 [batch]
-    weights, which are 0 for padding: weighted metrics are exact on any number of
-    replicas.
+    Yields uint8 [batch, side, side, 3] and int64 [batch] labels, or what the selection
+    has in their place and behind them. The last batch is padded, and float32 [batch]
+    weights follow the labels, which are 0 for padding: weighted metrics are exact on
+    any number of replicas. Without `pad`, the last batch is smaller.
     """
     shard = shard or PipelineShard(config.batch_size)
-    num_examples = records.manifest.split(split).num_examples
-    padded = -(-num_examples // config.batch_size) * config.batch_size
-    places = shard.rows_of(tf.range(padded))
+    selection = selection or select_all(records, split)
+    padding = -selection.num_examples % config.batch_size if pad else 0
+
+    def batched(examples: tf.data.Dataset) -> tf.data.Dataset:
+        return shard.of(examples) if pad else examples.batch(config.batch_size)
+
+    places = batched(tf.data.Dataset.range(selection.num_examples + padding))
     if records.reader(config.reader).random_access:
-        dataset = rows_in_order(records, config, split, places)
+        dataset = rows_in_order(records, config, split, places, selection)
     else:
-        dataset = records_in_order(records, split, padded, shard)
-    dataset = _with_weights(dataset, places, num_examples)
+        stored = records_in_order(records, split, padding, selection)
+        dataset = decoded_batches(batched(stored), records, selection)
+    if pad:
+        dataset = _with_padding(dataset, places, selection)
+    num_batches = -(-selection.num_examples // config.batch_size) * shard.replicas_here
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches))
     return _prefetch(dataset, config).with_options(host_options())
 
 
-def _with_weights(
-    batches: tf.data.Dataset, places: tf.Tensor, num_examples: int
+def _with_padding(
+    batches: tf.data.Dataset, places: tf.data.Dataset, selection: Selection
 ) -> tf.data.Dataset:
-    """(images, labels, weights): those at places behind the last example weigh 0."""
-    weights = tf.cast(places < num_examples, tf.float32)
-    dataset = tf.data.Dataset.zip(
-        (batches, tf.data.Dataset.from_tensor_slices(weights))
-    ).map(lambda batch, weight: (*batch, weight))
-    return dataset.apply(tf.data.experimental.assert_cardinality(len(places)))
+    """Batches with weights: those at places behind the last example weigh 0."""
+
+    def weigh(batch: tuple[tf.Tensor, ...], places: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        images, labels, *more = batch
+        weights = tf.cast(places < selection.num_examples, tf.float32)
+        if "weights" in selection.tables:
+            weights *= more.pop(0)
+        return (images, labels, weights, *more)
+
+    return tf.data.Dataset.zip((batches, places)).map(weigh)
 
 
 def _to_device(device: str) -> Stage:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 from alexnet.pipeline.errors import DataError, data_error_in
-from alexnet.pipeline.read.opened_set import OpenedSet
+from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.records.record_set import RecordSet
 from alexnet.pipeline.verify.checksums import require_whole_shards
 
@@ -28,7 +28,7 @@ FROM_ITERATOR = re.compile(
 WRONG_LABEL = re.compile(r"Received a label value of (-?\d+) which is outside")
 
 
-def raise_data_error(records: OpenedSet, error: Exception) -> None:
+def raise_data_error(records: ExampleSet, error: Exception) -> None:
     """Say what an error was about, where that is the data.
 
     Shards are read through only where TensorFlow could not use what was in them.
@@ -45,7 +45,7 @@ def raise_data_error(records: OpenedSet, error: Exception) -> None:
         raise told
 
 
-def _met_no_class(records: OpenedSet, message: str) -> bool:
+def _met_no_class(records: ExampleSet, message: str) -> bool:
     """Whether a label was met that is none of the classes."""
     found = WRONG_LABEL.search(message)
     num_classes = len(records.manifest.class_names)
@@ -53,7 +53,7 @@ def _met_no_class(records: OpenedSet, message: str) -> bool:
 
 
 @contextmanager
-def reading(records: OpenedSet) -> Iterator[None]:
+def reading(records: ExampleSet) -> Iterator[None]:
     """The block takes batches of `records`.
 
     Raises:

@@ -57,9 +57,14 @@ class PhotoSet(OpenedSet):
         """The split's photos."""
         return PhotoRows(self, split)
 
-    def keys(self, split: str, rows: Sequence[int]) -> list[str]:
+    def labels(self, split: str) -> np.ndarray:
+        """The class numbers of a split's examples, int64 [examples], in order."""
+        return np.array([file.label for file in self.files[split]], np.int64)
+
+    def keys(self, split: str, rows: Sequence[int] | None = None) -> list[str]:
         """The keys of examples of a split."""
-        return [self.files[split][row].key for row in rows]
+        files = self.files[split]
+        return [files[row].key for row in (range(len(files)) if rows is None else rows)]
 
 
 def open_data(path: Path, config: BuildConfig | None = None) -> OpenedSet:

@@ -75,7 +75,8 @@ class PixelRows:
         if layout.pixel_bytes % self._width:
             pixels = tf.reshape(pixels, [-1, pieces * self._width])
             pixels = pixels[:, : layout.pixel_bytes]
-        batch = tf.reshape(pixels, [*rows.shape, *self._shape])
+        batch = tf.reshape(pixels, [-1, *self._shape])
+        batch = tf.ensure_shape(batch, [*rows.shape, *self._shape])
         return batch, self._labels(rows, in_heads)
 
     def _labels(self, rows: tf.Tensor, in_heads: tf.Tensor) -> tf.Tensor:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from alexnet.pipeline.config import Reader
 from alexnet.pipeline.read.choose import ReaderChoice, choose_reader
-from alexnet.pipeline.read.lookup import read_keys
+from alexnet.pipeline.read.lookup import read_keys, read_labels
 from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.records.manifest import load_manifest
 from alexnet.pipeline.records.record_set import RecordSet, require_shards
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from alexnet.pipeline.read.rows import Rows
 
 
@@ -37,7 +39,15 @@ class OpenedRecords(RecordSet, OpenedSet):
 
         return open_rows(self, split)
 
-    def keys(self, split: str, rows: Sequence[int]) -> list[str]:
+    def labels(self, split: str) -> np.ndarray:
+        """The class numbers of a split's examples, int64 [examples], in order.
+
+        Raises:
+            DataError: a record is damaged.
+        """
+        return read_labels(self, split)
+
+    def keys(self, split: str, rows: Sequence[int] | None = None) -> list[str]:
         """The keys of the image files that examples of a split were made of.
 
         Raises:
@@ -46,12 +56,13 @@ class OpenedRecords(RecordSet, OpenedSet):
         return read_keys(self, split, rows)
 
 
-def open_records(folder: Path) -> OpenedRecords:
-    """The record set in `folder`, every shard present at its full size.
+def open_records(folder: str | Path) -> OpenedRecords:
+    """Open the record set in `folder`, every shard of it present at its full size.
 
     Raises:
         DataError: it is no record set, or a shard is missing or cut.
     """
+    folder = Path(folder)
     manifest = load_manifest(folder)
     require_shards(folder, manifest)
     return OpenedRecords(folder, manifest)

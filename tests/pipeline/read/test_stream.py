@@ -17,9 +17,10 @@ from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.machine import Memory
 from alexnet.pipeline.read.image_folder import open_photos
 from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
+from alexnet.pipeline.read.selection import select_all
 from alexnet.pipeline.read.stream import (
+    Shards,
     read_in_order,
-    read_shuffled_shards,
     shuffle,
     shuffle_size,
 )
@@ -52,8 +53,9 @@ def stored(records: OpenedRecords) -> list[bytes]:
 
 def epoch_of(records: OpenedRecords, seed: int, epoch: int) -> list[bytes]:
     number = tf.constant(epoch, tf.int64)
-    found = read_shuffled_shards(records.paths("train"), seed, number)
-    return list(found.as_numpy_iterator())
+    shards = Shards(records, "train", select_all(records, "train"))
+    epoch_records = shards.interleaved(seed, number)
+    return list(epoch_records.as_numpy_iterator())
 
 
 def test_an_intact_set_opens(folder: Path) -> None:
