@@ -72,13 +72,13 @@ class TarStore:
 
 def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
     """Yield the members but folders; a hard link as the file that it names."""
-    seen: dict[str, Member] = {}
+    members: dict[str, Member] = {}
     for info in archive:
         if info.isdir():
             continue
         fault = "" if info.isreg() and not info.issparse() else NO_FILE
         member = Member(info.name, info.size, (info.offset_data, info.size), fault)
-        if info.islnk() and info.linkname in seen:
-            member = seen[info.linkname]._replace(name=info.name)
-        seen[info.name] = member
+        if info.islnk() and info.linkname in members:
+            member = members[info.linkname]._replace(name=info.name)
+        members[info.name] = member
         yield member
