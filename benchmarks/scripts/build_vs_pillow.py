@@ -170,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     source = pick(scan(options.source), options.photos)
-    speed = measure_build(source, BuildConfig(options.storage), options.rounds)
+    speed = measure_build(source, BuildConfig(storage=options.storage), options.rounds)
     print(json.dumps(asdict(speed), indent=2) if options.json else describe(speed))
 
 

@@ -28,7 +28,7 @@ from alexnet.pipeline.build.quarantine import read_quarantine
 from alexnet.pipeline.build.report import BuildReport
 from alexnet.pipeline.build.state import build_settings, close_state, open_state
 from alexnet.pipeline.build.writer import ShardWriter
-from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.config import MAX_BAD, BuildConfig
 from alexnet.pipeline.errors import ConfigError, DataError, ReadError
 from alexnet.pipeline.files import require_local
 from alexnet.pipeline.machine import num_cpus
@@ -42,7 +42,7 @@ def build(
     config: BuildConfig,
     *,
     workers: int | None = None,
-    max_bad: float = 0.01,
+    max_bad: float = MAX_BAD,
     overwrite: bool = False,
     beam: Sequence[str] | None = None,
     progress: Progress = lambda done, total: None,

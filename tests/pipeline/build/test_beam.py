@@ -34,7 +34,7 @@ def test_the_bytes_are_those_of_a_local_build(
     storage: StorageName,
     tmp_path: Path,
 ) -> None:
-    config = BuildConfig(storage, side=SIDE, shards=3)
+    config = BuildConfig(storage=storage, side=SIDE, shards=3)
     report = build(scan(photos), tmp_path, config, beam=())
     assert content(tmp_path) == content(record_sets[storage])
     assert report.encoded == NUM_PHOTOS

@@ -435,7 +435,7 @@ def test_another_source_is_refused(
 def test_bad_photos_are_set_aside_and_move_no_other(
     flawed: Path, tmp_path: Path, workers: int
 ) -> None:
-    config = BuildConfig("raw", side=SIDE, shards=3)
+    config = BuildConfig(storage="raw", side=SIDE, shards=3)
     out = tmp_path / "records"
     report = build(scan(flawed), out, config, workers=workers, max_bad=0.2)
     lines = (out / "quarantine.jsonl").read_text().splitlines()
