@@ -5,24 +5,23 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Iterator
 from errno import EIO
-from pathlib import Path
 
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.source.members import COPY_AGAIN, Member, list_members
+from alexnet.pipeline.source.members import (
+    COPY_AGAIN,
+    ArchiveStore,
+    Member,
+    list_members,
+)
 from alexnet.pipeline.source.stores import (
     NO_FILE,
     Listing,
-    printable,
     require_photo_size,
 )
 
 
-class TarStore:
+class TarStore(ArchiveStore):
     """Members of an uncompressed tar, read in any order by their offsets."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._places: dict[str, tuple[int, int]] = {}
 
     def listing(self) -> Listing:
         try:
@@ -49,10 +48,7 @@ class TarStore:
         return DataError(f"{self.path} is cut or damaged ({why}). {COPY_AGAIN}")
 
     def read(self, key: str, num_bytes: int = -1) -> bytes:
-        place = self._places.get(key)
-        if place is None:
-            raise OSError(f"{self.path.name} has no such file")
-        offset, size = place
+        offset, size = self._member_place(key)
         if num_bytes < 0:
             require_photo_size(size)
             num_bytes = size
@@ -62,12 +58,6 @@ class TarStore:
         if len(data) < min(size, num_bytes):
             raise OSError(EIO, "the archive was longer when it was listed")
         return data
-
-    def exists(self) -> bool:
-        return self.path.exists()
-
-    def place(self, key: str) -> str:
-        return printable(f"{self.path}/{key}")
 
 
 def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
