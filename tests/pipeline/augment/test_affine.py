@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras.preprocessing.image import apply_affine_transform
 from PIL import Image
 from scipy import ndimage
 
@@ -59,7 +58,7 @@ def keras(picture: np.ndarray, draw: AffineDraw, row: int) -> np.ndarray:
     """What ImageDataGenerator.apply_transform makes of one picture."""
     one = AffineDraw(*(float(values[row]) for values in draw))
     side = picture.shape[0]
-    out = apply_affine_transform(
+    out = tf.keras.preprocessing.image.apply_affine_transform(
         picture.astype(np.float32),
         theta=one.rotation_degrees,
         tx=one.shift_x * side,
