@@ -17,16 +17,15 @@ if TYPE_CHECKING:
 MOST_CLASSES = 5
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add this module's command to the root command."""
-    app.command(
-        epilog=examples(
-            "alexnet predict runs/first photo.jpg",
-            "alexnet predict runs/first test/ --csv submission.csv",
-        )
-    )(predict)
+app = typer.Typer()
 
 
+@app.command(
+    epilog=examples(
+        "alexnet predict runs/first photo.jpg",
+        "alexnet predict runs/first test/ --csv submission.csv",
+    )
+)
 def predict(
     run: RunArgument,
     images: Annotated[
