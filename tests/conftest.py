@@ -81,6 +81,12 @@ def smooth_photo(number: int, width: int, height: int) -> Image.Image:
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 
 
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture file."""
+    with Image.open(path) as picture:
+        return picture.size
+
+
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of class folders: 12 JPEGs each of cat and dog, in different sizes."""

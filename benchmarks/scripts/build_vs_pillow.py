@@ -26,7 +26,7 @@ from PIL import Image
 
 from alexnet.benchmarks.rounds import ROUNDS, Ratio, Round, medians, ratios
 from alexnet.pipeline.build.build import build
-from alexnet.pipeline.build.processes import keep_freed_memory
+from alexnet.pipeline.build.encode_job import keep_freed_memory
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import count

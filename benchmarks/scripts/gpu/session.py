@@ -45,7 +45,8 @@ class Session:
     """Fresh weights and endless batches; the settings are those of `fit`."""
 
     def __init__(self, data: Path, settings: dict[str, Any]) -> None:
-        """
+        """Open the data and compose its pipeline.
+
         Raises:
             ConfigError: the settings do not fit each other or the records.
             DataError: the records cannot be used.
