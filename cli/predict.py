@@ -32,7 +32,7 @@ def predict(
         list[Path],
         typer.Argument(
             metavar="IMAGE_OR_FOLDER...",
-            help="Image files, folders of them, or patterns.",
+            help="Image files, folders or archives of them, or patterns.",
         ),
     ],
     top_k: Annotated[
