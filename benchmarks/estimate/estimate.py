@@ -17,18 +17,25 @@ from alexnet.benchmarks.estimate.forecast import Forecast, advise, choose, feeds
 from alexnet.benchmarks.estimate.sample_build import Trial, try_out
 from alexnet.benchmarks.stopwatch import Progress, Stopwatch
 from alexnet.pipeline.build.plan import BuildPlan, make_plan
-from alexnet.pipeline.config import BuildConfig, Config, Resize, StorageName, require
+from alexnet.pipeline.config import (
+    BUILD,
+    BuildConfig,
+    Config,
+    Resize,
+    StorageName,
+    require,
+)
 from alexnet.pipeline.machine import read_memory
 from alexnet.pipeline.source.scan import Source
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ForecastConfig(Config):
     """Which records are meant, how many photos are tried, and what they are for."""
 
-    side: int = 256
-    resize: Resize = "crop"
-    quality: int = 90
+    side: int = BUILD.side
+    resize: Resize = BUILD.resize
+    quality: int = BUILD.quality
     sample: int = 300
     # For reading each storage, after a warm-up of half of it.
     seconds: float = 2.0
@@ -37,7 +44,8 @@ class ForecastConfig(Config):
     train_step: bool = False
     mixed_precision: bool = False
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Check the ranges, and that the train step is given or measured, not both."""
         demand = self.train_images_per_second
         require(self.sample >= 1, "sample", self.sample, "1 or more photos")
         require(self.seconds > 0, "seconds", self.seconds, "more than 0")
@@ -64,7 +72,9 @@ class ForecastConfig(Config):
         names = [
             n for n in get_args(StorageName) if n != "yuv420" or self.side % 2 == 0
         ]
-        same = BuildConfig("raw", self.side, self.resize, self.quality)
+        same = BuildConfig(
+            storage="raw", side=self.side, resize=self.resize, quality=self.quality
+        )
         return {name: replace(same, storage=name) for name in names}
 
 

@@ -16,9 +16,9 @@ from alexnet.benchmarks.limits import POOL_BYTES
 from alexnet.benchmarks.measure import Deliveries, Measurement, Timing, deliver
 from alexnet.benchmarks.stopwatch import Stopwatch
 from alexnet.pipeline.build.build import build
+from alexnet.pipeline.build.encoder import CHUNK
 from alexnet.pipeline.build.plan import BuildPlan
 from alexnet.pipeline.build.report import BuildReport
-from alexnet.pipeline.build.workers import CHUNK
 from alexnet.pipeline.config import BuildConfig, ReadConfig, Reader
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import atomic_path

@@ -99,6 +99,7 @@ def test_all_promised_commands_are_there() -> None:
         ("records build photos --workers 0", "--workers"),
         ("predict run", "IMAGE_OR_FOLDER"),
         ("records show records --augment paper --image-size 0", "--image-size"),
+        ("records show records --seed 4294967296", "0<=x<=4294967295"),
         ("fit --resume", "--resume needs --run"),
         ("fit --run run --resume --overwrite", "choose one"),
         ("records verify --repair", "--repair needs --source"),
