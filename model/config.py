@@ -11,7 +11,7 @@ from alexnet.pipeline.config import Config, ReadConfig, Reader, require, require
 from alexnet.pipeline.errors import ConfigError
 
 Variant = Literal["article", "paper", "bn"]
-OptimizerName = Literal["momentum", "sgd", "adam"]
+OptimizerName = Literal["momentum", "sgd", "adam", "adamw"]
 Schedule = Literal["cosine", "steps", "constant"]
 Loss = Literal["sparse", "one-hot"]
 StrategyName = Literal["auto", "none", "mirrored", "multi-worker"]
