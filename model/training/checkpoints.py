@@ -144,7 +144,7 @@ def latest(folder: Path) -> Path | None:
     if not named:
         raise RunError(
             f"{pointer} is damaged: it names no state of this folder. Start the run"
-            " again with --overwrite."
+            " again with `overwrite=True`."
         )
     return folder / named[1].decode()
 
@@ -213,8 +213,8 @@ def divergence_error(run: RunFolder, step: int, what: str) -> RunError:
     path = latest(run.checkpoints_path("last"))
     kept = f"the state of {path} is kept" if path else "nothing was saved yet"
     return RunError(
-        f"{what} at step {step}; {kept}. Start again with a lower --learning-rate, or a"
-        " longer --warmup-epochs."
+        f"{what} at step {step}; {kept}. Start again with a lower `learning_rate`, or"
+        " longer `warmup_epochs`."
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow import keras
 
-from alexnet.pipeline.augment.augment import eval_view
+from alexnet.pipeline.augment.augment import preprocess_batch
 from alexnet.pipeline.config import AugmentConfig
 
 # A step has no Python to turn into a graph; looking for some took most of a start.
@@ -37,7 +37,7 @@ class Classifier(tf.Module):
     @without_autograph
     def eval_logits(self, images: tf.Tensor) -> tf.Tensor:
         """Logits float32 [batch, classes] of uint8 [batch, S, S, 3]."""
-        return self._logits(eval_view(images, self.augment, self.side))
+        return self._logits(preprocess_batch(images, self.augment, self.side))
 
     def _compute_logits(self, view: tf.Tensor) -> tf.Tensor:
         return self.run_network(view, training=False)

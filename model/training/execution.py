@@ -140,8 +140,8 @@ def step_function(
 ) -> Callable[[tf.Tensor, tf.Tensor], Any]:
     """The classifier's training step, to be called with uint8 images and labels."""
 
-    @tf.function
     def step(images: tf.Tensor, labels: tf.Tensor) -> Any:
         return strategy.run(classifier.train_step, args=((images, labels),))
 
-    return step
+    function: Callable[[tf.Tensor, tf.Tensor], Any] = tf.function(step)
+    return function

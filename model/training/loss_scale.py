@@ -14,8 +14,10 @@ FIRST_SCALE, GROWTH_STEPS = 2.0**15, 2000
 
 
 class LossScale(tf.Module):
-    """A factor of the loss: doubled after `growth_steps` good steps in a row, halved by
-    a step whose gradients overflow, which is skipped.
+    """A factor of the loss that is as large as float16 allows.
+
+    Doubled after `growth_steps` good steps in a row, and halved by a step whose
+    gradients overflow, which is skipped.
     """
 
     def __init__(

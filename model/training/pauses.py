@@ -18,8 +18,10 @@ LOOK_SECONDS = 0.25
 
 
 class Pauses:
-    """Shows progress, ends a diverged run, and saves states: after every epoch, every
-    so many minutes, and when the process is asked to stop.
+    """Shows progress, ends a diverged run, and saves states.
+
+    A state is saved after every epoch, every so many minutes, and when the process is
+    asked to stop.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ from alexnet.model.training.loss_scale import LossScale
 from alexnet.model.training.metrics import MetricSums
 from alexnet.model.training.optimizer import Optimizer, trainable_weights
 from alexnet.model.training.replicas import sum_over_replicas
-from alexnet.pipeline.augment.augment import fold, mix, train_view
+from alexnet.pipeline.augment.augment import augment_batch, fold_seed, mixup_cutmix
 from alexnet.pipeline.config import AugmentConfig
 
 # Seeds of the step's draws and of dropout are apart.
@@ -65,14 +65,14 @@ class TrainableClassifier(Classifier):
         step = tf.identity(self.optimizer.iterations)
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         first_row = tf.cast(replica, tf.int32) * tf.shape(images)[0]
-        draws = fold(self.seed, DRAWS, step)
-        view = train_view(
+        draws = fold_seed(self.seed, DRAWS, step)
+        view = augment_batch(
             images, self.augment, self.side, draws, first_row, self.global_batch
         )
         targets = labels
         if self._uses_one_hot():
             targets = tf.one_hot(labels, self.num_classes)
-            view, targets = mix(
+            view, targets = mixup_cutmix(
                 view, targets, self.augment, draws, first_row, self.global_batch
             )
         losses, logits, gradients = self._gradients(view, targets, step, first_row)

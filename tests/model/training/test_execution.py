@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet.model.training import execution
 from alexnet.model.training.execution import Execution, InputClock
 from alexnet.model.training.metrics import Metrics
 from alexnet.pipeline.augment.presets import preset
@@ -30,9 +29,15 @@ def test_steps_in_one_call_are_the_same_steps() -> None:
     dataset = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(BATCH, True)
     trained = []
     for steps_at_once, calls in ((1, [1, 2, 3, 4, 5]), (2, [2, 4, 5])):
-        made, taken = classifier(augment=preset("paper")), []
+        made = classifier(augment=preset("paper"))
+        taken: list[int] = []
+
+        def note(steps: int, taken: list[int] = taken) -> bool:
+            taken.append(steps)
+            return False
+
         training = Execution(made, STRATEGY, steps_at_once).train(
-            iter(dataset.repeat()), 5, lambda steps, taken=taken: taken.append(steps)
+            iter(dataset.repeat()), 5, note
         )
         assert taken == calls
         assert int(made.optimizer.iterations) == training.metrics.sound_steps == 5
@@ -44,7 +49,12 @@ def test_nothing_is_read_between_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once a training, and once a validation."""
     made, reads = classifier(), []
     read = made.metrics.read
-    monkeypatch.setattr(made.metrics, "read", lambda: reads.append(1) or read())
+
+    def note() -> Metrics:
+        reads.append(1)
+        return read()
+
+    monkeypatch.setattr(made.metrics, "read", note)
     dataset = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(BATCH, True)
     weighted = dataset.map(lambda images, labels: (images, labels, tf.ones(BATCH)))
     made_of = Execution(made, STRATEGY)
@@ -125,7 +135,7 @@ def test_a_host_that_waits_beside_a_busy_device_has_lost_nothing(
     monkeypatch: pytest.MonkeyPatch, input_seconds: float, step_seconds: float
 ) -> None:
     device = LaggingDevice(input_seconds, step_seconds)
-    monkeypatch.setattr(execution.time, "monotonic", lambda: device.now)
+    monkeypatch.setattr(time, "monotonic", lambda: device.now)
 
     def look(taken: int) -> bool:
         if taken % 10:

@@ -116,8 +116,8 @@ def test_the_best_is_the_first_with_the_highest_validation_accuracy(
     made = pauses(saves)
     for epoch, score in enumerate(scores, 1):
         # The training's accuracy must not matter.
-        figures = {"accuracy": -epoch, "val_accuracy": score}
-        history.append(replace(RECORD, epoch=epoch, step=epoch * STEPS, **figures))
+        record = replace(RECORD, epoch=epoch, step=epoch * STEPS, accuracy=-epoch)
+        history.append(replace(record, val_accuracy=score))
         made.after_epoch(history)
     assert saves.saved == [
         (epoch * STEPS, epoch, is_best) for epoch, is_best in enumerate(best, 1)
