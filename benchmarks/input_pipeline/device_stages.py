@@ -14,7 +14,8 @@ import tensorflow as tf
 
 from alexnet.benchmarks.input_pipeline.shares import alone
 from alexnet.benchmarks.measure import Deliveries, Timing, deliver
-from alexnet.pipeline.augment.augment import HOST, augment_batch, fold_seed
+from alexnet.pipeline.augment.augment import augment_batch, fold_seed
+from alexnet.pipeline.augment.device import HOST
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.read.stage import Stage, compose

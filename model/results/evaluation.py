@@ -16,7 +16,7 @@ from alexnet.model.results.run_data import ALL, held_out_split, open_run_data, s
 from alexnet.model.results.scores import Scores
 from alexnet.model.training.checkpoints import load_network
 from alexnet.model.training.classifier import Classifier
-from alexnet.model.training.hardware import share_gpus
+from alexnet.model.training.hardware import enable_memory_growth
 from alexnet.model.training.history import best_epoch
 from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.config import ReadConfig
@@ -83,7 +83,7 @@ def load_classifier(run: RunFolder, which: str = "best") -> tuple[Classifier, in
         RunError: there is no run or no checkpoint, or they do not fit each other.
     """
     config = run.load_config()
-    share_gpus()  # a training may be running beside this
+    enable_memory_growth()  # a training may be running beside this
     keras.mixed_precision.set_global_policy("float32")
     network = build_network(config.network)
     epoch = load_network(run, network, checkpoint_to_use(run, which))
