@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
+from alexnet.pipeline.augment.layer import Augment
 from alexnet.pipeline.config import Reader, StorageName
 from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.read.image_folder import open_photos
@@ -307,3 +308,36 @@ def test_a_closed_set_makes_no_batches_and_maps_nothing(record_sets: Sets) -> No
             ask()
     del dataset
     assert lets_go(records.folder)
+
+
+# --- with Keras
+
+
+@pytest.mark.parametrize("storage", ["jpeg", "yuv420"])
+def test_keras_fits_a_network_of_ones_own(
+    record_sets: Sets, storage: StorageName
+) -> None:
+    records = open_records(record_sets[storage])
+    train = records.train(batch_size=6, size=12, weights=lambda key: 1.0)
+    validation = records.evaluation(batch_size=4)
+    augment = Augment("paper", size=12)
+    network = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    model = keras.Sequential(network)
+    model.compile(loss=loss, metrics=["accuracy"], weighted_metrics=[])
+    history = model.fit(
+        train.dataset.map(augment),
+        validation_data=validation.dataset.map(
+            lambda images, labels: augment(images, labels, training=False)
+        ),
+        steps_per_epoch=train.steps_per_epoch,
+        epochs=2,
+        verbose=0,
+    )
+    # In front of the network, the layer itself knows which of the two it is asked for.
+    whole = keras.Sequential([augment, model])
+    whole.compile(loss=loss, metrics=["accuracy"])
+    figures = whole.evaluate(validation.dataset, verbose=0, return_dict=True)
+    assert figures["loss"] == pytest.approx(history.history["val_loss"][-1], rel=1e-4)
+    assert figures["accuracy"] == history.history["val_accuracy"][-1]
