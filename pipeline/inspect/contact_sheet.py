@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from alexnet.pipeline.records.record_set import RecordSet
+    from alexnet.pipeline.read.opened_records import OpenedRecords
 
 COLUMNS, ROWS = 8, 5
 # Room for a line above an image.
@@ -39,7 +39,7 @@ def draw_sheet(
     Raises:
         DataError: there are no such records, or `out` is in no folder.
     """
-    from alexnet.pipeline.records.record_set import open_records
+    from alexnet.pipeline.read.opened_records import open_records
 
     if not out.absolute().parent.is_dir():
         raise DataError(
@@ -59,7 +59,7 @@ def draw_sheet(
 
 
 def _sample(
-    records: RecordSet, split: str, count: int, seed: int
+    records: OpenedRecords, split: str, count: int, seed: int
 ) -> tuple[np.ndarray, list[str]]:
     """Return images as they are stored, and their class names."""
     import numpy as np

@@ -100,10 +100,9 @@ def records_info(data: Path) -> RecordsInfo:
     """
     manifest = load_manifest(data)
     # After that: TensorFlow, which it brings, takes seconds.
-    from alexnet.pipeline.read.choose import choose_reader
-    from alexnet.pipeline.records.record_set import RecordSet
+    from alexnet.pipeline.read.opened_records import OpenedRecords
 
-    reader = choose_reader(RecordSet(data, manifest))
+    reader = OpenedRecords(data, manifest).reader()
     return RecordsInfo(data, manifest, reader, _top_reasons(data))
 
 
