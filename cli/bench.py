@@ -156,7 +156,7 @@ def _require_comparable(old: Figures, data: Path, config: BenchConfig) -> None:
     """
     from alexnet.benchmarks.input_pipeline.compare import require_comparable
     from alexnet.benchmarks.input_pipeline.plan import settings_of
-    from alexnet.pipeline.records.record_set import open_records
+    from alexnet.pipeline.read.opened_records import open_records
 
     require_comparable(old, settings_of(open_records(data), config))
 

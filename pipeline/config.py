@@ -212,11 +212,15 @@ class AugmentConfig(Config):
     std: tuple[float, float, float] = (255.0, 255.0, 255.0)
 
     @property
+    def axis_aligned(self) -> bool:
+        """Return True where nothing is rotated or sheared."""
+        return not (self.rotation_degrees or self.shear_degrees)
+
+    @property
     def needs_no_resampling(self) -> bool:
-        """Whether the geometry only crops and flips, and interpolates nothing."""
-        shifts = (self.shift_x, self.shift_y, self.rotation_degrees, self.shear_degrees)
-        crops = self.geometry in ("centre", "crop")
-        return crops and not any(shifts) and self.zoom == (1.0, 1.0)
+        """Return True where pictures are only cropped and flipped."""
+        shifts = self.shift_x or self.shift_y or self.zoom != (1.0, 1.0)
+        return self.axis_aligned and self.geometry in ("centre", "crop") and not shifts
 
     def check(self) -> None:
         """Check the range of every change."""
