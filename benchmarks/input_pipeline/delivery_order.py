@@ -75,4 +75,4 @@ def _collect(dataset: tf.data.Dataset, count: int) -> np.ndarray:
         have += len(found[-1])
         if have >= count:
             break
-    return np.concatenate(found)[:count]
+    return np.asarray(np.concatenate(found)[:count])

@@ -19,7 +19,7 @@ from alexnet.pipeline.augment.device import HOST
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.read.dataset import Stage, compose
-from alexnet.pipeline.read.parse import image_shape
+from alexnet.pipeline.records.storage import STORAGES
 
 # Given a uint8 batch and int64 [batch] labels, as the pipeline yields them.
 Consumer = Callable[[tf.Tensor, tf.Tensor], Any]
@@ -66,7 +66,8 @@ def make_augment(
     @tf.function(
         input_signature=[
             tf.TensorSpec(
-                [batch_size, *image_shape(stored.storage, stored.side)], tf.uint8
+                [batch_size, *STORAGES[stored.storage].image_shape(stored.side)],
+                tf.uint8,
             ),
             tf.TensorSpec([batch_size], tf.int64),
         ]
@@ -76,4 +77,4 @@ def make_augment(
         return augment_batch(images, settings, image_size, draws, 0, batch_size)
 
     augment.get_concrete_function()
-    return augment
+    return augment  # type: ignore[no-any-return]

@@ -148,4 +148,6 @@ def mixup_cutmix(
 
 def _rows(draws: _Draws, first: int | tf.Tensor, count: tf.Tensor) -> _Draws:
     """Return the draws of `count` rows from `first` on."""
-    return tf.nest.map_structure(lambda values: values[first : first + count], draws)
+    end = first + count
+    rows: _Draws = tf.nest.map_structure(lambda values: values[first:end], draws)
+    return rows

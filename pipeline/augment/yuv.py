@@ -34,7 +34,7 @@ def stored_side_of(images: tf.Tensor) -> int:
         "one known side (of yuv420: half as many rows again); build the records with"
         " a fixed `side`",
     )
-    return width
+    return int(width)
 
 
 def split_planes(images: tf.Tensor) -> list[tf.Tensor]:

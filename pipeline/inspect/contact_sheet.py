@@ -43,7 +43,7 @@ def draw_sheet(
 
     if not out.absolute().parent.is_dir():
         raise DataError(
-            f"no such folder: {out.parent}. Make it, or choose another --out"
+            f"no such folder: {out.parent}. Make it, or choose another `out`"
         )
     records = open_records(data)
     split = split or records.manifest.first_split("train", "validation", "test")

@@ -11,9 +11,9 @@ import pytest
 
 from alexnet.pipeline.verify import repair
 from tests.cli.conftest import alexnet, alexnet_json, failure
-from tests.conftest import NUM_PHOTOS
+from tests.conftest import NUM_PHOTOS, flip
 from tests.pipeline.build.test_build import content
-from tests.pipeline.verify.test_damage import flip, places
+from tests.pipeline.verify.test_damage import places
 
 VERIFY = ("records", "verify")
 SHARD = "train-00000-of-00001.tfrecord"
@@ -61,7 +61,7 @@ def test_a_damaged_record_for_people(records: Path) -> None:
     ended = alexnet(*VERIFY, records)
     assert ended.code == 1
     assert ended.out == (
-        f"{SHARD}, record 7, byte {place.start} ({place.key!r}): damaged length\n"
+        f"{SHARD}, record 7, byte {place.start} ({place.key!r}): damaged header\n"
     )
     assert f"records verify {records} --repair --source SOURCE" in ended.err
 

@@ -60,7 +60,7 @@ def batches(task: Task) -> Iterator[Any]:
 
 def _converted(task: Task) -> Path:
     """The photos as a .beton file, which is written once."""
-    path = task.folder / "photos.beton"
+    path: Path = task.folder / "photos.beton"
     if not path.exists():
         unfinished = path.with_suffix(".unfinished")
         image = RGBImageField(write_mode=WRITE_MODES[task.peer], jpeg_quality=90)

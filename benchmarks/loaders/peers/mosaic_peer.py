@@ -57,12 +57,14 @@ def batches(task: Task) -> Iterator[Any]:
 def _collate(
     shape: tuple[int, int, int, int], photos: Sequence[dict[str, Any]]
 ) -> tuple[Any, Any]:
-    return decode_batch(((photo["image"], photo["label"]) for photo in photos), shape)
+    pairs = ((photo["image"], photo["label"]) for photo in photos)
+    images, labels = decode_batch(pairs, shape)
+    return images, labels
 
 
 def _converted(task: Task) -> Path:
     """The photos as a folder of MDS shards, which is written once."""
-    folder = task.folder / "mds"
+    folder: Path = task.folder / "mds"
     if not folder.exists():
         unfinished = task.folder / "mds.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -45,7 +45,8 @@ class Session:
     """Fresh weights and endless batches; the settings are those of `fit`."""
 
     def __init__(self, data: Path, settings: dict[str, Any]) -> None:
-        """
+        """Open the data and compose its pipeline.
+
         Raises:
             ConfigError: the settings do not fit each other or the records.
             DataError: the records cannot be used.
@@ -66,7 +67,7 @@ class Session:
     def batches(self) -> tf.data.Dataset:
         """As `fit` reads them, copied to the device ahead of time."""
         return train_dataset(
-            self._records, self.train.read, device=self.hardware.copy_device
+            self._records, self.train, device=self.hardware.copy_device
         )
 
     def fit(self, steps: int, watch: GpuMonitor) -> Fitted:

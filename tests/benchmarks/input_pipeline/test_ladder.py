@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import getgeneratorlocals
+
 import pytest
 import tensorflow as tf
 
@@ -90,7 +92,7 @@ def test_prefixes_have_the_options_of_the_whole() -> None:
     for timing in climb(stages):
         deliveries = timing.start()
         next(deliveries)
-        dataset = deliveries.gi_frame.f_locals["dataset"]
+        dataset = getgeneratorlocals(deliveries)["dataset"]
         seen.append(dataset.options().threading.max_intra_op_parallelism)
         deliveries.close()
     assert seen == [7, 7, 7]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -29,9 +31,8 @@ def test_bars_stand_in_their_order_and_limits_beside_them() -> None:
     ladder_plot._draw_rates(axis, BARS)
     ladder_plot._draw_limits(axis, BARS)
     ladder_plot._scale(axis, BARS)
-    drawn = {
-        bar.get_y() + bar.get_height() / 2: bar.get_width() for bar in axis.patches
-    }
+    bars: Any = axis.patches
+    drawn = {bar.get_y() + bar.get_height() / 2: bar.get_width() for bar in bars}
     names = [label.get_text() for label in axis.get_yticklabels()]
     assert {names[round(y)]: width for y, width in drawn.items()} == {
         "shuffle": 1_000_000.0,
@@ -39,7 +40,7 @@ def test_bars_stand_in_their_order_and_limits_beside_them() -> None:
         "augment": 800.0,
         "plain": 6_000.0,
     }
-    marks = axis.collections[0].get_offsets().tolist()
+    marks = np.asarray(axis.collections[0].get_offsets()).tolist()
     assert marks == [[10_000.0, 1.0], [1_000.0, 2.0]]
     # The first rung is at the top, and nothing lies outside.
     bottom, top = axis.get_ylim()

@@ -25,6 +25,9 @@ from alexnet.pipeline.augment.yuv import split_planes
 from alexnet.pipeline.config import AugmentConfig, Geometry
 from alexnet.pipeline.errors import ConfigError
 
+# Keras names its SciPy functions by an old address.
+pytestmark = pytest.mark.filterwarnings("ignore:.*scipy.ndimage:DeprecationWarning")
+
 SEED = (3, 4)
 RESIZED = AugmentConfig(geometry="resized", scale=(0.1, 1.0), ratio=(0.5, 2.0))
 
@@ -347,7 +350,8 @@ def test_scaling_far_down_looks_at_every_pixel() -> None:
     theirs = np.asarray(
         Image.fromarray(pictures[0]).resize((108, 108), Image.Resampling.BILINEAR)
     )
-    for side, geometry in ((96, "crop"), (108, "whole")):
+    sizes: list[tuple[int, Geometry]] = [(96, "crop"), (108, "whole")]
+    for side, geometry in sizes:
         ours = warped(pictures, identity_draw(1), side, geometry).numpy()
         np.testing.assert_allclose(ours, 127.5, atol=0.01)
     assert np.abs(theirs - 127.5).max() < 3

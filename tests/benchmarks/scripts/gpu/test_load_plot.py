@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -25,7 +26,7 @@ def test_a_panel_shows_the_load_over_its_own_time() -> None:
     axis = Figure().subplots()
     _draw(axis, ROW)
     (line,) = axis.lines
-    assert line.get_xydata().tolist() == [[0.5, 30], [1.5, 80]]
+    assert np.asarray(line.get_xydata()).tolist() == [[0.5, 30], [1.5, 80]]
     assert axis.get_title(loc="left") == "ours: 20 steps, 12.3 ms each"
     assert not axis.texts
 
