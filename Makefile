@@ -5,7 +5,7 @@
 
 VENV = .venv
 
-.PHONY: help setup demo bench peers test coverage test-slow soak lint types constraints clean
+.PHONY: help setup demo bench peers test coverage test-slow soak lint types docs constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ lint: $(VENV)/.installed ## check style and formatting
 types: $(VENV)/.installed ## check types
 	$(VENV)/bin/mypy
 
+docs: $(VENV)/.installed ## build the documentation into site/
+	$(VENV)/bin/mkdocs build
+
 constraints: ## choose the newest versions that fit, for every Python
 	@command -v uv >/dev/null || \
 		{ echo 'make constraints needs uv: https://docs.astral.sh/uv/' >&2; exit 1; }
@@ -51,7 +54,7 @@ constraints: ## choose the newest versions that fit, for every Python
 		--output-file constraints.txt pyproject.toml
 
 clean: ## delete what the targets made; photos, records, runs and .venv stay
-	rm -rf demo build dist alexnet.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf demo build dist site alexnet.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find alexnet pipeline model cli benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml constraints.txt

@@ -10,14 +10,14 @@ import platform
 from dataclasses import dataclass
 
 from alexnet.benchmarks.machine import read_processor
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 
 
 @dataclass(frozen=True)
 class BenchSettings:
     """What has to agree of two reports; the names are those of their JSON."""
 
-    storage: Storage
+    storage: StorageName
     side: int
     resize: str
     # Of `jpeg` records; others hold pixels, or files as they were.

@@ -18,14 +18,14 @@ from alexnet.benchmarks.measure import Deliveries, Timing
 from alexnet.benchmarks.settings import gpu_names
 from alexnet.benchmarks.step_report import TrainStepReport
 from alexnet.benchmarks.stopwatch import Progress, Stopwatch
-from alexnet.model.config import NetworkConfig, TrainConfig, Variant
+from alexnet.model.config import NETWORK, TRAIN, NetworkConfig, TrainConfig, Variant
 from alexnet.model.network.summary import training_flops
 from alexnet.model.training.classifier import DRAWS, Classifier
 from alexnet.model.training.hardware import Hardware, set_up_hardware
 from alexnet.model.training.training import as_function, make_classifier
-from alexnet.pipeline.augment.augment import fold, mix, train_view
+from alexnet.pipeline.augment.augment import augment_batch, fold_seed, mixup_cutmix
 from alexnet.pipeline.augment.presets import preset
-from alexnet.pipeline.config import BuildConfig, Config, require
+from alexnet.pipeline.config import BUILD, Config, Preset, require
 from alexnet.pipeline.files import count
 
 # Large enough that a device computes as fast as it can, small enough for many a second.
@@ -35,28 +35,29 @@ MATMUL_SIDES = {"CPU": 2048, "GPU": 8192}
 STEPS_PER_EPOCH = 10**6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainStepConfig(Config):
     """Which step is measured, and for how long; the names are those of `fit`."""
 
     # For each of the timings, after a warm-up of half of it.
     seconds: float = 5.0
-    variant: Variant = "article"
-    batch_size: int = 128
-    image_size: int = 227
-    num_classes: int = 2
-    width: float = 1.0
-    augment: str = "paper"
-    mixed_precision: bool = False
-    xla: bool | None = None
+    variant: Variant = NETWORK.variant
+    batch_size: int = TRAIN.batch_size
+    image_size: int = NETWORK.image_size
+    num_classes: int = NETWORK.num_classes
+    width: float = NETWORK.width
+    augment: Preset = TRAIN.augment
+    mixed_precision: bool = TRAIN.mixed_precision
+    xla: bool | None = TRAIN.xla
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Check that there is something to measure."""
         require(self.seconds > 0, "seconds", self.seconds, "more than 0")
 
     @property
     def stored_side(self) -> int:
         """The side of records as ever, or of what the network takes if that is more."""
-        return max(BuildConfig().side, self.image_size)
+        return max(BUILD.side, self.image_size)
 
     def network(self) -> NetworkConfig:
         """The network's part of the settings.
@@ -65,7 +66,10 @@ class TrainStepConfig(Config):
             ConfigError: one is out of range.
         """
         return NetworkConfig(
-            self.variant, self.num_classes, self.image_size, self.width
+            variant=self.variant,
+            num_classes=self.num_classes,
+            image_size=self.image_size,
+            width=self.width,
         )
 
     def train(self) -> TrainConfig:
@@ -161,7 +165,7 @@ def _noise(config: TrainStepConfig) -> tuple[tf.Tensor, tf.Tensor]:
     """uint8 [batch, side, side, 3] of all levels, and int64 [batch] labels."""
     rows, side = config.batch_size, config.stored_side
     levels = tf.random.stateless_uniform(
-        [rows, side, side, 3], fold(0), 0, 256, tf.int32
+        [rows, side, side, 3], fold_seed(0), 0, 256, tf.int32
     )
     labels = tf.range(rows, dtype=tf.int64) % config.num_classes
     return tf.cast(levels, tf.uint8), labels
@@ -173,10 +177,12 @@ def _augment(classifier: Classifier) -> Consumer:
 
     @tf.function
     def augment(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        draws = fold(classifier.seed, DRAWS, classifier.optimizer.iterations)
-        view = train_view(images, classifier.augment, classifier.side, draws, 0, rows)
+        draws = fold_seed(classifier.seed, DRAWS, classifier.optimizer.iterations)
+        view = augment_batch(
+            images, classifier.augment, classifier.side, draws, 0, rows
+        )
         one_hot = tf.one_hot(labels, classifier.num_classes)
-        return mix(view, one_hot, classifier.augment, draws, 0, rows)
+        return mixup_cutmix(view, one_hot, classifier.augment, draws, 0, rows)
 
     consumer: Consumer = augment
     return consumer
@@ -192,7 +198,7 @@ def _repeat(consume: Consumer, batch: tuple[tf.Tensor, tf.Tensor]) -> Deliveries
 def _multiply(side: int) -> Deliveries:
     """The floating-point operations of one product of square matrices after another."""
     dtype = keras.mixed_precision.global_policy().compute_dtype
-    matrix = tf.cast(tf.random.stateless_normal([side, side], fold(0)), dtype)
+    matrix = tf.cast(tf.random.stateless_normal([side, side], fold_seed(0)), dtype)
     while True:
         tf.linalg.matmul(matrix, matrix)
         yield 2 * side**3

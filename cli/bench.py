@@ -4,27 +4,15 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alexnet.cli.console import meter, print_json, say
+from alexnet.cli.console import Meter, print_json, say
 from alexnet.cli.ladder import print_changes, print_ladder, print_train_step
-from alexnet.cli.options import (
-    AugmentOption,
-    DataArgument,
-    ImageSizeOption,
-    Json,
-    MixedPrecisionOption,
-    RamBudgetOption,
-    ReaderOption,
-    VariantOption,
-    Verbose,
-    WidthOption,
-    XlaOption,
-    examples,
-    parse_size,
-)
+from alexnet.cli.options import DataArgument, Json, Verbose, examples
+from alexnet.cli.settings import takes_settings
+from alexnet.model.config import NETWORK, NetworkConfig, TrainConfig
 
 if TYPE_CHECKING:
     from alexnet.benchmarks.input_pipeline.compare import Figures
@@ -44,6 +32,15 @@ class Rival(str, Enum):
     GRAIN = "grain"
     MOSAIC = "mosaic"
 
+
+# What changes how fast the pipeline, or the training step, is.
+SHARED = ("augment", "batch_size", "image_size", "mixed_precision")
+PIPELINE_SETTINGS = (*SHARED, "reader", "ram_budget_bytes", "seed")
+STEP_SETTINGS = (*SHARED, "variant", "width", "xla")
+
+SecondsOption = Annotated[
+    float, typer.Option(help="Seconds for each measurement, after a warm-up.")
+]
 
 app = typer.Typer(
     help="Measure where the time goes.",
@@ -69,28 +66,24 @@ def bench() -> None:
         "alexnet bench input-pipeline records --fail-below-share 0.7",
     )
 )
+@takes_settings(NetworkConfig, TrainConfig, only=PIPELINE_SETTINGS)
 def input_pipeline(
     data: DataArgument = Path("records"),
-    seconds: Annotated[
-        float, typer.Option(help="For each rung, after a warm-up.")
-    ] = 5.0,
-    batch_size: Annotated[int, typer.Option(help="Images a batch.")] = 128,
-    augment: AugmentOption = "paper",
-    image_size: ImageSizeOption = 227,
+    seconds: SecondsOption = 5.0,
     train_step: Annotated[
-        bool, typer.Option(help="Whether to time a training step on top.")
+        bool, typer.Option(help="Time a training step on top of the pipeline.")
     ] = True,
-    mixed_precision: MixedPrecisionOption = False,
     against: Annotated[
         list[Rival],
-        typer.Option(help="Also time another loader, in turn; may be repeated."),
+        typer.Option(help="Time another loader in turn, too; may be repeated."),
     ] = [],  # noqa: B006  # typer's way to say none
-    reader: ReaderOption = "auto",
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the ladder, as PNG.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the rungs into a PNG file."),
     ] = None,
     compare: Annotated[
-        Path | None, typer.Option(metavar="OLD.json", help="An older --json report.")
+        Path | None,
+        typer.Option(metavar="OLD.json", help="Compare with an older --json report."),
     ] = None,
     fail_below: Annotated[
         float | None,
@@ -104,10 +97,9 @@ def input_pipeline(
             " device that has one (column `of its limit`).",
         ),
     ] = None,
-    ram_budget: RamBudgetOption = "4GiB",
-    seed: Annotated[int, typer.Option(help="Decides the order.")] = 21,
     as_json: Json = False,
     verbose: Verbose = False,
+    **settings: Any,
 ) -> None:
     """Time every stage of the pipeline that `fit` uses, and its limits.
 
@@ -122,34 +114,29 @@ def input_pipeline(
         require_share,
     )
     from alexnet.benchmarks.input_pipeline.input_pipeline import BenchConfig, run_bench
-    from alexnet.model.config import TrainConfig
     from alexnet.model.training.training import make_train_step
 
     if fail_below is not None and compare is None:
         raise typer.BadParameter("--fail-below needs --compare with an older report")
     if plot is not None and not plot.parent.is_dir():
         raise typer.BadParameter(f"--plot {plot}: no such folder: {plot.parent}")
+    mixed_precision = settings.pop("mixed_precision")
     config = BenchConfig(
-        seconds=seconds,
-        batch_size=batch_size,
-        against=tuple(rival.value for rival in against),
-        augment=augment,
-        image_size=image_size,
-        seed=seed,
-        ram_budget_bytes=parse_size(ram_budget),
-        reader=reader,
+        seconds=seconds, against=tuple(rival.value for rival in against), **settings
     )
     old = load_figures(compare) if compare else None
     step = None
     if train_step:
-        settings = TrainConfig(
-            batch_size=batch_size, augment=augment, mixed_precision=mixed_precision
+        train = TrainConfig(
+            batch_size=config.batch_size,
+            augment=config.augment,
+            mixed_precision=mixed_precision,
         )
-        step = make_train_step(data, settings, image_size)
+        step = make_train_step(data, train, config.image_size)
     if old:
         _require_comparable(old, data, config)
-    with meter("measuring", "timings") as shown:
-        report = run_bench(data, config, shown.announce, step)
+    with Meter("measuring", "timings") as meter:
+        report = run_bench(data, config, meter.announce, step)
     if plot:
         from alexnet.benchmarks.input_pipeline.ladder_plot import draw_ladder
 
@@ -189,20 +176,15 @@ def _require_comparable(old: Figures, data: Path, config: BenchConfig) -> None:
         "alexnet bench train-step --variant paper --classes 1000 --no-xla --json",
     )
 )
+@takes_settings(NetworkConfig, TrainConfig, only=STEP_SETTINGS)
 def train_step(
-    variant: VariantOption = "article",
-    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 128,
-    image_size: ImageSizeOption = 227,
-    classes: Annotated[int, typer.Option(help="How many classes.")] = 2,
-    width: WidthOption = 1.0,
-    mixed_precision: MixedPrecisionOption = False,
-    xla: XlaOption = None,
-    augment: AugmentOption = "paper",
-    seconds: Annotated[
-        float, typer.Option(help="For each timing, after a warm-up.")
-    ] = 5.0,
+    classes: Annotated[
+        int, typer.Option(help="Number of classes.")
+    ] = NETWORK.num_classes,
+    seconds: SecondsOption = 5.0,
     as_json: Json = False,
     verbose: Verbose = False,
+    **settings: Any,
 ) -> None:
     """Time the training step alone, on noise that one device holds already.
 
@@ -211,19 +193,9 @@ def train_step(
     """
     from alexnet.benchmarks.train_step import TrainStepConfig, run_train_step
 
-    config = TrainStepConfig(
-        seconds=seconds,
-        variant=variant,
-        batch_size=batch_size,
-        image_size=image_size,
-        num_classes=classes,
-        width=width,
-        augment=augment,
-        mixed_precision=mixed_precision,
-        xla=xla,
-    )
-    with meter("measuring", "timings") as shown:
-        report = run_train_step(config, shown.announce)
+    config = TrainStepConfig(seconds=seconds, num_classes=classes, **settings)
+    with Meter("measuring", "timings") as meter:
+        report = run_train_step(config, meter.announce)
     if as_json:
         print_json(report.to_json())
     else:

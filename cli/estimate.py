@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alexnet.cli.console import meter, print_json, print_table, say
-from alexnet.cli.options import Json, MixedPrecisionOption, Verbose, examples
-from alexnet.cli.source import (
-    LabelsOption,
-    OutOption,
-    QualityOption,
-    ResizeOption,
-    SideOption,
-    SourceArgument,
-    say_found,
-)
+from alexnet.cli.console import Meter, print_json, print_table, say
+from alexnet.cli.options import Json, Verbose, examples
+from alexnet.cli.settings import takes_settings
+from alexnet.cli.source import OutOption, SourceArgument, say_source
+from alexnet.model.config import TrainConfig
+from alexnet.pipeline.config import BuildConfig
 
 if TYPE_CHECKING:
     from alexnet.benchmarks.estimate.estimate import RecordsPlanReport
     from alexnet.benchmarks.estimate.forecast import Forecast
+
+SETTINGS = ("labels", "side", "resize", "quality", "mixed_precision")
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -35,27 +32,27 @@ def add_commands(app: typer.Typer) -> None:
     )(estimate)
 
 
+@takes_settings(BuildConfig, TrainConfig, only=SETTINGS)
 def estimate(
     source: SourceArgument,
     out: OutOption = Path("records"),
-    side: SideOption = 256,
-    resize: ResizeOption = "crop",
-    quality: QualityOption = 90,
-    labels: LabelsOption = "auto",
-    sample: Annotated[int, typer.Option(help="How many photos are tried.")] = 300,
+    sample: Annotated[int, typer.Option(help="Number of photos to try.")] = 300,
     seconds: Annotated[
-        float, typer.Option(help="For reading each storage, after a warm-up.")
+        float, typer.Option(help="Seconds to read each storage, after a warm-up.")
     ] = 2.0,
     train_images_per_second: Annotated[
         float | None,
-        typer.Option(help="What your device takes: see `alexnet bench train-step`."),
+        typer.Option(
+            help="Images a second that your device trains on, as `alexnet bench"
+            " train-step` measures them."
+        ),
     ] = None,
     train_step: Annotated[
-        bool, typer.Option("--train-step", help="Measure that here.")
+        bool, typer.Option("--train-step", help="Measure that here instead.")
     ] = False,
-    mixed_precision: MixedPrecisionOption = False,
     as_json: Json = False,
     verbose: Verbose = False,
+    **settings: Any,
 ) -> None:
     """Predict size, duration and reading speed of every storage, before you build.
 
@@ -63,23 +60,20 @@ def estimate(
     """
     from alexnet.pipeline.source.scan import scan
 
-    found = scan(source, labels)
-    say_found(source, found, verbose)
+    found = scan(source, settings.pop("labels"))
+    say_source(source, found, verbose)
     # After the scan: TensorFlow, which it brings, takes seconds.
     from alexnet.benchmarks.estimate.estimate import ForecastConfig, run_records_plan
 
     config = ForecastConfig(
-        side=side,
-        resize=resize,
-        quality=quality,
         sample=sample,
         seconds=seconds,
         train_images_per_second=train_images_per_second,
         train_step=train_step,
-        mixed_precision=mixed_precision,
+        **settings,
     )
-    with meter("trying", "steps") as shown:
-        report = run_records_plan(source, found, out, config, shown.announce)
+    with Meter("trying", "steps") as meter:
+        report = run_records_plan(source, found, out, config, meter.announce)
     if as_json:
         print_json(report.to_json())
     else:

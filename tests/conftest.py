@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from alexnet.pipeline.build.build import build
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.source.scan import scan
 
 if TYPE_CHECKING:
@@ -102,14 +102,14 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def record_sets(
     photos: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[Storage, Path]:
+) -> dict[StorageName, Path]:
     """A record set of `photos` per storage: 18 examples in 3 shards, 6 held out."""
     folder = tmp_path_factory.mktemp("records")
     source = scan(photos)
-    for storage in get_args(Storage):
-        config = BuildConfig(storage, side=SIDE, shards=3)
+    for storage in get_args(StorageName):
+        config = BuildConfig(storage=storage, side=SIDE, shards=3)
         build(source, folder / storage, config, workers=1)
-    return {storage: folder / storage for storage in get_args(Storage)}
+    return {storage: folder / storage for storage in get_args(StorageName)}
 
 
 @pytest.fixture(scope="session")
@@ -122,7 +122,7 @@ def train_records(tmp_path_factory: pytest.TempPathFactory) -> Path:
         picture = picture.point(lambda level, dog=is_dog: level // 2 + 120 * dog)
         picture.save(photos / f"{('cat', 'dog')[is_dog]}.{number}.png")
     records = tmp_path_factory.mktemp("train-records") / "records"
-    config = BuildConfig("raw", side=TRAIN_SIDE, shards=2)
+    config = BuildConfig(storage="raw", side=TRAIN_SIDE, shards=2)
     build(scan(photos), records, config, workers=1)
     return records
 

@@ -17,18 +17,25 @@ from alexnet.benchmarks.estimate.forecast import Forecast, advise, choose, feeds
 from alexnet.benchmarks.estimate.sample_build import Trial, try_out
 from alexnet.benchmarks.stopwatch import Progress, Stopwatch
 from alexnet.pipeline.build.plan import BuildPlan, make_plan
-from alexnet.pipeline.config import BuildConfig, Config, Resize, Storage, require
+from alexnet.pipeline.config import (
+    BUILD,
+    BuildConfig,
+    Config,
+    Resize,
+    StorageName,
+    require,
+)
 from alexnet.pipeline.machine import read_memory
 from alexnet.pipeline.source.scan import Source
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ForecastConfig(Config):
     """Which records are meant, how many photos are tried, and what they are for."""
 
-    side: int = 256
-    resize: Resize = "crop"
-    quality: int = 90
+    side: int = BUILD.side
+    resize: Resize = BUILD.resize
+    quality: int = BUILD.quality
     sample: int = 300
     # For reading each storage, after a warm-up of half of it.
     seconds: float = 2.0
@@ -37,7 +44,8 @@ class ForecastConfig(Config):
     train_step: bool = False
     mixed_precision: bool = False
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Check the ranges, and that the train step is given or measured, not both."""
         demand = self.train_images_per_second
         require(self.sample >= 1, "sample", self.sample, "1 or more photos")
         require(self.seconds > 0, "seconds", self.seconds, "more than 0")
@@ -54,15 +62,19 @@ class ForecastConfig(Config):
             "train_images_per_second left out: either is enough",
         )
 
-    def builds(self) -> dict[Storage, BuildConfig]:
+    def builds(self) -> dict[StorageName, BuildConfig]:
         """The settings of every storage that there is at this side.
 
         Raises:
             ConfigError: one is out of range.
         """
         # Planes of half the side need an even one.
-        names = [n for n in get_args(Storage) if n != "yuv420" or self.side % 2 == 0]
-        same = BuildConfig("raw", self.side, self.resize, self.quality)
+        names = [
+            n for n in get_args(StorageName) if n != "yuv420" or self.side % 2 == 0
+        ]
+        same = BuildConfig(
+            storage="raw", side=self.side, resize=self.resize, quality=self.quality
+        )
         return {name: replace(same, storage=name) for name in names}
 
 
@@ -77,8 +89,8 @@ class RecordsPlan:
     folder: Path
     free_bytes: int
     memory_bytes: int | None
-    builds: dict[Storage, BuildConfig]
-    wholes: dict[Storage, BuildPlan]
+    builds: dict[StorageName, BuildConfig]
+    wholes: dict[StorageName, BuildPlan]
     config: ForecastConfig
 
 
@@ -95,10 +107,10 @@ class RecordsPlanReport:
     train_images_per_second: float | None
     free_bytes: int
     memory_bytes: int | None
-    storages: Mapping[Storage, Forecast]
+    storages: Mapping[StorageName, Forecast]
 
     @property
-    def choice(self) -> Storage | None:
+    def choice(self) -> StorageName | None:
         """The storage to build; None where none fits the disk."""
         return choose(self.storages)
 
@@ -165,7 +177,7 @@ def _memory_bytes() -> int | None:
 
 def execute(
     plan: RecordsPlan, progress: Progress
-) -> tuple[dict[Storage, Trial], float | None]:
+) -> tuple[dict[StorageName, Trial], float | None]:
     """Try one storage after the other, then the train step if that is asked for."""
     config = plan.config
     total = 2 * len(plan.builds) + config.train_step
@@ -182,7 +194,7 @@ def execute(
 
 
 def _try_one(
-    name: Storage, build: BuildConfig, plan: RecordsPlan, stopwatch: Stopwatch
+    name: StorageName, build: BuildConfig, plan: RecordsPlan, stopwatch: Stopwatch
 ) -> Trial:
     with TemporaryDirectory(prefix=".alexnet-plan-", dir=plan.folder) as folder:
         whole, memory = plan.wholes[name], plan.memory_bytes
@@ -201,7 +213,7 @@ def _measure_step(plan: RecordsPlan, stopwatch: Stopwatch) -> float:
 
 
 def make_report(
-    plan: RecordsPlan, trials: Mapping[Storage, Trial], demand: float | None
+    plan: RecordsPlan, trials: Mapping[StorageName, Trial], demand: float | None
 ) -> RecordsPlanReport:
     """The trials, extrapolated to the whole source."""
     return RecordsPlanReport(

@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 from typing import NamedTuple
 
 from alexnet.benchmarks.input_pipeline.diagnosis import rate
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.files import format_bytes
 
 # What a pipeline must deliver for each image that the train step takes: 20 % to spare.
@@ -91,7 +91,7 @@ def feeds(images_per_second: float, demand: float | None) -> bool | None:
     return None if demand is None else images_per_second >= ENOUGH * demand
 
 
-def choose(forecasts: Mapping[Storage, Forecast]) -> Storage | None:
+def choose(forecasts: Mapping[StorageName, Forecast]) -> StorageName | None:
     """The smallest storage that feeds the step, or else the fastest; None fits none."""
     fitting = {name: one for name, one in forecasts.items() if one.fits_disk}
     feeding = [name for name, one in fitting.items() if one.fed]
@@ -101,7 +101,7 @@ def choose(forecasts: Mapping[Storage, Forecast]) -> Storage | None:
 
 
 def advise(
-    forecasts: Mapping[Storage, Forecast], demand: float | None, free_bytes: int
+    forecasts: Mapping[StorageName, Forecast], demand: float | None, free_bytes: int
 ) -> str:
     """What to build, and why, in a sentence or two."""
     storage = choose(forecasts)
@@ -109,8 +109,8 @@ def advise(
         least = min(forecasts, key=lambda name: forecasts[name].bytes)
         return (
             f"None fits: even `{least}` takes {format_bytes(forecasts[least].bytes)},"
-            f" and {format_bytes(free_bytes)} are free. Free some, say --out on another"
-            " disk, or a smaller --side."
+            f" and {format_bytes(free_bytes)} are free. Free some, or"
+            " build on another disk or smaller (`records build --out`, `--side`)."
         )
     chosen = forecasts[storage]
     told = [_which(storage, chosen, demand)]
@@ -121,24 +121,25 @@ def advise(
         )
     if demand is None:
         told.append(
-            "Say --train-images-per-second (see `alexnet bench train-step`), and it is"
-            " the smallest that is enough."
+            "Give `records estimate --train-images-per-second` what `alexnet bench"
+            " train-step` measures, and it is the smallest that is enough."
         )
     elif not chosen.fed:
-        told.append("A smaller --side is less to read.")
+        told.append("A smaller `records build --side` is less to read.")
     return " ".join(told)
 
 
-def _which(storage: Storage, chosen: Forecast, demand: float | None) -> str:
+def _which(storage: StorageName, chosen: Forecast, demand: float | None) -> str:
     what = f"{rate(chosen.images_per_second)} from {format_bytes(chosen.bytes)}"
     if demand is None:
-        return f"`--storage {storage}` is the fastest that fits: {what}."
+        return f"`records build --storage {storage}` is the fastest that fits: {what}."
     if chosen.fed:
         return (
-            f"`--storage {storage}` is the smallest that feeds the train step"
-            f" ({rate(demand)}) with {ENOUGH - 1:.0%} to spare: {what}."
+            f"`records build --storage {storage}` is the smallest that feeds the train"
+            f" step ({rate(demand)}) with {ENOUGH - 1:.0%} to spare: {what}."
         )
     return (
         f"No storage that fits feeds the train step ({rate(demand)}) with"
-        f" {ENOUGH - 1:.0%} to spare; `--storage {storage}` is the fastest: {what}."
+        f" {ENOUGH - 1:.0%} to spare; `records build --storage {storage}` is the"
+        f" fastest: {what}."
     )

@@ -16,9 +16,9 @@ from alexnet.benchmarks.limits import POOL_BYTES
 from alexnet.benchmarks.measure import Deliveries, Measurement, Timing, deliver
 from alexnet.benchmarks.stopwatch import Stopwatch
 from alexnet.pipeline.build.build import build
+from alexnet.pipeline.build.encoder import CHUNK
 from alexnet.pipeline.build.plan import BuildPlan
 from alexnet.pipeline.build.report import BuildReport
-from alexnet.pipeline.build.workers import CHUNK
 from alexnet.pipeline.config import BuildConfig, ReadConfig, Reader
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import atomic_path
@@ -27,6 +27,7 @@ from alexnet.pipeline.read.dataset import compose, train_stages
 from alexnet.pipeline.records.interop import read_index
 from alexnet.pipeline.records.manifest import SplitCard
 from alexnet.pipeline.records.record_set import RecordSet, open_records
+from alexnet.pipeline.records.storage import STORAGES
 from alexnet.pipeline.source.scan import Source
 
 # With fewer, a worker would be done before all are at work.
@@ -64,7 +65,7 @@ def try_out(
     """
     stopwatch.announce(f"build {config.storage}")
     report, steady = _build(config, sample, folder)
-    size = _size(report, whole, sample)
+    size = _size(config, report, whole, sample)
     records, write_seconds = _multiply(open_records(folder), whole.num_files)
     stored = Timing(f"read {config.storage}", lambda: _deliver(records))
     warm, cold = stopwatch.time(stored), None
@@ -93,18 +94,20 @@ def _build(
         bad = report.quarantined[0]
         raise DataError(
             f"none of the {count} images tried can be used, such as {bad.key!r}:"
-            f" {bad.reason}. Mend them, or try more with --sample."
+            f" {bad.reason}. Mend them, or try more with a larger `sample`."
         )
     return report, pace(times, min(workers * CHUNK, count // 2), cpus / workers)
 
 
-def _size(report: BuildReport, whole: BuildPlan, sample: Source) -> Size:
+def _size(
+    config: BuildConfig, report: BuildReport, whole: BuildPlan, sample: Source
+) -> Size:
     """Exact where all records have one length."""
     if whole.layout is not None:
         return Size(whole.estimated_bytes, 0)
     (shard,) = report.manifest.split("train").shards
     found = read_index(report.data, shard)[:, 1].tolist()
-    if report.manifest.config.storage != "original":
+    if STORAGES[config.storage].is_square:
         return extrapolate([0] * len(found), found, 0, whole.num_files)
     bad = {each.key for each in report.quarantined}
     known = {f.key: f.size_bytes for part in whole.shards for f in part.files}

@@ -43,7 +43,7 @@ def shuffle_advice(now: Situation) -> str:
         return ""
     remedies = [*_mapping(now)]
     if now.shuffle_records < min(now.num_images, MAX_SHUFFLE_RECORDS):
-        remedies.append("a larger --ram-budget")
+        remedies.append("a larger `fit --ram-budget`")
     if now.storage == "original":
         remedies.append("records that are mapped (`records build --storage jpeg`)")
     return _sentence(iter(remedies)) if remedies else ""
@@ -59,14 +59,14 @@ def _lighter_augmentation(now: Situation) -> Iterator[str]:
     if not now.has_gpu:
         yield "a GPU (here it runs on the CPUs that decode)"
     if now.augment != "none":
-        yield "a lighter --augment"
+        yield "a lighter `fit --augment`"
 
 
 def _faster_step(now: Situation) -> Iterator[str]:
     if now.precision == "float32" and now.has_half:
         yield "`alexnet fit --mixed-precision`"
     if 2 * now.batch_size <= now.num_images:
-        yield "a larger --batch-size"
+        yield "a larger `fit --batch-size`"
     yield "a faster GPU" if now.has_gpu else "a GPU"
 
 
@@ -93,7 +93,7 @@ def _at_stage(stage: str, now: Situation) -> Iterator[str]:
     if stage == "read" and now.num_shards < OPEN_SHARDS:
         yield "more shards to read side by side (`records build --shards`)"
     if stage == "shuffle" and _can_hold_less(now):
-        yield "a smaller --ram-budget (fewer records in the shuffle buffer)"
+        yield "a smaller `fit --ram-budget` (fewer records in the shuffle buffer)"
     if stage == "decode":
         yield from _fewer_pixels(now)
     yield from _mapping(now)
@@ -106,7 +106,7 @@ def _can_hold_less(now: Situation) -> bool:
 
 def _mapping(now: Situation) -> Iterator[str]:
     if now.reader == "stream" and now.suits_mmap:
-        yield "--reader mmap"
+        yield "`fit --reader mmap`"
 
 
 def _fewer_pixels(now: Situation) -> Iterator[str]:

@@ -150,7 +150,7 @@ def require_no_slower(found: Sequence[Change], fail_below: float) -> None:
         return
     told = (
         f"too slow: {rate.new:,.0f} images/s are {rate.ratio:.2f} times the older"
-        f" report's {rate.old:,.0f}, and --fail-below is {fail_below:g}."
+        f" report's {rate.old:,.0f}, and `fail_below` is {fail_below:g}."
     )
     for share in others:
         slower = "machine" if share.ratio >= fail_below else "pipeline"
@@ -169,11 +169,11 @@ def require_share(new: Figures, least: float) -> None:
     """
     if new.share is None:
         raise AlexnetError(
-            "--fail-below-share has nothing to judge: no stage of the host has a limit"
+            "`fail_below_share` has nothing to judge: no stage of the host has a limit"
             " that could be measured on these records."
         )
     if new.share < least:
         raise AlexnetError(
             f"too far from the limit: the pipeline reaches {new.share:.3f} of it, and"
-            f" --fail-below-share is {least:g}. The report's advice says what helps."
+            f" `fail_below_share` is {least:g}. The report's advice says what helps."
         )

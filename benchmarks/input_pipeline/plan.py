@@ -19,41 +19,28 @@ from alexnet.benchmarks.limits import plan_limits
 from alexnet.benchmarks.loaders.loaders import plan_rival, require_rivals
 from alexnet.benchmarks.measure import Timing
 from alexnet.benchmarks.settings import BenchSettings
-from alexnet.pipeline.config import Config, ReadConfig, Reader, require
+from alexnet.model.config import NETWORK, TRAIN
+from alexnet.pipeline.config import Preset, ReadConfig, require
 from alexnet.pipeline.read.choose import choose_reader
 from alexnet.pipeline.read.dataset import Stage, compose, train_stages
 from alexnet.pipeline.records.record_set import RecordSet, open_records
 
 
-@dataclass(frozen=True)
-class BenchConfig(Config):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BenchConfig(ReadConfig):
     """What is measured, and for how long."""
 
     # For each rung, limit and turn of a rival, after a warm-up of half of it.
     seconds: float = 5.0
-    batch_size: int = 128
     against: tuple[str, ...] = ()
-    augment: str = "paper"
-    image_size: int = 227
-    seed: int = 21
-    ram_budget_bytes: int = 4 * 2**30
-    reader: Reader = "auto"
+    augment: Preset = TRAIN.augment
+    image_size: int = NETWORK.image_size
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Check the ranges, and that what is measured against is there."""
         require(self.seconds > 0, "seconds", self.seconds, "more than 0")
         require(self.image_size >= 1, "image_size", self.image_size, "1 or more")
         require_rivals(self.against)
-
-    @property
-    def read(self) -> ReadConfig:
-        """How records become batches.
-
-        Raises:
-            ConfigError: a setting is out of range.
-        """
-        return ReadConfig(
-            self.batch_size, self.seed, self.ram_budget_bytes, self.reader
-        )
 
 
 @dataclass(frozen=True)
@@ -112,7 +99,7 @@ def plan_bench(
     """
     records = open_records(data)
     device = "/GPU:0" if tf.config.list_physical_devices("GPU") else None
-    stages = train_stages(records, config.read, device=device)
+    stages = train_stages(records, config, device=device)
     rungs = climb(stages)
     consumers = _consumers(records, config, train_step)
     copied = [timing for timing in rungs if timing.name in DEVICE_STAGES]

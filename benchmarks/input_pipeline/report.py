@@ -142,6 +142,6 @@ def _notes(plan: BenchPlan, passes: FirstPasses) -> tuple[str, ...]:
             " page cache, because another process maps them or the file system keeps"
             " them."
         )
-    if plan.rivals and plan.records.storage in ("raw", "yuv420"):
+    if plan.rivals and plan.records.storage.is_pixels:
         notes.append("For rivals that read JPEG, pixels were encoded at quality 90.")
     return tuple(notes)

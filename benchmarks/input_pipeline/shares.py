@@ -11,18 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from alexnet.benchmarks.input_pipeline.ladder import Rung, split_rungs
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.records.storage import Storage
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 RECORDS_LIMIT = "disk read"
-IMAGES_LIMIT: dict[Storage, str] = {
-    "jpeg": "jpeg decode",
-    "original": "jpeg decode",
-    "raw": "memory gather",
-    "yuv420": "memory gather",
-}
 
 
 @dataclass(frozen=True)
@@ -41,7 +35,7 @@ def limit_of(element_spec: Any, storage: Storage) -> str | None:
     import tensorflow as tf
 
     first: tf.TensorSpec = tf.nest.flatten(element_spec)[0]
-    limits = {tf.string: RECORDS_LIMIT, tf.uint8: IMAGES_LIMIT[storage]}
+    limits = {tf.string: RECORDS_LIMIT, tf.uint8: storage.limit}
     return limits.get(first.dtype)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from alexnet.benchmarks.doctor.checks import BFLOAT16_SETS
 from alexnet.benchmarks.machine import read_processor
 from alexnet.benchmarks.settings import gpu_names
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.machine import read_memory
 from alexnet.pipeline.read.choose import choose_reader
 from alexnet.pipeline.read.stream import shuffle_size
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Situation:
     """The records, how they are read and used, and what the machine has to give."""
 
-    storage: Storage
+    storage: StorageName
     reader: str
     # Whether mapping is what would be chosen for these records.
     suits_mmap: bool

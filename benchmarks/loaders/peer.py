@@ -54,10 +54,10 @@ def plan_peer(name: str, records: RecordSet, batch_size: int) -> Timing:
     """
     python = require_peer(name)
     config = records.manifest.config
-    if config.storage == "original":
+    if not records.storage.is_square:
         raise ConfigError(
             f"the photos are stored as `original`, in sizes of their own; {name} is"
-            " timed on squares: build records of another --storage"
+            " timed on squares: build records of another `storage`"
         )
     count = min(MAX_PHOTOS, records.manifest.split("train").num_examples)
     require(batch_size <= count, "batch_size", batch_size, f"at most {count} for peers")

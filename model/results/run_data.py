@@ -43,7 +43,7 @@ def open_run_data(run: RunFolder, data: Path | None = None) -> RecordSet:
     """
     config = run.load_config()
     # Photos are cut as the run's own records were.
-    cut = BuildConfig("original", config.stored_side, config.resize)
+    cut = BuildConfig(storage="original", side=config.stored_side, resize=config.resize)
     records = open_data(data or Path(config.data), cut)
     require_fitting(config, records)
     if data is None and records.manifest.fingerprint != config.records_fingerprint:
@@ -75,9 +75,10 @@ def require_fitting(config: RunConfig, records: RecordSet) -> None:
     side, resize = config.stored_side, config.resize
     if (stored.side, stored.resize) != (side, resize):
         raise RunError(
-            f"the run was trained on {side} px records made with --resize {resize};"
-            f" those in {folder} hold {stored.side} px made with --resize"
-            f" {stored.resize}. Build them with --side {side} --resize {resize}."
+            f"the run was trained on {side} px records made with `resize={resize!r}`;"
+            f" those in {folder} hold {stored.side} px made with"
+            f" `resize={stored.resize!r}`. Build them with `side={side}`"
+            f" `resize={resize!r}`."
         )
 
 

@@ -28,7 +28,7 @@ from alexnet.model.training.optimizer import make_learning_rate
 from alexnet.model.training.plan import TrainPlan
 from alexnet.model.training.signals import StopSignals
 from alexnet.pipeline.read.dataset import eval_dataset, train_dataset
-from alexnet.pipeline.read.order import Share
+from alexnet.pipeline.read.order import PipelineShard
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Job:
             self._batches(
                 lambda share: train_dataset(
                     self.plan.records,
-                    self.plan.read,
+                    self.plan.config.train,
                     share,
                     self.hardware.copy_device,
                     first,
@@ -88,18 +88,20 @@ class Job:
         if self.plan.validation_steps is None:
             return None
         return self._batches(
-            lambda share: eval_dataset(self.plan.records, self.plan.read, share=share)
+            lambda share: eval_dataset(
+                self.plan.records, self.plan.config.train, share=share
+            )
         )
 
-    def _batches(self, make: Callable[[Share], tf.data.Dataset]) -> Any:
+    def _batches(self, make: Callable[[PipelineShard], tf.data.Dataset]) -> Any:
         """What `make` returns, shared among the strategy's workers and replicas."""
         batch_size = self.plan.config.train.batch_size
         if self.hardware.kind == "none":
-            return make(Share(batch_size))
+            return make(PipelineShard(batch_size))
 
         def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
             return make(
-                Share(
+                PipelineShard(
                     batch_size,
                     self.hardware.num_replicas,
                     context.num_input_pipelines,

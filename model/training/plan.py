@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from alexnet.model.config import NetworkConfig, TrainConfig
+from alexnet.model.config import CHECKPOINT_MINUTES, NetworkConfig, TrainConfig
 from alexnet.model.training.run import RunConfig, RunFolder
 from alexnet.pipeline.augment.presets import preset
-from alexnet.pipeline.config import ReadConfig, require
+from alexnet.pipeline.config import require
 from alexnet.pipeline.errors import ConfigError, RunError
 from alexnet.pipeline.files import name_some
 from alexnet.pipeline.read.choose import choose_reader
@@ -29,12 +29,10 @@ class TrainPlan:
     run: RunFolder
     config: RunConfig
     records: RecordSet
-    read: ReadConfig
     # What the run that is resumed was to be so far.
     former: RunConfig | None = None
     overwrite: bool = False
-    # Between saved states; losing the machine costs no more than that.
-    checkpoint_minutes: float = 10.0
+    checkpoint_minutes: float = CHECKPOINT_MINUTES
 
     def __post_init__(self) -> None:
         minutes = self.checkpoint_minutes
@@ -64,7 +62,7 @@ def plan_training(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    checkpoint_minutes: float = 10.0,
+    checkpoint_minutes: float = CHECKPOINT_MINUTES,
 ) -> TrainPlan:
     """The plan of a run on the records in `data`; None is where a resumed run's are.
 
@@ -90,8 +88,7 @@ def plan_training(
     if old is not None:
         require_same_settings(run, old, config)
     steps_per_epoch(records, config.train.batch_size)  # refuses too large a batch
-    read = config.train.read
-    return TrainPlan(run, config, records, read, old, overwrite, checkpoint_minutes)
+    return TrainPlan(run, config, records, old, overwrite, checkpoint_minutes)
 
 
 def make_run_config(
@@ -157,7 +154,7 @@ def _require_same_records(old: RunConfig, found: dict[str, Any]) -> None:
     raise RunError(
         f"these are other records than the run's: {found['data']}"
         f" {_other_records(old, found)}. Put the run's own back, or name the folder"
-        " where they are; to train on these, start another --run."
+        " where they are; to train on these, start another `run`."
     )
 
 
@@ -175,7 +172,7 @@ def _other_records(old: RunConfig, found: dict[str, Any]) -> str:
         )
     options = {"storage": "storage", "stored_side": "side", "resize": "resize"}
     differences = [
-        f"--{option} {found[name]} instead of {getattr(old, name)}"
+        f"`{option}={found[name]!r}` instead of {getattr(old, name)}"
         for name, option in options.items()
         if found[name] != getattr(old, name)
     ]
@@ -198,7 +195,7 @@ def require_same_settings(run: RunFolder, old: RunConfig, new: RunConfig) -> Non
     if differences:
         raise RunError(
             f"{run.path} was trained with other settings: {'; '.join(differences)}."
-            " Leave them out to resume with the run's own, or start another --run."
+            " Leave them out to resume with the run's own, or start another `run`."
         )
 
 
@@ -217,15 +214,15 @@ def _require_side(records: RecordSet, image_size: int) -> None:
     if side < image_size:
         raise ConfigError(
             f"the records in {records.folder} hold {side} px squares; the network takes"
-            f" {image_size} px. Build them with --side {image_size} or more, or train"
-            f" with --image-size {side} or less."
+            f" {image_size} px. Build them with `side={image_size}` or more, or train"
+            f" with `image_size={side}` or less."
         )
 
 
 def _require_validation(records: RecordSet, train: TrainConfig) -> None:
     if train.patience and not records.manifest.splits["validation"].num_examples:
         raise ConfigError(
-            "--patience waits for a better validation accuracy, and the records in"
+            "`patience` waits for a better validation accuracy, and the records in"
             f" {records.folder} hold no validation examples. Leave it out, or build"
-            " them with a --validation-fraction above 0."
+            " them with a `validation_fraction` above 0."
         )

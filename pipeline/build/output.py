@@ -1,4 +1,4 @@
-"""The folder that a build writes to: whose it is, who builds there, what may go.
+"""The folder that a build writes to: it is checked, locked and cleared here.
 
 Nothing is deleted but the files that a manifest, or the settings of an unfinished
 build, name.
@@ -16,7 +16,7 @@ from alexnet.pipeline.build.quarantine import QUARANTINE
 from alexnet.pipeline.build.state import (
     LOCK,
     STATE,
-    drop_notes,
+    drop_receipts,
     open_state,
     read_settings,
     settings_of,
@@ -26,8 +26,9 @@ from alexnet.pipeline.files import partial_path
 from alexnet.pipeline.lock import removed_when_empty, sole_process
 from alexnet.pipeline.records.interop import INDEX_FOLDER, TFDS_FILES, index_name
 from alexnet.pipeline.records.manifest import LABELS, MANIFEST, load_manifest
+from alexnet.pipeline.records.storage import STORAGES
 
-ANEW = "Say --overwrite to build anew, or choose another --out."
+ANEW = "Say `overwrite=True` to build anew, or choose another `out`."
 
 
 def is_set(out: Path) -> bool:
@@ -38,7 +39,7 @@ def is_set(out: Path) -> bool:
 
 
 def _settings_in(out: Path) -> dict[str, Any] | None:
-    """The settings of the record set in a folder; None where there is none.
+    """Return the settings of the record set in a folder; None without one.
 
     Raises:
         DataError: they are damaged, or another program's.
@@ -55,17 +56,17 @@ def require_usable(out: Path) -> None:
         DataError: it is something else, which a build must not touch.
     """
     if out.exists() and not out.is_dir():
-        raise DataError(f"{out} is a file, not a folder. Choose another --out.")
+        raise DataError(f"{out} is a file, not a folder. Choose another `out`.")
     if _settings_in(out) is None:
         _require_empty(out)
 
 
 def _require_empty(out: Path) -> None:
-    strangers = sorted(path.name for path in out.glob("[!.]*"))
-    if strangers:
+    others = sorted(path.name for path in out.glob("[!.]*"))
+    if others:
         raise DataError(
-            f"{out} is not empty and holds no record set (it has {strangers[0]})."
-            " Choose another --out."
+            f"{out} is not empty and holds no record set (it has {others[0]})."
+            " Choose another `out`."
         )
 
 
@@ -113,8 +114,8 @@ def replace_set(out: Path, settings: dict[str, Any]) -> None:
     for name in _files_of(settings):
         if name not in names and (out / name).exists():
             raise DataError(
-                f"{out / name} is none of the record set's files, and would be written"
-                " over. Move it away, or choose another --out."
+                f"{out / name} is not one of the record set's files, and would be"
+                " overwritten. Move it away, or choose another `out`."
             )
     open_state(out, old)  # so that, if this is killed, they are still known
     for name in names:
@@ -122,34 +123,34 @@ def replace_set(out: Path, settings: dict[str, Any]) -> None:
             path.unlink(missing_ok=True)
     with suppress(OSError):  # there is none, or someone else's files are in it
         (out / INDEX_FOLDER).rmdir()
-    drop_notes(out)
+    drop_receipts(out)
     open_state(out, settings)
 
 
 def _files_of(settings: dict[str, Any]) -> list[str]:
-    """The files of a record set; the manifest first: a folder that has it is whole."""
+    """Return the files of a record set; the manifest, which says it is whole, first."""
     shards = settings["shards"]
     names = [MANIFEST, LABELS, QUARANTINE, DUPLICATES, *shards]
-    if settings["config"]["storage"] in ("jpeg", "original"):
+    if not STORAGES[settings["config"]["storage"]].is_pixels:
         names += [*TFDS_FILES, *map(index_name, shards)]
     return names
 
 
 @contextmanager
 def sole_build(out: Path) -> Iterator[None]:
-    """Keep other builds from `out`; a folder made for that goes when it stays empty.
+    """Keep other builds out of `out`; delete it afterwards if it stays empty.
 
     Raises:
         DataError: another process builds there.
     """
     taken = DataError(
         f"another process is building in {out} at this moment. Wait for it to end, or"
-        " choose another --out."
+        " choose another `out`."
     )
     with removed_when_empty(out):
         try:
             with sole_process(out / STATE / LOCK, taken):
                 yield
         finally:
-            with suppress(OSError):  # notes are in it
+            with suppress(OSError):  # receipts are in it
                 (out / STATE).rmdir()

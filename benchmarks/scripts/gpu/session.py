@@ -67,7 +67,7 @@ class Session:
     def batches(self) -> tf.data.Dataset:
         """As `fit` reads them, copied to the device ahead of time."""
         return train_dataset(
-            self._records, self.train.read, device=self.hardware.copy_device
+            self._records, self.train, device=self.hardware.copy_device
         )
 
     def fit(self, steps: int, watch: GpuMonitor) -> Fitted:

@@ -28,7 +28,7 @@ from alexnet.benchmarks.input_pipeline.first_epoch import FirstPass, FirstPasses
 from alexnet.benchmarks.measure import Deliveries, Measurement, Timing
 from alexnet.benchmarks.stopwatch import Stopwatch
 from alexnet.pipeline.build.build import build
-from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
+from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.machine import Memory
 from alexnet.pipeline.read.dataset import eval_dataset, train_stages
@@ -45,9 +45,9 @@ def predict(
     return run_records_plan(photos, scan(photos), out, config, **more)
 
 
-def try_only(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+def try_only(storage: StorageName, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the other storages out, where they add nothing to a test."""
-    only = {storage: BuildConfig(storage, SIDE)}
+    only = {storage: BuildConfig(storage=storage, side=SIDE)}
     monkeypatch.setattr(ForecastConfig, "builds", lambda _: only)
 
 
@@ -64,11 +64,11 @@ def report(
     return found, folder, told
 
 
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 def test_all_photos_tried_are_the_size_of_the_set(
     report: tuple[RecordsPlanReport, Path, Any],
-    record_sets: dict[Storage, Path],
-    storage: Storage,
+    record_sets: dict[StorageName, Path],
+    storage: StorageName,
 ) -> None:
     shards = record_sets[storage].glob("*.tfrecord")
     one = report[0].storages[storage]
@@ -85,7 +85,7 @@ def test_the_report_is_json_of_positive_figures(
     assert [values[name] for name in ("num_images", "sample", "num_bad", "side")] == [
         *(NUM_PHOTOS, NUM_PHOTOS, 0, SIDE)
     ]
-    assert sorted(values["storages"]) == sorted(get_args(Storage))
+    assert sorted(values["storages"]) == sorted(get_args(StorageName))
     for one in values["storages"].values():
         assert one["images_per_second"] > 0
         assert one["build_seconds"] > 0
@@ -107,7 +107,7 @@ def test_every_step_is_told_and_nothing_is_left(
 
 
 def test_half_of_the_photos_come_near(
-    photos: Path, record_sets: dict[Storage, Path], tmp_path: Path
+    photos: Path, record_sets: dict[StorageName, Path], tmp_path: Path
 ) -> None:
     found = predict(photos, tmp_path, replace(SHORT, sample=NUM_PHOTOS // 2))
     assert (found.num_images, found.sample) == (NUM_PHOTOS, NUM_PHOTOS // 2)
@@ -206,12 +206,12 @@ def test_a_cold_disk_is_really_read(
     assert one.images_per_second > 0
 
 
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 def test_multiplied_records_are_the_same_ones(
-    record_sets: dict[Storage, Path],
+    record_sets: dict[StorageName, Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    storage: Storage,
+    storage: StorageName,
 ) -> None:
     """One shard of the set, three times: as many images, or bytes, as are wanted."""
     shutil.copytree(record_sets[storage], tmp_path, dirs_exist_ok=True)
@@ -252,7 +252,7 @@ def test_a_few_photos_keep_a_few_workers_busy(
     monkeypatch.setattr(sample_build, "PHOTOS_A_WORKER", 8)
     monkeypatch.setattr(sample_build, "CHUNK", 2)
     monkeypatch.setattr(sample_build, "pace", lambda *arguments: arguments)
-    config = BuildConfig("raw", SIDE)
+    config = BuildConfig(storage="raw", side=SIDE)
     steady: Any = sample_build._build(config, scan(photos), tmp_path / "a")[1]
     times, skip, speed_up = steady
     assert asked == [3]

@@ -16,7 +16,7 @@ from alexnet.benchmarks.estimate.forecast import (
     feeds,
     pace,
 )
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 
 PLAIN = Forecast(
     bytes=100,
@@ -82,7 +82,7 @@ def test_a_fifth_is_to_spare(demand: float | None, fed: bool | None) -> None:
     assert feeds(120.0, demand) is fed
 
 
-def made_up(**changes: dict[str, Any]) -> dict[Storage, Forecast]:
+def made_up(**changes: dict[str, Any]) -> dict[StorageName, Forecast]:
     """Forecasts by name, from what is different about each."""
     found: Any = {name: replace(PLAIN, **change) for name, change in changes.items()}
     return found
@@ -117,7 +117,9 @@ FAST_LARGE = {"bytes": 1000, "images_per_second": 900.0}
     ],
     ids=["fastest", "smallest fed", "fed but too large", "slow but fits", "none fits"],
 )
-def test_the_choice(forecasts: dict[Storage, Forecast], chosen: Storage | None) -> None:
+def test_the_choice(
+    forecasts: dict[StorageName, Forecast], chosen: StorageName | None
+) -> None:
     assert choose(forecasts) == chosen
 
 
@@ -126,21 +128,26 @@ def test_advice_for_a_step_that_is_fed() -> None:
         jpeg={"bytes": 2**20, "images_per_second": 5300.0, "fed": True}, raw=FAST_LARGE
     )
     assert advise(forecasts, 2500, 2**30) == (
-        "`--storage jpeg` is the smallest that feeds the train step (2,500 images/s)"
-        " with 20% to spare: 5,300 images/s from 1.0 MiB."
+        "`records build --storage jpeg` is the smallest that feeds the train step"
+        " (2,500 images/s) with 20% to spare: 5,300 images/s from 1.0 MiB."
     )
 
 
 def test_advice_for_a_step_that_waits() -> None:
     told = advise(made_up(raw={**FAST_LARGE, "fed": False}), 4000, 2**30)
     assert "No storage that fits feeds the train step (4,000 images/s)" in told
-    assert "`--storage raw` is the fastest: 900 images/s from 1000 bytes" in told
+    assert (
+        "`records build --storage raw` is the fastest: 900 images/s from 1000 bytes"
+        in told
+    )
     assert "--side" in told
 
 
 def test_advice_without_a_demand_says_how_to_name_one() -> None:
     told = advise(made_up(raw=FAST_LARGE, jpeg={}), None, 2**30)
-    assert "`--storage raw` is the fastest that fits: 900 images/s" in told
+    assert (
+        "`records build --storage raw` is the fastest that fits: 900 images/s" in told
+    )
     assert "--train-images-per-second" in told
 
 

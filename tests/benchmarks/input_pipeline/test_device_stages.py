@@ -13,7 +13,7 @@ from alexnet.benchmarks.input_pipeline.device_stages import (
     plan_alone,
     plan_consumers,
 )
-from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
+from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.read.dataset import Stage, train_stages
 from alexnet.pipeline.records.record_set import open_records
@@ -56,7 +56,7 @@ def test_alone_it_takes_the_same_one_again(stages: list[Stage]) -> None:
 
 @pytest.mark.parametrize("storage", ["raw", "yuv420"])
 def test_augment_takes_what_the_pipeline_yields(
-    record_sets: dict[Storage, Path], storage: Storage
+    record_sets: dict[StorageName, Path], storage: StorageName
 ) -> None:
     """The preset `none` is the centre of the stored picture, whatever the step."""
     records = open_records(record_sets[storage])
@@ -72,7 +72,7 @@ def test_augment_takes_what_the_pipeline_yields(
 
 
 def test_draws_differ_from_step_to_step() -> None:
-    augment = make_augment(BuildConfig("raw", side=16), 4, "paper", 12, seed=1)
+    augment = make_augment(BuildConfig(storage="raw", side=16), 4, "paper", 12, seed=1)
     pictures = tf.constant(np.arange(4 * 768).reshape(4, 16, 16, 3) % 251, tf.uint8)
     labels = tf.zeros([4], tf.int64)
     assert np.abs(augment(pictures, labels) - augment(pictures, labels)).max() > 0.01
@@ -86,4 +86,4 @@ def test_a_wrong_setting_shows_before_anything_is_timed(
     preset: str, side: int, told: str
 ) -> None:
     with pytest.raises(ConfigError, match=told):
-        make_augment(BuildConfig("raw", side=16), 4, preset, side, seed=1)
+        make_augment(BuildConfig(storage="raw", side=16), 4, preset, side, seed=1)

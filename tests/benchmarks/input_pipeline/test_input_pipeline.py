@@ -15,7 +15,7 @@ import alexnet.benchmarks.limits
 from alexnet.benchmarks.input_pipeline.input_pipeline import BenchConfig, run_bench
 from alexnet.benchmarks.input_pipeline.plan import plan_bench
 from alexnet.benchmarks.measure import deliver
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.machine import num_cpus
 
@@ -56,8 +56,8 @@ def alive(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ],
 )
 def test_report(
-    record_sets: dict[Storage, Path],
-    storage: Storage,
+    record_sets: dict[StorageName, Path],
+    storage: StorageName,
     host: list[str],
     decode: list[str],
     alive: list[int],
@@ -97,7 +97,7 @@ def test_report(
     assert alive == [*([0, 1] * (3 + len(host) + len(COPY))), 0]
 
 
-def test_what_stands_beside_the_rungs(record_sets: dict[Storage, Path]) -> None:
+def test_what_stands_beside_the_rungs(record_sets: dict[StorageName, Path]) -> None:
     values = run_bench(record_sets["raw"], SHORT).to_json()
     assert 0 < values["first_batch_seconds"] < 60
     assert values["warm_images_per_second"] > 0
@@ -112,7 +112,7 @@ def test_what_stands_beside_the_rungs(record_sets: dict[Storage, Path]) -> None:
 
 
 def test_a_reader_that_is_asked_for_is_planned(
-    record_sets: dict[Storage, Path],
+    record_sets: dict[StorageName, Path],
 ) -> None:
     config = BenchConfig.from_json({**SHORT.to_json(), "reader": "stream"})
     plan = plan_bench(record_sets["raw"], config)
@@ -124,7 +124,7 @@ def test_a_reader_that_is_asked_for_is_planned(
 
 
 def test_rivals_are_timed_in_turn_with_ours_and_the_limit(
-    record_sets: dict[Storage, Path],
+    record_sets: dict[StorageName, Path],
 ) -> None:
     told = []
     config = BenchConfig.from_json({**SHORT.to_json(), "against": ["article", "plain"]})
@@ -150,15 +150,15 @@ def test_rivals_are_timed_in_turn_with_ours_and_the_limit(
     [
         ({"seconds": 0}, "seconds is 0; it needs more than 0"),
         ({"against": ["petastorm"]}, "against is 'petastorm'; it needs one of"),
-        ({"batch_size": 0}, "batch_size is 0; it needs 1 or more"),
+        ({"batch_size": 0}, "batch_size is 0; it needs 1 to 1,000,000"),
         ({"batch_size": 19}, "a batch of 19 .* 18 examples"),
         ({"image_size": 17, "augment": "none"}, "at most the stored 16 pixels"),
-        ({"augment": "wild"}, "no augmentation 'wild'"),
+        ({"augment": "wild"}, "augment is 'wild'; it needs one of article, paper"),
         ({"reader": "fast"}, "reader is 'fast'; it needs one of auto, stream, mmap"),
     ],
 )
 def test_wrong_settings_are_told_before_anything_is_timed(
-    record_sets: dict[Storage, Path], changed: dict, message: str
+    record_sets: dict[StorageName, Path], changed: dict, message: str
 ) -> None:
     told = []
     with pytest.raises(ConfigError, match=message):

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from alexnet.benchmarks.input_pipeline.ladder import Rung
 from alexnet.benchmarks.input_pipeline.shares import Share, limit_of, shares
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
+from alexnet.pipeline.records.storage import STORAGES
 
 RECORD, LABEL = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)
 BATCH = (tf.TensorSpec([8, 4, 4, 3], tf.uint8), tf.TensorSpec([8], tf.int64))
@@ -30,9 +31,9 @@ BATCH = (tf.TensorSpec([8, 4, 4, 3], tf.uint8), tf.TensorSpec([8], tf.int64))
     ],
 )
 def test_the_limit_is_that_of_what_an_element_is(
-    element: Any, storage: Storage, limit: str | None
+    element: Any, storage: StorageName, limit: str | None
 ) -> None:
-    assert limit_of(element, storage) == limit
+    assert limit_of(element, STORAGES[storage]) == limit
 
 
 def test_shares() -> None:

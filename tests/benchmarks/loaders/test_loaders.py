@@ -9,7 +9,7 @@ import pytest
 from alexnet.benchmarks.loaders import loaders
 from alexnet.benchmarks.loaders.peer import PEERS
 from alexnet.benchmarks.measure import Timing
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.records.record_set import RecordSet, open_records
 
@@ -33,7 +33,7 @@ def test_others_are_told(names: tuple[str, ...], told: str) -> None:
 
 @pytest.mark.parametrize("name", ["article", "plain", *PEERS])
 def test_every_rival_is_planned_under_its_name(
-    record_sets: dict[Storage, Path], name: str, monkeypatch: pytest.MonkeyPatch
+    record_sets: dict[StorageName, Path], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def plan_peer(name: str, records: RecordSet, batch_size: int) -> Timing:
         return Timing(name, lambda: (number for number in [batch_size]))

@@ -244,7 +244,9 @@ def test_photos_are_compared_as_records_are(
     trained_run: RunFolder, rebuild: Callable[..., Path], tmp_path: Path
 ) -> None:
     photos = rebuild(seed=21).parent / "photos"
-    manifest = open_data(photos, BuildConfig("original", TRAIN_SIDE)).manifest
+    manifest = open_data(
+        photos, BuildConfig(storage="original", side=TRAIN_SIDE)
+    ).manifest
     run = moved(trained_run, photos, tmp_path)
     config = replace(run.load_config(), records_fingerprint=manifest.fingerprint)
     run.save_config(config)
@@ -305,7 +307,7 @@ def replace_classes(config: RunConfig, names: tuple[str, ...]) -> RunConfig:
 def test_records_of_another_size_are_refused(
     trained_run: RunFolder, record_sets: dict[str, Path]
 ) -> None:
-    with pytest.raises(RunError, match=r"hold 16 px .* Build them with --side 72"):
+    with pytest.raises(RunError, match=r"hold 16 px .* Build them with `side=72`"):
         evaluate(trained_run, record_sets["raw"])
 
 
@@ -313,9 +315,11 @@ def test_records_that_were_resized_otherwise_are_refused(
     trained_run: RunFolder, rebuild: Callable[..., Path]
 ) -> None:
     records = rebuild(resize="squash")
-    with pytest.raises(RunError, match=r"with --resize crop; .* --resize squash") as e:
+    with pytest.raises(
+        RunError, match=r"with `resize='crop'`; .* `resize='squash'`"
+    ) as e:
         evaluate(trained_run, records)
-    assert "Build them with --side 72 --resize crop" in str(e.value)
+    assert "Build them with `side=72` `resize='crop'`" in str(e.value)
 
 
 def test_an_unknown_split_is_refused(trained_run: RunFolder) -> None:

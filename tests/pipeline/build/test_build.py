@@ -16,7 +16,7 @@ import tensorflow as tf
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.build.output import replace_set
 from alexnet.pipeline.build.plan import make_plan
-from alexnet.pipeline.build.quarantine import Progress
+from alexnet.pipeline.build.progress import Progress
 from alexnet.pipeline.build.report import BuildReport
 from alexnet.pipeline.build.state import build_settings, open_state
 from alexnet.pipeline.config import BuildConfig
@@ -164,7 +164,7 @@ def test_an_unfinished_build_whose_settings_are_damaged_is_told(
     settings.write_text(text, errors="surrogateescape")
     before = content(tmp_path)
     for overwrite in (False, True):  # which of the files are ours is not known
-        with pytest.raises(DataError, match=rf"{settings} is damaged .* another --out"):
+        with pytest.raises(DataError, match=rf"{settings} is damaged .* another `out`"):
             build(source, tmp_path, CONFIG, workers=1, overwrite=overwrite)
     assert content(tmp_path) == before
 
@@ -229,8 +229,8 @@ def test_the_report_has_the_promised_fields(photos: Path, tmp_path: Path) -> Non
         },
         "quarantined": 0,
         "duplicates": 0,
-        "leaked": 0,
-        "conflicting": 0,
+        "duplicates_across_splits": 0,
+        "duplicates_with_other_label": 0,
     }
 
 
@@ -261,7 +261,7 @@ def test_other_settings_need_overwrite(
             build(source, out, CONFIG, workers=1, progress=stop)
     before = content(out)
     other = BuildConfig(**{**CONFIG.to_json(), **settings})
-    with pytest.raises(DataError, match=message + ".*--overwrite"):
+    with pytest.raises(DataError, match=message + ".*`overwrite=True`"):
         build(source, out, other, workers=1)
     assert content(out) == before
     build(source, out, other, workers=1, overwrite=True)
@@ -307,7 +307,7 @@ def test_overwrite_writes_over_no_stranger(photos: Path, tmp_path: Path) -> None
     build(source, tmp_path, BuildConfig(side=SIDE, shards=9), workers=1)
     (tmp_path / SHARDS[1]).write_text("mine")
     before = content(tmp_path)
-    with pytest.raises(DataError, match=rf"{SHARDS[1]} is none .* Move it away"):
+    with pytest.raises(DataError, match=rf"{SHARDS[1]} is not one of .* Move it away"):
         build(source, tmp_path, CONFIG, workers=1, overwrite=True)
     assert content(tmp_path) == before
 
@@ -329,7 +329,7 @@ def test_a_folder_with_a_foreign_card_is_refused_and_untouched(
     for overwrite in (False, True):
         with pytest.raises(DataError, match=r"dataset.json .*another folder") as error:
             build(scan(photos), tmp_path, CONFIG, workers=1, overwrite=overwrite)
-        assert "--overwrite" not in str(error.value)
+        assert "overwrite" not in str(error.value)
     assert content(tmp_path) == before
 
 
@@ -340,7 +340,9 @@ def test_hidden_files_of_others_stay(
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
     if name == ".build/settings.json":
-        with pytest.raises(DataError, match=r"another program's.*another --out"):
+        with pytest.raises(
+            DataError, match=r"another version or program.*another `out`"
+        ):
             build(scan(photos), tmp_path, CONFIG, workers=1)
         assert content(tmp_path) == {name: b"mine"}
     else:
@@ -433,7 +435,7 @@ def test_another_source_is_refused(
 def test_bad_photos_are_set_aside_and_move_no_other(
     flawed: Path, tmp_path: Path, workers: int
 ) -> None:
-    config = BuildConfig("raw", side=SIDE, shards=3)
+    config = BuildConfig(storage="raw", side=SIDE, shards=3)
     out = tmp_path / "records"
     report = build(scan(flawed), out, config, workers=workers, max_bad=0.2)
     lines = (out / "quarantine.jsonl").read_text().splitlines()
@@ -486,7 +488,7 @@ def test_how_many_may_be_bad(
     with pytest.raises(DataError) as raised:
         build(source, out, CONFIG, workers=1, max_bad=max_bad)
     assert "'cat/cut.jpg': cannot be decoded" in str(raised.value)
-    assert f"--max-bad {max_bad:g} of 27" in str(raised.value)
+    assert f"`max_bad={max_bad:g}` of 27" in str(raised.value)
     assert not (out / "dataset.json").exists()
     # What was finished is kept, so that allowing more is enough.
     report = build(source, out, CONFIG, workers=1, max_bad=1)

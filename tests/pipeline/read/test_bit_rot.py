@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet.pipeline.config import ReadConfig, Reader, Storage
+from alexnet.pipeline.config import ReadConfig, Reader, StorageName
 from alexnet.pipeline.errors import DataError, data_error_in
 from alexnet.pipeline.read.dataset import eval_dataset, train_dataset
 from alexnet.pipeline.records.record_set import open_records
@@ -24,7 +24,7 @@ EPOCH = 18 // BATCH
 
 def everything(folder: Path, reader: Reader) -> list[np.ndarray]:
     """An epoch's batches, then those of the validation: images, labels, weights."""
-    records, config = open_records(folder), ReadConfig(BATCH, reader=reader)
+    records, config = open_records(folder), ReadConfig(batch_size=BATCH, reader=reader)
     train = train_dataset(records, config).take(EPOCH).as_numpy_iterator()
     held_out = eval_dataset(records, config).as_numpy_iterator()
     return [array for batch in (*train, *held_out) for array in batch]
@@ -47,9 +47,9 @@ def refused(folder: Path, reader: Reader, whole: list[np.ndarray]) -> bool:
 @pytest.mark.parametrize("flips", [6, pytest.param(150, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("storage", "reader"), WAYS)
 def test_a_flipped_byte_is_never_trained_on(
-    record_sets: dict[Storage, Path],
+    record_sets: dict[StorageName, Path],
     tmp_path: Path,
-    storage: Storage,
+    storage: StorageName,
     reader: Reader,
     flips: int,
 ) -> None:
@@ -72,7 +72,10 @@ def test_a_flipped_byte_is_never_trained_on(
 
 @pytest.mark.parametrize(("storage", "reader"), WAYS)
 def test_a_shard_that_lost_its_end_is_never_trained_on(
-    record_sets: dict[Storage, Path], tmp_path: Path, storage: Storage, reader: Reader
+    record_sets: dict[StorageName, Path],
+    tmp_path: Path,
+    storage: StorageName,
+    reader: Reader,
 ) -> None:
     """Zeros, as a file has them whose last blocks did not reach the disk."""
     folder = Path(shutil.copytree(record_sets[storage], tmp_path / "set"))

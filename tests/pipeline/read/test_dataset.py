@@ -16,7 +16,7 @@ from PIL import Image
 
 import alexnet.pipeline.read.mapped
 from alexnet.pipeline.build.build import build
-from alexnet.pipeline.config import BuildConfig, ReadConfig, Reader, Storage
+from alexnet.pipeline.config import BuildConfig, ReadConfig, Reader, StorageName
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.read.dataset import (
     compose,
@@ -27,8 +27,8 @@ from alexnet.pipeline.read.dataset import (
 )
 from alexnet.pipeline.read.decode import decode_images
 from alexnet.pipeline.read.image_folder import open_photos
-from alexnet.pipeline.read.order import Share
-from alexnet.pipeline.records.image import read_image, square
+from alexnet.pipeline.read.order import PipelineShard
+from alexnet.pipeline.records.image import read_image, to_square
 from alexnet.pipeline.records.record_set import RecordSet, open_records
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import SIDE
@@ -36,9 +36,9 @@ from tests.conftest import SIDE
 Batch = tuple[np.ndarray, ...]
 Photo = tuple[str, int]  # key and label
 READERS: list[Reader] = ["stream", "mmap"]
-BY_ROWS: list[Storage] = ["jpeg", "raw", "yuv420"]
+BY_ROWS: list[StorageName] = ["jpeg", "raw", "yuv420"]
 # Every storage, read in every way it can be.
-WAYS: list[tuple[Storage, Reader]] = [
+WAYS: list[tuple[StorageName, Reader]] = [
     *itertools.product(BY_ROWS, READERS),
     ("original", "stream"),
 ]
@@ -51,12 +51,12 @@ BY_ROW = {
 
 
 @pytest.fixture(scope="module")
-def records(record_sets: dict[Storage, Path]) -> RecordSet:
+def records(record_sets: dict[StorageName, Path]) -> RecordSet:
     """Those of bare pixels, whose batches are told apart byte by byte."""
     return open_records(record_sets["raw"])
 
 
-def stored_pixels(feature: Any, storage: Storage) -> bytes:
+def stored_pixels(feature: Any, storage: StorageName) -> bytes:
     """What a batch should hold of a record, by Pillow."""
     if storage in ("raw", "yuv420"):
         (pixels,) = feature["image/raw"].bytes_list.value
@@ -64,11 +64,11 @@ def stored_pixels(feature: Any, storage: Storage) -> bytes:
     (encoded,) = feature["image/encoded"].bytes_list.value
     if storage == "jpeg":
         return Image.open(io.BytesIO(encoded)).tobytes()
-    return square(read_image(encoded, SIDE), SIDE, "crop").tobytes()
+    return to_square(read_image(encoded, SIDE), SIDE, "crop").tobytes()
 
 
 @cache
-def examples(folder: Path, storage: Storage, split: str) -> dict[bytes, Photo]:
+def examples(folder: Path, storage: StorageName, split: str) -> dict[bytes, Photo]:
     """The photo that the pixels of each record of a split belong to, in order."""
     found = {}
     for path in sorted(folder.glob(f"{split}-*.tfrecord")):
@@ -89,7 +89,7 @@ def photos_of(
     batches: list[Batch], records: RecordSet, split: str = "train"
 ) -> list[Photo]:
     """The photo and label of every row; the label that came with it must be its own."""
-    names = examples(records.folder, records.storage, split)
+    names = examples(records.folder, records.storage.name, split)
     rows = []
     for images, labels, *_ in batches:
         for image, label in zip(images, labels, strict=True):
@@ -100,7 +100,7 @@ def photos_of(
 
 
 def all_of(records: RecordSet, split: str = "train") -> list[Photo]:
-    return list(examples(records.folder, records.storage, split).values())
+    return list(examples(records.folder, records.storage.name, split).values())
 
 
 def same(left: list[Batch], right: list[Batch]) -> bool:
@@ -111,13 +111,13 @@ def same(left: list[Batch], right: list[Batch]) -> bool:
     )
 
 
-def image_shape(storage: Storage) -> tuple[int, ...]:
+def image_shape(storage: StorageName) -> tuple[int, ...]:
     return (24, 16) if storage == "yuv420" else (16, 16, 3)
 
 
 @pytest.mark.parametrize(("storage", "reader"), WAYS)
 def test_batches_have_fixed_shapes(
-    record_sets: dict[Storage, Path], storage: Storage, reader: Reader
+    record_sets: dict[StorageName, Path], storage: StorageName, reader: Reader
 ) -> None:
     records = open_records(record_sets[storage])
     dataset = train_dataset(records, ReadConfig(batch_size=5, reader=reader))
@@ -135,7 +135,7 @@ def test_batches_have_fixed_shapes(
 
 @pytest.mark.parametrize(("storage", "reader"), WAYS)
 def test_every_epoch_holds_every_example_once_in_another_order(
-    record_sets: dict[Storage, Path], storage: Storage, reader: Reader
+    record_sets: dict[StorageName, Path], storage: StorageName, reader: Reader
 ) -> None:
     records = open_records(record_sets[storage])
     config = ReadConfig(batch_size=6, reader=reader)
@@ -151,7 +151,7 @@ def test_every_epoch_holds_every_example_once_in_another_order(
 def test_what_does_not_fill_a_batch_is_left_out_of_its_epoch(
     records: RecordSet, reader: Reader, batch_size: int, steps: int
 ) -> None:
-    config = ReadConfig(batch_size, reader=reader)
+    config = ReadConfig(batch_size=batch_size, reader=reader)
     assert steps_per_epoch(records, batch_size) == steps
     batches = take(train_dataset(records, config), 3 * steps)
     left_out = set()
@@ -169,17 +169,23 @@ def test_what_does_not_fill_a_batch_is_left_out_of_its_epoch(
 def test_the_order_is_a_function_of_seed_and_epoch(
     records: RecordSet, reader: Reader
 ) -> None:
-    one = take(train_dataset(records, ReadConfig(6, seed=1, reader=reader)), 3)
-    again = take(train_dataset(records, ReadConfig(6, seed=1, reader=reader)), 3)
-    other = take(train_dataset(records, ReadConfig(6, seed=2, reader=reader)), 3)
+    one = take(
+        train_dataset(records, ReadConfig(batch_size=6, seed=1, reader=reader)), 3
+    )
+    again = take(
+        train_dataset(records, ReadConfig(batch_size=6, seed=1, reader=reader)), 3
+    )
+    other = take(
+        train_dataset(records, ReadConfig(batch_size=6, seed=2, reader=reader)), 3
+    )
     assert same(one, again)
     assert not same(one, other)
 
 
 @pytest.mark.parametrize(("storage", "reader"), WAYS)
 def test_the_order_does_not_depend_on_the_machine(
-    record_sets: dict[Storage, Path],
-    storage: Storage,
+    record_sets: dict[StorageName, Path],
+    storage: StorageName,
     reader: Reader,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -189,7 +195,7 @@ def test_the_order_does_not_depend_on_the_machine(
         monkeypatch.setattr(
             "alexnet.pipeline.read.dataset.num_cpus", lambda cpus=cpus: cpus
         )
-        config = ReadConfig(4, ram_budget_bytes=budget, reader=reader)
+        config = ReadConfig(batch_size=4, ram_budget_bytes=budget, reader=reader)
         found.append(take(train_dataset(records, config), 6))
     assert same(*found)
 
@@ -202,10 +208,15 @@ def test_the_order_does_not_depend_on_the_machine(
     ],
 )
 def test_both_readers_deliver_the_same(
-    photos: Path, tmp_path: Path, storage: Storage, side: int
+    photos: Path, tmp_path: Path, storage: StorageName, side: int
 ) -> None:
     """Of pixels that end within a page, in several shards and uneven batches."""
-    build(scan(photos), tmp_path, BuildConfig(storage, side, shards=5), workers=1)
+    build(
+        scan(photos),
+        tmp_path,
+        BuildConfig(storage=storage, side=side, shards=5),
+        workers=1,
+    )
     records = open_records(tmp_path)
     read = [ReadConfig(batch_size=7, reader=reader) for reader in READERS]
     for split in ("train", "validation"):
@@ -255,9 +266,9 @@ def test_shares_of_training_are_the_single_pipelines_batches(
     config = ReadConfig(batch_size=12, reader=reader)
     steps = 3  # an epoch has one
     datasets = [
-        train_dataset(records, config, Share(12, replicas, pipelines, index)).take(
-            steps * replicas // pipelines
-        )
+        train_dataset(
+            records, config, PipelineShard(12, replicas, pipelines, index)
+        ).take(steps * replicas // pipelines)
         for index in range(pipelines)
     ]
     found = interleaved(datasets, replicas)
@@ -271,7 +282,9 @@ def test_shares_of_evaluation_are_the_single_pipelines_batches(
 ) -> None:
     config = ReadConfig(batch_size=12, reader=reader)
     datasets = [
-        eval_dataset(records, config, "train", Share(12, replicas, pipelines, index))
+        eval_dataset(
+            records, config, "train", PipelineShard(12, replicas, pipelines, index)
+        )
         for index in range(pipelines)
     ]
     lengths = {int(dataset.cardinality()) for dataset in datasets}
@@ -293,7 +306,7 @@ def test_an_epoch_gone_on_with_is_the_tail_of_an_unbroken_run(
     config = ReadConfig(batch_size=4, reader=reader)
     turns = replicas // pipelines
     for index in range(pipelines):
-        share = Share(4, replicas, pipelines, index)
+        share = PipelineShard(4, replicas, pipelines, index)
         unbroken = take(train_dataset(records, config, share), 3 * 4 * turns)
         going_on = train_dataset(records, config, share, None, 1, step)
         rest = unbroken[(4 + step) * turns :]
@@ -301,7 +314,7 @@ def test_an_epoch_gone_on_with_is_the_tail_of_an_unbroken_run(
 
 
 def test_what_is_skipped_is_not_decoded(
-    record_sets: dict[Storage, Path], monkeypatch: pytest.MonkeyPatch
+    record_sets: dict[StorageName, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[int] = []
 
@@ -322,7 +335,7 @@ def test_what_is_skipped_is_not_decoded(
 
 @pytest.mark.parametrize(("storage", "reader"), WAYS)
 def test_evaluation_is_in_the_order_of_the_records(
-    record_sets: dict[Storage, Path], storage: Storage, reader: Reader
+    record_sets: dict[StorageName, Path], storage: StorageName, reader: Reader
 ) -> None:
     records = open_records(record_sets[storage])
     config = ReadConfig(batch_size=9, reader=reader)
@@ -336,7 +349,7 @@ def test_evaluation_is_in_the_order_of_the_records(
 def test_evaluation_yields_every_example_once_and_pads_with_weight_0(
     records: RecordSet, reader: Reader, batch_size: int
 ) -> None:
-    dataset = eval_dataset(records, ReadConfig(batch_size, reader=reader))
+    dataset = eval_dataset(records, ReadConfig(batch_size=batch_size, reader=reader))
     batches = list(dataset.as_numpy_iterator())
     assert int(dataset.cardinality()) == len(batches) == -(-6 // batch_size)
     assert dataset.element_spec == (
@@ -356,7 +369,7 @@ def test_evaluation_yields_every_example_once_and_pads_with_weight_0(
 
 @pytest.mark.parametrize(("storage", "reader"), WAYS)
 def test_the_stages_have_their_names(
-    record_sets: dict[Storage, Path], storage: Storage, reader: Reader
+    record_sets: dict[StorageName, Path], storage: StorageName, reader: Reader
 ) -> None:
     records = open_records(record_sets[storage])
     names = STREAMED if reader == "stream" else BY_ROW[storage]
@@ -375,7 +388,10 @@ def test_the_stages_have_their_names(
     ],
 )
 def test_every_prefix_of_the_stages_is_a_dataset(
-    record_sets: dict[Storage, Path], storage: Storage, reader: Reader, length: int
+    record_sets: dict[StorageName, Path],
+    storage: StorageName,
+    reader: Reader,
+    length: int,
 ) -> None:
     records = open_records(record_sets[storage])
     stages = train_stages(records, ReadConfig(batch_size=6, reader=reader))[:length]
@@ -410,5 +426,5 @@ def test_a_batch_larger_than_the_split_is_refused(
         with pytest.raises(ConfigError, match=message):
             train_stages(data, ReadConfig(batch_size=19))
     assert steps_per_epoch(records, 6, "validation") == 1
-    with pytest.raises(ConfigError, match="--batch-size 6 or less"):
+    with pytest.raises(ConfigError, match="`batch_size=6` or less"):
         steps_per_epoch(records, 7, "validation")

@@ -14,7 +14,7 @@ import alexnet.pipeline.read.decode
 from alexnet.pipeline.config import BuildConfig, Resize
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.read.decode import decode_images, empty_batch
-from alexnet.pipeline.records.image import read_image, square
+from alexnet.pipeline.records.image import read_image, to_square
 from tests.conftest import smooth_photo
 
 SIDE = 24
@@ -101,10 +101,10 @@ ORIGINALS = {
 
 @pytest.mark.parametrize("resize", ["crop", "squash"])
 def test_originals_are_squared_as_a_build_squares_them(resize: Resize) -> None:
-    config = BuildConfig("original", side=SIDE, resize=resize)
+    config = BuildConfig(storage="original", side=SIDE, resize=resize)
     found = decoded(list(ORIGINALS.values()), config)
     for name, image, data in zip(ORIGINALS, found, ORIGINALS.values(), strict=True):
-        built = square(read_image(data, SIDE), SIDE, resize)
+        built = to_square(read_image(data, SIDE), SIDE, resize)
         np.testing.assert_array_equal(image, np.asarray(built), err_msg=name)
         upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
         method = Image.Resampling.BICUBIC
@@ -135,7 +135,7 @@ def test_what_cannot_be_decoded_is_named(storage: Any, data: bytes) -> None:
     images = [file_of(noise(number), "JPEG") for number in range(20)]
     images[13] = data
     with pytest.raises(DataError, match=r"photo 13 cannot be used: .+"):
-        decoded(images, BuildConfig(storage, side=SIDE))
+        decoded(images, BuildConfig(storage=storage, side=SIDE))
 
 
 def test_what_cannot_be_read_is_told_as_it_is() -> None:

@@ -19,10 +19,11 @@ import pytest
 import alexnet.pipeline.source.scan
 import alexnet.pipeline.source.source_file
 from alexnet.pipeline.errors import BadImage, ReadError
-from alexnet.pipeline.source.archives import TarStore
-from alexnet.pipeline.source.scan import ImageFile, open_store, scan
+from alexnet.pipeline.source.archives import open_store
+from alexnet.pipeline.source.scan import ImageFile, scan
 from alexnet.pipeline.source.source_file import read_file
 from alexnet.pipeline.source.stores import FolderStore, Store, _status
+from alexnet.pipeline.source.tar_store import TarStore
 from tests.pipeline.failing import OUT_OF_MEMORY, FailingStore
 
 KEY = "cat/1.jpg"
@@ -208,7 +209,7 @@ def test_memory_that_a_picture_takes_is_waited_for(
         waits.clear()
         raise MemoryError
 
-    with pytest.raises(ReadError, match=r"Cannot allocate .* Give fewer --workers"):
+    with pytest.raises(ReadError, match=r"Cannot allocate .* Give fewer `workers`"):
         read_file(open_store(folder), LISTED, never)
 
 

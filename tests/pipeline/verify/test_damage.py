@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from alexnet.pipeline.build.build import build
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.records.manifest import LABELS, MANIFEST, load_manifest
 from alexnet.pipeline.records.record_set import RecordSet, open_records
@@ -24,7 +24,7 @@ from alexnet.pipeline.verify.damage import BadRecord
 from alexnet.pipeline.verify.verify import verify
 from tests.conftest import NUM_PHOTOS, SIDE, flip
 
-STORAGES = get_args(Storage)
+STORAGES = get_args(StorageName)
 SHARD = "train-00001-of-00003.tfrecord"
 NUM_RECORDS = 6
 HEADER, FOOTER = 12, 4
@@ -56,11 +56,9 @@ def places(shard: Path) -> list[Place]:
 
 def damaged_part(place: Place, at: int) -> str:
     """The part of a record that the byte at `at` of its shard belongs to."""
-    if at - place.start < 8:
-        return "length"
     if at - place.start < HEADER:
-        return "checksum of its length"
-    return "data" if at < place.end - FOOTER else "checksum of its data"
+        return "header"
+    return "data" if at < place.end - FOOTER else "footer"
 
 
 def remove_indexes(folder: Path) -> None:
@@ -69,7 +67,7 @@ def remove_indexes(folder: Path) -> None:
 
 @pytest.fixture(params=STORAGES)
 def folder(
-    request: pytest.FixtureRequest, record_sets: dict[Storage, Path], tmp_path: Path
+    request: pytest.FixtureRequest, record_sets: dict[StorageName, Path], tmp_path: Path
 ) -> Path:
     """A record set of each storage that may be spoilt: shards of 6 records."""
     return Path(shutil.copytree(record_sets[request.param], tmp_path / "set"))
@@ -83,7 +81,7 @@ def indexed_or_not(request: pytest.FixtureRequest, folder: Path) -> None:
 
 
 @pytest.fixture
-def jpeg(record_sets: dict[Storage, Path], tmp_path: Path) -> Path:
+def jpeg(record_sets: dict[StorageName, Path], tmp_path: Path) -> Path:
     """A `jpeg` record set that may be spoilt."""
     return Path(shutil.copytree(record_sets["jpeg"], tmp_path / "set"))
 
@@ -119,8 +117,9 @@ def test_every_flipped_byte_is_found_where_it_is(folder: Path, flips: int) -> No
         number = next(i for i, one in enumerate(records[path]) if at < one.end)
         place = records[path][number]
         assert (bad.shard, bad.record, bad.offset) == (path.name, number, place.start)
-        assert bad.reason == f"damaged {damaged_part(place, at)}"
-        if bad.reason != "damaged data":
+        part = damaged_part(place, at)
+        assert bad.reason == f"damaged {'header' if part == 'header' else 'data'}"
+        if part != "data":
             assert bad.key == place.key
     assert verify(folder).bad == ()
 
@@ -148,8 +147,8 @@ def test_every_damaged_record_of_a_shard_is_named(
     flip(folder / SHARD, records[5].start + 40)
     found = [(one.record, one.offset, one.reason) for one in verify(folder).bad]
     assert found == [
-        (0, 0, "damaged length, checksum of its data"),
-        (2, records[2].start, "damaged checksum of its length"),
+        (0, 0, "damaged header"),
+        (2, records[2].start, "damaged header"),
         (5, records[5].start, "damaged data"),
     ]
 
@@ -218,7 +217,7 @@ def test_a_missing_shard_and_one_that_cannot_be_read(folder: Path) -> None:
 
 
 def test_another_whole_shard_in_its_place_is_told(
-    record_sets: dict[Storage, Path], tmp_path: Path
+    record_sets: dict[StorageName, Path], tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(record_sets["raw"], tmp_path / "set"))
     shutil.copy(folder / SHARD, folder / SHARD.replace("1", "0", 1))
@@ -244,7 +243,7 @@ def test_a_damaged_index_is_named_beside_its_whole_shard(
     index.write_bytes(change(index.read_bytes()))
     (bad,) = verify(jpeg).bad
     assert (bad.shard, bad.record, bad.offset) == (f"idx/{index.name}", None, None)
-    assert "delete it, or let --repair" in bad.reason
+    assert "delete it, or let `records verify --repair`" in bad.reason
     records = places(jpeg / SHARD)
     flip(jpeg / SHARD, records[4].start)  # found without the index
     (bad,) = verify(jpeg).bad

@@ -13,7 +13,7 @@ import pytest
 import alexnet.pipeline.build.plan
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.build.quarantine import QUARANTINE
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.records.manifest import LABELS, MANIFEST, load_manifest
 from alexnet.pipeline.source.scan import scan
@@ -33,14 +33,14 @@ SHARDS = [f"train-{number:05d}-of-00003.tfrecord" for number in range(3)]
 
 @pytest.fixture(params=STORAGES)
 def folder(
-    request: pytest.FixtureRequest, record_sets: dict[Storage, Path], tmp_path: Path
+    request: pytest.FixtureRequest, record_sets: dict[StorageName, Path], tmp_path: Path
 ) -> Path:
     """A record set of `photos` of each storage that may be spoilt."""
     return Path(shutil.copytree(record_sets[request.param], tmp_path / "set"))
 
 
 @pytest.fixture
-def jpeg(record_sets: dict[Storage, Path], tmp_path: Path) -> Path:
+def jpeg(record_sets: dict[StorageName, Path], tmp_path: Path) -> Path:
     """A `jpeg` record set of `photos` that may be spoilt."""
     return Path(shutil.copytree(record_sets["jpeg"], tmp_path / "set"))
 

@@ -20,7 +20,7 @@ from alexnet.benchmarks.scripts.gpu.step import grid
 from alexnet.benchmarks.scripts.gpu.to_accuracy import Reached, Watch, crossings
 from alexnet.benchmarks.synthetic import write_shapes
 from alexnet.model.training.history import EpochRecord
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.records.record_set import open_records
 
@@ -91,7 +91,7 @@ def test_the_cache_is_measured_where_it_lies(tmp_path: Path) -> None:
     ],
 )
 def test_records_are_read_in_every_way_they_allow(
-    record_sets: dict[Storage, Path], storage: Storage, readers: list[str]
+    record_sets: dict[StorageName, Path], storage: StorageName, readers: list[str]
 ) -> None:
     assert list(readers_of(open_records(record_sets[storage]))) == readers
 
@@ -142,7 +142,7 @@ def test_start_times_every_part() -> None:
 
 
 @pytest.mark.slow
-def test_pipeline_measures_every_reader(record_sets: dict[Storage, Path]) -> None:
+def test_pipeline_measures_every_reader(record_sets: dict[StorageName, Path]) -> None:
     sets = (record_sets["raw"], record_sets["original"])
     small = ("batch_size=4", "image_size=16", "seconds=0.1")
     rows = rows_of("pipeline", *sets, "--set", *small)
@@ -195,7 +195,7 @@ def test_article_stands_beside_ours(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_torch_trains_the_network_of_the_field(
-    record_sets: dict[Storage, Path], tmp_path: Path
+    record_sets: dict[StorageName, Path], tmp_path: Path
 ) -> None:
     try:
         python = require_peer("torch-pillow")
