@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python3.11 chooses the interpreter; without it one is looked for.
 .POSIX:
 
-.PHONY: help setup demo bench peers test test-slow soak lint types constraints clean
+.PHONY: help setup demo bench loaders test test-slow soak lint types constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -16,8 +16,8 @@ bench: .venv/.installed ## time every stage of the input pipeline on the demo's 
 	@[ -d demo/records ] || $(MAKE) demo
 	.venv/bin/alexnet bench input-pipeline demo/records
 
-peers: .venv/.installed ## set up the loaders to measure against: 0.9 GB to download
-	benchmarks/loaders/peers/setup.sh .venv/bin/python
+loaders: .venv/.installed ## set up the loaders to measure against: 0.9 GB to download
+	benchmarks/loaders/scripts/setup.sh .venv/bin/python
 
 test: .venv/.installed ## run the tests
 	.venv/bin/python -m pytest -n auto --maxprocesses 4

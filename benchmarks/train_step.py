@@ -6,18 +6,16 @@ input-pipeline`, it says how many images a second there is a use for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import tensorflow as tf
 from tensorflow import keras
 
-from alexnet.benchmarks.input_pipeline.device_stages import Consumer
-from alexnet.benchmarks.machine import read_processor
-from alexnet.benchmarks.measure import Deliveries, Timing
-from alexnet.benchmarks.settings import gpu_names
-from alexnet.benchmarks.step_report import TrainStepReport
-from alexnet.benchmarks.stopwatch import Progress, Stopwatch
+from alexnet.benchmarks.input_pipeline.device_stages import DeviceStage, repeat
+from alexnet.benchmarks.machine import gpu_names, read_processor
+from alexnet.benchmarks.measure import Deliveries, Progress, Stopwatch, Timing
 from alexnet.model.config import NetworkConfig, TrainConfig, Variant
 from alexnet.model.network.summary import training_flops
 from alexnet.model.training.classifier import DRAWS, Classifier
@@ -97,6 +95,52 @@ class TrainStepPlan:
     matmul: Timing
 
 
+@dataclass(frozen=True)
+class TrainStepReport:
+    """The speed of the step, and what the device makes of it."""
+
+    variant: str
+    batch_size: int
+    image_size: int
+    width: float
+    augment: str
+    precision: str
+    xla: bool
+    device: str
+    images_per_second: float
+    spread: float
+    # Forward and backward, of convolutions and dense layers: see `training_flops`.
+    step_flops: int
+    # Of large square matrices in the step's precision, measured in the same run.
+    matmul_flops_per_second: float
+    # What the augmentation takes alone, as a share of the step's time.
+    augment_share: float
+
+    @property
+    def step_seconds(self) -> float:
+        """The time of a step, which takes a whole batch."""
+        return self.batch_size / self.images_per_second
+
+    @property
+    def flops_per_second(self) -> float:
+        """What the device computes in a second of training."""
+        return self.step_flops / self.step_seconds
+
+    @property
+    def share_of_matmul(self) -> float:
+        """How near that comes to what the device can compute."""
+        return self.flops_per_second / self.matmul_flops_per_second
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain JSON values, with what follows from them."""
+        return {
+            **asdict(self),
+            "step_seconds": self.step_seconds,
+            "flops_per_second": self.flops_per_second,
+            "share_of_matmul": self.share_of_matmul,
+        }
+
+
 def run_train_step(
     config: TrainStepConfig,
     progress: Progress = lambda name, done, total: None,
@@ -126,8 +170,8 @@ def plan_train_step(config: TrainStepConfig) -> TrainStepPlan:
     return TrainStepPlan(
         hardware=hardware,
         step_flops=config.batch_size * training_flops(classifier.network),
-        step=Timing("train step", partial(_repeat, step, batch)),
-        augment=Timing("augment", partial(_repeat, augment, batch)),
+        step=Timing("train step", partial(repeat, step, batch)),
+        augment=Timing("augment", partial(repeat, augment, batch)),
         matmul=Timing("matmul limit", partial(_multiply, side)),
     )
 
@@ -167,7 +211,7 @@ def _noise(config: TrainStepConfig) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.cast(levels, tf.uint8), labels
 
 
-def _augment(classifier: Classifier) -> Consumer:
+def _augment(classifier: Classifier) -> DeviceStage:
     """What `Classifier.train_step` does before the network."""
     rows = classifier.global_batch
 
@@ -179,13 +223,6 @@ def _augment(classifier: Classifier) -> Consumer:
         return mix(view, one_hot, classifier.augment, draws, 0, rows)
 
     return augment
-
-
-def _repeat(consume: Consumer, batch: tuple[tf.Tensor, tf.Tensor]) -> Deliveries:
-    """The images of the same batch, taken again and again."""
-    while True:
-        consume(*batch)
-        yield len(batch[0])
 
 
 def _multiply(side: int) -> Deliveries:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alexnet.benchmarks.config import NETWORK, TRAIN, BenchConfig, Loader
 from alexnet.cli.console import meter, print_json, say
 from alexnet.cli.ladder import print_changes, print_ladder, print_train_step
 from alexnet.cli.options import (
@@ -28,22 +28,10 @@ from alexnet.cli.options import (
 
 if TYPE_CHECKING:
     from alexnet.benchmarks.input_pipeline.compare import Figures
-    from alexnet.benchmarks.input_pipeline.input_pipeline import BenchConfig
+    from alexnet.benchmarks.input_pipeline.device_stages import DeviceStage
+    from alexnet.benchmarks.input_pipeline.report import BenchReport
 
-
-class Rival(str, Enum):
-    """What `--against` takes; of a Literal's values typer makes no list."""
-
-    ARTICLE = "article"
-    PLAIN = "plain"
-    TORCH_PILLOW = "torch-pillow"
-    TORCH_SIMPLEJPEG = "torch-simplejpeg"
-    FFCV_JPEG = "ffcv-jpeg"
-    FFCV_RAW = "ffcv-raw"
-    DALI = "dali"
-    GRAIN = "grain"
-    MOSAIC = "mosaic"
-
+DEFAULTS = BenchConfig()
 
 app = typer.Typer(
     help="Measure where the time goes.",
@@ -72,25 +60,28 @@ def bench() -> None:
 def input_pipeline(
     data: DataArgument = Path("records"),
     seconds: Annotated[
-        float, typer.Option(help="For each rung, after a warm-up.")
-    ] = 5.0,
-    batch_size: Annotated[int, typer.Option(help="Images a batch.")] = 128,
-    augment: AugmentOption = "paper",
-    image_size: ImageSizeOption = 227,
+        float, typer.Option(help="Seconds for each rung, after a warm-up of half that.")
+    ] = DEFAULTS.seconds,
+    batch_size: Annotated[int, typer.Option(help="Images in a batch.")] = (
+        DEFAULTS.batch_size
+    ),
+    augment: AugmentOption = DEFAULTS.augment,  # type: ignore[assignment]
+    image_size: ImageSizeOption = DEFAULTS.image_size,
     train_step: Annotated[
-        bool, typer.Option(help="Whether to time a training step on top.")
+        bool, typer.Option(help="Time a training step as the last rung.")
     ] = True,
-    mixed_precision: MixedPrecisionOption = False,
+    mixed_precision: MixedPrecisionOption = TRAIN.mixed_precision,
     against: Annotated[
-        list[Rival],
-        typer.Option(help="Also time another loader, in turn; may be repeated."),
+        list[Loader],
+        typer.Option(help="Time another loader too, in turn; may be repeated."),
     ] = [],  # noqa: B006  # typer's way to say none
-    reader: ReaderOption = "auto",
+    reader: ReaderOption = DEFAULTS.reader,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the ladder, as PNG.")
+        Path | None, typer.Option(metavar="FILE", help="Draw the ladder as a PNG.")
     ] = None,
     compare: Annotated[
-        Path | None, typer.Option(metavar="OLD.json", help="An older --json report.")
+        Path | None,
+        typer.Option(metavar="OLD.json", help="Compare with an older --json report."),
     ] = None,
     fail_below: Annotated[
         float | None,
@@ -105,7 +96,7 @@ def input_pipeline(
         ),
     ] = None,
     ram_budget: RamBudgetOption = "4GiB",
-    seed: Annotated[int, typer.Option(help="Decides the order.")] = 21,
+    seed: Annotated[int, typer.Option(help="Seed of the order.")] = DEFAULTS.seed,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -113,62 +104,49 @@ def input_pipeline(
 
     A rung is the pipeline up to a stage; the bottleneck is the stage that costs most.
     """
-    from alexnet.benchmarks.input_pipeline.compare import (
-        changes,
-        figures,
-        load_figures,
-        other_circumstances,
-        require_no_slower,
-        require_share,
-    )
-    from alexnet.benchmarks.input_pipeline.input_pipeline import BenchConfig, run_bench
-    from alexnet.model.config import TrainConfig
-    from alexnet.model.training.training import make_train_step
-
     if fail_below is not None and compare is None:
         raise typer.BadParameter("--fail-below needs --compare with an older report")
     if plot is not None and not plot.parent.is_dir():
         raise typer.BadParameter(f"--plot {plot}: no such folder: {plot.parent}")
+    # After the checks of usage: TensorFlow, which these bring, takes seconds.
+    from alexnet.benchmarks.input_pipeline import compare as comparison
+    from alexnet.benchmarks.input_pipeline.input_pipeline import run_bench
+
     config = BenchConfig(
         seconds=seconds,
         batch_size=batch_size,
-        against=tuple(rival.value for rival in against),
+        against=tuple(loader.value for loader in against),
         augment=augment,
         image_size=image_size,
         seed=seed,
         ram_budget_bytes=parse_size(ram_budget),
         reader=reader,
     )
-    old = load_figures(compare) if compare else None
-    step = None
-    if train_step:
-        settings = TrainConfig(
-            batch_size=batch_size, augment=augment, mixed_precision=mixed_precision
-        )
-        step = make_train_step(data, settings, image_size)
+    old = comparison.load_figures(compare) if compare else None
+    step = _make_step(data, config, mixed_precision) if train_step else None
     if old:
         _require_comparable(old, data, config)
-    with meter("measuring", "timings") as shown:
-        report = run_bench(data, config, shown.announce, step)
-    if plot:
-        from alexnet.benchmarks.input_pipeline.ladder_plot import draw_ladder
-
-        draw_ladder(report, plot)
-    values = report.to_json()
-    new = figures(values)
-    found = changes(old, new) if old else []
-    if as_json:
-        compared = {"compare": [change.to_json() for change in found]} if old else {}
-        print_json(values | compared)
-    else:
-        print_ladder(report)
-        print_changes(found)
-        for difference in other_circumstances(old, new) if old else []:
-            say(f"note: {difference}")
-    if fail_below is not None:
-        require_no_slower(found, fail_below)
+    with meter("measuring", "timings") as progress:
+        report = run_bench(data, config, progress.announce, step)
+    new = comparison.figures(report.to_json())
+    _show(report, old, new, plot, as_json)
+    if old and fail_below is not None:
+        comparison.require_no_slower(comparison.changes(old, new), fail_below)
     if fail_below_share is not None:
-        require_share(new, fail_below_share)
+        comparison.require_share(new, fail_below_share)
+
+
+def _make_step(data: Path, config: BenchConfig, mixed_precision: bool) -> DeviceStage:
+    """A training step on the record set's batches, in the precision it computes in."""
+    from alexnet.model.config import TrainConfig
+    from alexnet.model.training.training import make_train_step
+
+    settings = TrainConfig(
+        batch_size=config.batch_size,
+        augment=config.augment,
+        mixed_precision=mixed_precision,
+    )
+    return make_train_step(data, settings, config.image_size)
 
 
 def _require_comparable(old: Figures, data: Path, config: BenchConfig) -> None:
@@ -183,6 +161,31 @@ def _require_comparable(old: Figures, data: Path, config: BenchConfig) -> None:
     require_comparable(old, settings_of(open_records(data), config))
 
 
+def _show(
+    report: BenchReport,
+    old: Figures | None,
+    new: Figures,
+    plot: Path | None,
+    as_json: bool,
+) -> None:
+    """Draw and print the report, beside the older one's figures if there is one."""
+    from alexnet.benchmarks.input_pipeline.compare import changes, other_circumstances
+
+    if plot:
+        from alexnet.benchmarks.input_pipeline.ladder_plot import draw_ladder
+
+        draw_ladder(report, plot)
+    changed = changes(old, new) if old else []
+    if as_json:
+        compared = {"compare": [change.to_json() for change in changed]} if old else {}
+        print_json(report.to_json() | compared)
+        return
+    print_ladder(report)
+    print_changes(changed)
+    for difference in other_circumstances(old, new) if old else []:
+        say(f"note: {difference}")
+
+
 @app.command(
     epilog=examples(
         "alexnet bench train-step --mixed-precision",
@@ -190,17 +193,22 @@ def _require_comparable(old: Figures, data: Path, config: BenchConfig) -> None:
     )
 )
 def train_step(
-    variant: VariantOption = "article",
-    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 128,
-    image_size: ImageSizeOption = 227,
-    classes: Annotated[int, typer.Option(help="How many classes.")] = 2,
-    width: WidthOption = 1.0,
-    mixed_precision: MixedPrecisionOption = False,
-    xla: XlaOption = None,
-    augment: AugmentOption = "paper",
+    variant: VariantOption = NETWORK.variant,
+    batch_size: Annotated[int, typer.Option(help="Images in a step.")] = (
+        TRAIN.batch_size
+    ),
+    image_size: ImageSizeOption = NETWORK.image_size,
+    classes: Annotated[int, typer.Option(help="Number of classes.")] = (
+        NETWORK.num_classes
+    ),
+    width: WidthOption = NETWORK.width,
+    mixed_precision: MixedPrecisionOption = TRAIN.mixed_precision,
+    xla: XlaOption = TRAIN.xla,
+    augment: AugmentOption = TRAIN.augment,  # type: ignore[assignment]
     seconds: Annotated[
-        float, typer.Option(help="For each timing, after a warm-up.")
-    ] = 5.0,
+        float,
+        typer.Option(help="Seconds for each timing, after a warm-up of half that."),
+    ] = DEFAULTS.seconds,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -222,8 +230,8 @@ def train_step(
         mixed_precision=mixed_precision,
         xla=xla,
     )
-    with meter("measuring", "timings") as shown:
-        report = run_train_step(config, shown.announce)
+    with meter("measuring", "timings") as progress:
+        report = run_train_step(config, progress.announce)
     if as_json:
         print_json(report.to_json())
     else:

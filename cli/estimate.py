@@ -1,4 +1,4 @@
-"""`alexnet records estimate`: what each storage would take and give, by a trial."""
+"""`alexnet records estimate`: size and speed of every storage, by sample builds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alexnet.benchmarks.config import BUILD, EstimateConfig
 from alexnet.cli.console import meter, print_json, print_table, say
 from alexnet.cli.options import Json, MixedPrecisionOption, Verbose, examples
 from alexnet.cli.source import (
@@ -20,8 +21,9 @@ from alexnet.cli.source import (
 )
 
 if TYPE_CHECKING:
-    from alexnet.benchmarks.estimate.estimate import RecordsPlanReport
-    from alexnet.benchmarks.estimate.forecast import Forecast
+    from alexnet.benchmarks.estimate import Estimate, EstimateReport
+
+DEFAULTS = EstimateConfig()
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -38,22 +40,29 @@ def add_commands(app: typer.Typer) -> None:
 def estimate(
     source: SourceArgument,
     out: OutOption = Path("records"),
-    side: SideOption = 256,
-    resize: ResizeOption = "crop",
-    quality: QualityOption = 90,
-    labels: LabelsOption = "auto",
-    sample: Annotated[int, typer.Option(help="How many photos are tried.")] = 300,
+    side: SideOption = DEFAULTS.side,
+    resize: ResizeOption = DEFAULTS.resize,
+    quality: QualityOption = DEFAULTS.quality,
+    labels: LabelsOption = BUILD.labels,
+    sample: Annotated[int, typer.Option(help="Number of photos to try.")] = (
+        DEFAULTS.sample
+    ),
     seconds: Annotated[
-        float, typer.Option(help="For reading each storage, after a warm-up.")
-    ] = 2.0,
+        float,
+        typer.Option(help="Seconds of reading each storage, after half of that."),
+    ] = DEFAULTS.seconds,
     train_images_per_second: Annotated[
         float | None,
-        typer.Option(help="What your device takes: see `alexnet bench train-step`."),
-    ] = None,
+        typer.Option(
+            help="Images per second that your device trains on: see `alexnet bench"
+            " train-step`."
+        ),
+    ] = DEFAULTS.train_images_per_second,
     train_step: Annotated[
-        bool, typer.Option("--train-step", help="Measure that here.")
-    ] = False,
-    mixed_precision: MixedPrecisionOption = False,
+        bool,
+        typer.Option("--train-step", help="Measure the training step on this machine."),
+    ] = DEFAULTS.train_step,
+    mixed_precision: MixedPrecisionOption = DEFAULTS.mixed_precision,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -63,12 +72,12 @@ def estimate(
     """
     from alexnet.pipeline.source.scan import scan
 
-    found = scan(source, labels)
-    say_found(source, found, verbose)
+    photos = scan(source, labels)
+    say_found(source, photos, verbose)
     # After the scan: TensorFlow, which it brings, takes seconds.
-    from alexnet.benchmarks.estimate.estimate import ForecastConfig, run_records_plan
+    from alexnet.benchmarks.estimate import run_estimate
 
-    config = ForecastConfig(
+    config = EstimateConfig(
         side=side,
         resize=resize,
         quality=quality,
@@ -78,15 +87,15 @@ def estimate(
         train_step=train_step,
         mixed_precision=mixed_precision,
     )
-    with meter("trying", "steps") as shown:
-        report = run_records_plan(source, found, out, config, shown.announce)
+    with meter("trying", "steps") as progress:
+        report = run_estimate(source, photos, out, config, progress.announce)
     if as_json:
         print_json(report.to_json())
     else:
         _print_estimate(report)
 
 
-def _print_estimate(report: RecordsPlanReport) -> None:
+def _print_estimate(report: EstimateReport) -> None:
     from alexnet.pipeline.files import count
 
     title = (
@@ -94,24 +103,24 @@ def _print_estimate(report: RecordsPlanReport) -> None:
         f" {report.sample:,} tried, at {report.side} px"
     )
     columns = ["storage", "size", "an image", "build", "images/s", "fits", "enough"]
-    rows = [[name, *_cells(one)] for name, one in report.storages.items()]
+    rows = [[name, *_cells(each)] for name, each in report.storages.items()]
     print_table(title, columns, rows)
     print(report.advice)
     if report.num_bad:
         say(f"{report.num_bad} of the {report.sample:,} cannot be used")
 
 
-def _cells(one: Forecast) -> list[str]:
-    """What is predicted of a storage, for people."""
+def _cells(estimate: Estimate) -> list[str]:
+    """A storage's estimate, for people."""
     from alexnet.pipeline.files import format_bytes
 
-    error = f"{one.bytes_error / one.bytes:.1%}"
+    error = f"{estimate.bytes_error / estimate.bytes:.1%}"
     return [
-        format_bytes(one.bytes) + (f" ±{error}" if error != "0.0%" else ""),
-        format_bytes(one.bytes_per_image),
-        f"{one.build_seconds:,.0f} s",
-        f"{one.images_per_second:,.0f} ±{one.spread / 2:.0%}"
-        + ("" if one.in_memory else " (disk)"),
-        "yes" if one.fits_disk else "no",
-        {None: "?", True: "yes", False: "no"}[one.fed],
+        format_bytes(estimate.bytes) + (f" ±{error}" if error != "0.0%" else ""),
+        format_bytes(estimate.bytes_per_image),
+        f"{estimate.build_seconds:,.0f} s",
+        f"{estimate.images_per_second:,.0f} ±{estimate.spread / 2:.0%}"
+        + ("" if estimate.in_memory else " (disk)"),
+        "yes" if estimate.fits_disk else "no",
+        {None: "?", True: "yes", False: "no"}[estimate.fed],
     ]

@@ -1,4 +1,4 @@
-"""The peer: the tf.data pipeline that most people write, without any tuning.
+"""The tf.data pipeline that most people write, without any tuning.
 
 It reads the very shards that the pipeline reads: parse and decode one record at a time,
 shuffle, batch, prefetch, with TensorFlow's defaults everywhere else.
@@ -18,7 +18,7 @@ SHUFFLE_BUFFER = 1000
 
 
 def plan_plain(records: RecordSet, batch_size: int) -> Timing:
-    """How to time plain tf.data on a record set's train split."""
+    """The timing of plain tf.data on a record set's train split."""
     return Timing("plain", lambda: deliver(plain_dataset(records, batch_size)))
 
 

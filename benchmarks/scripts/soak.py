@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from alexnet.benchmarks.resident import anonymous_bytes
+from alexnet.benchmarks.memory import anonymous_bytes
 from alexnet.benchmarks.synthetic import write_shapes
 from alexnet.model.training.hardware import set_up_hardware
 from alexnet.model.training.plan import plan_training

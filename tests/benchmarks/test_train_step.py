@@ -12,8 +12,12 @@ from tensorflow import keras
 
 from alexnet.benchmarks import train_step
 from alexnet.benchmarks.measure import Measurement, Timing
-from alexnet.benchmarks.step_report import TrainStepReport
-from alexnet.benchmarks.train_step import TrainStepConfig, execute, plan_train_step
+from alexnet.benchmarks.train_step import (
+    TrainStepConfig,
+    TrainStepReport,
+    execute,
+    plan_train_step,
+)
 from alexnet.model.config import NetworkConfig
 from alexnet.model.network.alexnet import build_network
 from alexnet.model.network.summary import training_flops
@@ -87,7 +91,9 @@ def test_the_step_runs_and_learns() -> None:
     deliveries = plan_train_step(TINY).step.start()
     assert next(deliveries) == 4
     assert deliveries.gi_frame is not None
-    step, batch = (deliveries.gi_frame.f_locals[name] for name in ("consume", "batch"))
+    step, batch = (
+        deliveries.gi_frame.f_locals[name] for name in ("device_stage", "batch")
+    )
     (classifier,) = (
         cell.cell_contents
         for cell in step.python_function.__closure__

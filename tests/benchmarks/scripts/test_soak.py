@@ -1,4 +1,4 @@
-"""The soak's verdict on made-up samples, and one short soak."""
+"""The soak's describe_bottleneck on made-up samples, and one short soak."""
 
 from __future__ import annotations
 
