@@ -12,7 +12,7 @@ from alexnet.pipeline.config import (
     Config,
     ReadConfig,
     Resize,
-    Storage,
+    StorageName,
     require,
 )
 
@@ -58,7 +58,7 @@ class BenchConfig(ReadConfig):
 class BenchSettings:
     """What has to agree of two reports; the names are those of their JSON."""
 
-    storage: Storage
+    storage: StorageName
     side: int
     resize: str
     # Of `jpeg` records; others hold pixels, or files as they were.
@@ -100,14 +100,16 @@ class EstimateConfig(Config):
             "train_images_per_second left out: either is enough",
         )
 
-    def builds(self) -> dict[Storage, BuildConfig]:
+    def builds(self) -> dict[StorageName, BuildConfig]:
         """The settings of every storage that there is at this side.
 
         Raises:
             ConfigError: one is out of range.
         """
         # Planes of half the side need an even one.
-        names = [n for n in get_args(Storage) if n != "yuv420" or self.side % 2 == 0]
+        names = [
+            n for n in get_args(StorageName) if n != "yuv420" or self.side % 2 == 0
+        ]
         same = BuildConfig(
             storage="raw", side=self.side, resize=self.resize, quality=self.quality
         )

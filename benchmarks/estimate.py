@@ -17,7 +17,7 @@ from alexnet.benchmarks.config import EstimateConfig
 from alexnet.benchmarks.measure import Progress, Stopwatch, describe_rate
 from alexnet.benchmarks.sample_build import SampleBuild, measure_sample
 from alexnet.pipeline.build.plan import BuildPlan, make_plan
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.files import format_bytes
 from alexnet.pipeline.machine import read_memory
 from alexnet.pipeline.source.scan import Source
@@ -59,7 +59,7 @@ class EstimatePlan:
     free_bytes: int
     memory_bytes: int | None
     # Of the whole source, in each storage.
-    builds: dict[Storage, tuple[BuildConfig, BuildPlan]]
+    builds: dict[StorageName, tuple[BuildConfig, BuildPlan]]
     config: EstimateConfig
 
 
@@ -76,10 +76,10 @@ class EstimateReport:
     train_images_per_second: float | None
     free_bytes: int
     memory_bytes: int | None
-    storages: Mapping[Storage, Estimate]
+    storages: Mapping[StorageName, Estimate]
 
     @property
-    def choice(self) -> Storage | None:
+    def choice(self) -> StorageName | None:
         """The storage to build; None where none fits the disk."""
         return choose(self.storages)
 
@@ -144,7 +144,7 @@ def plan_estimate(
 
 def execute(
     plan: EstimatePlan, progress: Progress
-) -> tuple[dict[Storage, SampleBuild], float | None]:
+) -> tuple[dict[StorageName, SampleBuild], float | None]:
     """Try one storage after the other, then the train step if that is asked for."""
     config, samples = plan.config, {}
     total = 2 * len(plan.builds) + config.train_step
@@ -173,7 +173,7 @@ def _measure_step(plan: EstimatePlan, stopwatch: Stopwatch) -> float:
 
 
 def make_report(
-    plan: EstimatePlan, samples: Mapping[Storage, SampleBuild], demand: float | None
+    plan: EstimatePlan, samples: Mapping[StorageName, SampleBuild], demand: float | None
 ) -> EstimateReport:
     """The sample builds, extrapolated to the whole source."""
     return EstimateReport(
@@ -208,7 +208,7 @@ def _estimate(
     )
 
 
-def choose(estimates: Mapping[Storage, Estimate]) -> Storage | None:
+def choose(estimates: Mapping[StorageName, Estimate]) -> StorageName | None:
     """The smallest storage that feeds the step, or else the fastest; None fits none."""
     fitting = {name: each for name, each in estimates.items() if each.fits_disk}
     feeding = [name for name, each in fitting.items() if each.fed]
@@ -218,7 +218,7 @@ def choose(estimates: Mapping[Storage, Estimate]) -> Storage | None:
 
 
 def advise(
-    estimates: Mapping[Storage, Estimate], demand: float | None, free_bytes: int
+    estimates: Mapping[StorageName, Estimate], demand: float | None, free_bytes: int
 ) -> str:
     """The storage to build and the reason, in a sentence or two."""
     storage = choose(estimates)
@@ -226,8 +226,8 @@ def advise(
         least = min(estimates, key=lambda name: estimates[name].bytes)
         return (
             f"None fits: even `{least}` takes {format_bytes(estimates[least].bytes)},"
-            f" and {format_bytes(free_bytes)} are free. Free some, say --out on another"
-            " disk, or a smaller --side."
+            f" and {format_bytes(free_bytes)} are free. Free some, or"
+            " build on another disk or smaller (`records build --out`, `--side`)."
         )
     chosen = estimates[storage]
     sentences = [_describe_choice(storage, chosen, demand)]
@@ -238,26 +238,28 @@ def advise(
         )
     if demand is None:
         sentences.append(
-            "Say --train-images-per-second (see `alexnet bench train-step`), and it is"
-            " the smallest that is enough."
+            "Give `records estimate --train-images-per-second` what `alexnet bench"
+            " train-step` measures, and it is the smallest that is enough."
         )
     elif not chosen.fed:
-        sentences.append("A smaller --side is less to read.")
+        sentences.append("A smaller `records build --side` is less to read.")
     return " ".join(sentences)
 
 
-def _describe_choice(storage: Storage, chosen: Estimate, demand: float | None) -> str:
+def _describe_choice(
+    storage: StorageName, chosen: Estimate, demand: float | None
+) -> str:
     rate = describe_rate(chosen.images_per_second)
+    build = f"`records build --storage {storage}`"
     yields = f"{rate} from {format_bytes(chosen.bytes)}"
     if demand is None:
-        return f"`--storage {storage}` is the fastest that fits: {yields}."
+        return f"{build} is the fastest that fits: {yields}."
     to_spare = f"({describe_rate(demand)}) with {ENOUGH - 1:.0%} to spare"
     if chosen.fed:
         return (
-            f"`--storage {storage}` is the smallest that feeds the train step"
-            f" {to_spare}: {yields}."
+            f"{build} is the smallest that feeds the train step {to_spare}: {yields}."
         )
     return (
-        f"No storage that fits feeds the train step {to_spare}; `--storage {storage}`"
-        f" is the fastest: {yields}."
+        f"No storage that fits feeds the train step {to_spare}; {build} is the fastest:"
+        f" {yields}."
     )

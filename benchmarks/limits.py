@@ -21,9 +21,9 @@ from alexnet.benchmarks.measure import Deliveries, Timing
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.read.errors import reading
-from alexnet.pipeline.read.parse import image_shape, parse
+from alexnet.pipeline.read.parse import parse
 from alexnet.pipeline.read.stream import read_in_order
-from alexnet.pipeline.records.image import read_image, square
+from alexnet.pipeline.records.image import read_image, to_square
 from alexnet.pipeline.records.record_set import RecordSet
 
 # Copied and gathered from: larger than a processor's caches.
@@ -42,14 +42,14 @@ JPEG_MAGIC = b"\xff\xd8"
 
 def plan_limits(records: RecordSet, batch_size: int) -> list[Timing]:
     """The limits on a record set's train split, as it is stored and as it could be."""
-    config, paths = records.manifest.config, records.paths("train")
+    storage, paths = records.storage, records.paths("train")
     num_images = records.manifest.split("train").num_examples
-    image_bytes = int(np.prod(image_shape(config.storage, config.side)))
+    image_bytes = storage.pixel_bytes(records.manifest.config.side)
     return [
         Timing("disk read", lambda: disk_read(paths, num_images)),
         Timing("memory copy", lambda: memory_copy(batch_size, image_bytes)),
         Timing("memory gather", lambda: memory_gather(batch_size, image_bytes)),
-        *(_plan_decoding(records) if config.storage in ("jpeg", "original") else []),
+        *(_plan_decoding(records) if not storage.is_pixels else []),
     ]
 
 
@@ -64,7 +64,7 @@ def _plan_decoding(records: RecordSet) -> list[Timing]:
         return jpeg_decode([_as_jpeg(photo, config) for photo in photos])
 
     limits = [Timing("jpeg decode", lambda: jpeg_decode(jpegs))] if jpegs else []
-    if config.storage == "original":
+    if not records.storage.is_square:
         limits.append(Timing("jpeg decode, stored square", decode_squares))
     return limits
 
@@ -72,7 +72,7 @@ def _plan_decoding(records: RecordSet) -> list[Timing]:
 def _as_jpeg(photo: bytes, config: BuildConfig) -> bytes:
     """The photo as the storage `jpeg` would hold it."""
     encoded = io.BytesIO()
-    image = square(read_image(photo, config.side), config.side, config.resize)
+    image = to_square(read_image(photo, config.side), config.side, config.resize)
     image.save(encoded, "JPEG", quality=config.quality)
     return encoded.getvalue()
 
@@ -83,8 +83,9 @@ def stored_photos(records: RecordSet, count: int) -> Iterator[tuple[bytes, int]]
     Raises:
         DataError: a shard is damaged.
     """
-    storage = records.manifest.config.storage
-    dataset = read_in_order(records.paths("train")).map(lambda r: parse(r, storage))
+    dataset = read_in_order(records.paths("train")).map(
+        lambda record: parse(record, records.storage)
+    )
     with reading(records):
         yield from islice(dataset.as_numpy_iterator(), count)
 

@@ -13,16 +13,15 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from alexnet.pipeline.machine import (
     ROOT,
-    control_groups,
+    allowed_cpus,
+    cpu_quota,
     file_system,
-    num_cpus,
     read_text,
 )
 
@@ -76,8 +75,8 @@ def read_processor(root: Path = ROOT) -> Processor:
         model=model[1] if model else "",
         flags=frozenset(flags[1].split() if flags else ()),
         present_cpus=os.cpu_count() or 1,
-        usable_cpus=num_cpus(),
-        quota_cpus=min(_quotas(root), default=None),
+        usable_cpus=allowed_cpus(),
+        quota_cpus=cpu_quota(root),
     )
 
 
@@ -101,16 +100,6 @@ def gpu_names() -> tuple[str, ...]:
 def count_cpus(number: float) -> str:
     """A number of CPUs for people."""
     return f"{number:g} CPU{'' if number == 1 else 's'}"
-
-
-def _quotas(root: Path) -> Iterator[float]:
-    """CPUs' worth of time that each control group allows."""
-    for folder in control_groups("cpu", root):
-        names = ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us")
-        numbers = "".join(read_text(folder / name) for name in names).split()
-        # Without a limit the first is "max", or -1.
-        if len(numbers) == 2 and numbers[0].isdigit():
-            yield int(numbers[0]) / int(numbers[1])
 
 
 def read_allocator(root: Path = ROOT) -> str:

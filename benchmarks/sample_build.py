@@ -36,6 +36,7 @@ from alexnet.pipeline.read.dataset import compose, train_stages
 from alexnet.pipeline.records.interop import read_index
 from alexnet.pipeline.records.manifest import SplitCard
 from alexnet.pipeline.records.record_set import RecordSet, open_records
+from alexnet.pipeline.records.storage import STORAGES
 from alexnet.pipeline.source.scan import Source
 
 # With fewer, a worker would be done before all are at work.
@@ -142,7 +143,7 @@ def _size(report: BuildReport, whole: BuildPlan, sample: Source) -> Size:
         return Size(whole.estimated_bytes, 0)
     (shard,) = report.manifest.split("train").shards
     built = read_index(report.data, shard)[:, 1].tolist()
-    if report.manifest.config.storage != "original":
+    if STORAGES[report.manifest.config.storage].is_square:
         return extrapolate([0] * len(built), built, 0, whole.num_files)
     bad = {photo.key for photo in report.quarantined}
     sizes = {f.key: f.size_bytes for part in whole.shards for f in part.files}

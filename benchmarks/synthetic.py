@@ -63,7 +63,8 @@ def _gradient(size: int, rng: np.random.Generator) -> np.ndarray:
     """float32 [size, size, 3]: a slope for each channel, in a direction of its own."""
     slopes = rng.uniform(-GRADIENT, GRADIENT, (2, 3)).astype(np.float32)
     across = np.linspace(-1, 1, size, dtype=np.float32)
-    return across[None, :, None] * slopes[0] + across[:, None, None] * slopes[1]
+    x, y = across[None, :, None], across[:, None, None]
+    return np.asarray(x * slopes[0] + y * slopes[1])
 
 
 def _mask(corners: int, size: int, rng: np.random.Generator) -> np.ndarray:

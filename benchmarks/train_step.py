@@ -21,7 +21,7 @@ from alexnet.model.network.summary import training_flops
 from alexnet.model.training.classifier import DRAWS, Classifier
 from alexnet.model.training.hardware import Hardware, set_up_hardware
 from alexnet.model.training.training import as_function, make_classifier
-from alexnet.pipeline.augment.augment import fold, mix, train_view
+from alexnet.pipeline.augment.augment import augment_batch, fold_seed, mixup_cutmix
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import BuildConfig, Config, require
 from alexnet.pipeline.files import count
@@ -205,7 +205,7 @@ def _noise(config: TrainStepConfig) -> tuple[tf.Tensor, tf.Tensor]:
     """uint8 [batch, side, side, 3] of all levels, and int64 [batch] labels."""
     rows, side = config.batch_size, config.stored_side
     levels = tf.random.stateless_uniform(
-        [rows, side, side, 3], fold(0), 0, 256, tf.int32
+        [rows, side, side, 3], fold_seed(0), 0, 256, tf.int32
     )
     labels = tf.range(rows, dtype=tf.int64) % config.num_classes
     return tf.cast(levels, tf.uint8), labels
@@ -217,18 +217,21 @@ def _augment(classifier: Classifier) -> DeviceStage:
 
     @tf.function
     def augment(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        draws = fold(classifier.seed, DRAWS, classifier.optimizer.iterations)
-        view = train_view(images, classifier.augment, classifier.side, draws, 0, rows)
+        draws = fold_seed(classifier.seed, DRAWS, classifier.optimizer.iterations)
+        view = augment_batch(
+            images, classifier.augment, classifier.side, draws, 0, rows
+        )
         one_hot = tf.one_hot(labels, classifier.num_classes)
-        return mix(view, one_hot, classifier.augment, draws, 0, rows)
+        return mixup_cutmix(view, one_hot, classifier.augment, draws, 0, rows)
 
-    return augment
+    device_stage: DeviceStage = augment
+    return device_stage
 
 
 def _multiply(side: int) -> Deliveries:
     """The floating-point operations of one product of square matrices after another."""
     dtype = keras.mixed_precision.global_policy().compute_dtype
-    matrix = tf.cast(tf.random.stateless_normal([side, side], fold(0)), dtype)
+    matrix = tf.cast(tf.random.stateless_normal([side, side], fold_seed(0)), dtype)
     while True:
         tf.linalg.matmul(matrix, matrix)
         yield 2 * side**3

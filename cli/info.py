@@ -108,14 +108,14 @@ def duplicates_text(manifest: Manifest, data: Path) -> str:
         manifest.duplicates, "photo that repeats another", "photos that repeat another"
     )
     harm = (
-        ": a leaked duplicate makes validation too optimistic"
-        if manifest.leaked
+        ": a photo that two splits share makes validation too optimistic"
+        if manifest.duplicates_across_splits
         else ""
     )
     return (
         f"{repeated} (groups in more than one"
-        f" split: {manifest.leaked:,}, with different labels:"
-        f" {manifest.conflicting:,}); remove one of each pair listed in"
+        f" split: {manifest.duplicates_across_splits:,}, with different labels:"
+        f" {manifest.duplicates_with_other_label:,}); remove one of each pair listed in"
         f" {data / DUPLICATES} and build anew{harm}"
     )
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
+from typer.main import get_command
 
 from alexnet.cli import (
     bench,
@@ -25,6 +26,7 @@ from alexnet.cli import (
     train,
 )
 from alexnet.cli.options import examples
+from alexnet.cli.shell_words import option_names, shell_words
 from alexnet.pipeline.errors import AlexnetError
 from alexnet.pipeline.files import require_local
 
@@ -112,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (AlexnetError, OSError) as error:
         if debug:
             raise
-        print(f"alexnet: {_told(error)}", file=sys.stderr)
+        print(f"alexnet: {_describe(error)}", file=sys.stderr)
         return KNOWN_ERROR
     except (KeyboardInterrupt, typer.Abort) as error:
         print(f"\n{str(error) or 'interrupted'}", file=sys.stderr)
@@ -150,10 +152,10 @@ def _quieten_libraries(debug: bool) -> None:
         os.environ["HOME"] = os.devnull
 
 
-def _told(error: Exception) -> str:
-    """What to say of an error: of the system's, such as a full disk, where and why."""
+def _describe(error: Exception) -> str:
+    """The message of an error; of the system's, such as a full disk, where and why."""
     if not isinstance(error, OSError) or not error.strerror:
-        return str(error)
+        return shell_words(str(error), option_names(get_command(app)))
     place = error.filename2 or error.filename
     where = f"{place}: " if place else ""
     return (

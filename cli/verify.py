@@ -47,7 +47,7 @@ def verify(
     Exits with 1 where some are. --repair makes the broken shards again from the photos,
     byte for byte, and leaves the others alone.
     """
-    from alexnet.pipeline.records.record_set import way_out
+    from alexnet.pipeline.records.record_set import repair_hint
     from alexnet.pipeline.verify.repair import find_origin, name_photos
 
     if repair and source is None:
@@ -66,7 +66,7 @@ def verify(
     if as_json:
         print_json(report.to_json())
     if report.bad:
-        say(way_out(data))
+        say(repair_hint(data))
         raise typer.Exit(1)
 
 

@@ -129,7 +129,7 @@ class TrainConfig(Config):
         preset(self.augment)
         if self.schedule != "constant" and self.epochs > self.falling_epochs:
             raise ConfigError(
-                f"epochs is {self.epochs}, but with --decay-epochs {self.decay_epochs}"
+                f"epochs is {self.epochs}, but with `decay_epochs={self.decay_epochs}`"
                 " the learning rate has fallen to nothing by then. Start a run with"
-                f" --decay-epochs {self.epochs}, or without it."
+                f" `decay_epochs={self.epochs}`, or without it."
             )

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from alexnet.pipeline.errors import ConfigError
 
-Storage = Literal["jpeg", "raw", "yuv420", "original"]
+StorageName = Literal["jpeg", "raw", "yuv420", "original"]
 Reader = Literal["auto", "stream", "mmap"]
 Split = Literal["train", "validation", "test"]
 Resize = Literal["crop", "squash"]
@@ -67,10 +67,10 @@ def require_choice(name: str, value: object, choices: Any) -> None:
 class BuildConfig(Config):
     """What decides the bytes of a record set.
 
-    Worker count and `--max-bad` are not here: they change no byte.
+    `workers` and `max_bad` are not here: they change no byte.
     """
 
-    storage: Storage = "jpeg"
+    storage: StorageName = "jpeg"
     # Krizhevsky 2012, section 2: shorter side to 256, central 256x256 patch.
     side: int = 256
     resize: Resize = "crop"
@@ -82,7 +82,7 @@ class BuildConfig(Config):
     shard_size_bytes: int = 128 * 2**20
 
     def __post_init__(self) -> None:
-        require_choice("storage", self.storage, Storage)
+        require_choice("storage", self.storage, StorageName)
         require_choice("resize", self.resize, Resize)
         require_choice("labels", self.labels, LabelSource)
         require(8 <= self.side <= 4096, "side", self.side, "8 to 4096 pixels")
@@ -178,7 +178,7 @@ class AugmentConfig(Config):
     std: tuple[float, float, float] = (255.0, 255.0, 255.0)
 
     @property
-    def keeps_pixels(self) -> bool:
+    def needs_no_resampling(self) -> bool:
         """Whether the geometry only crops and flips, and interpolates nothing."""
         shifts = (self.shift_x, self.shift_y, self.rotation_degrees, self.shear_degrees)
         crops = self.geometry in ("centre", "crop")

@@ -1,10 +1,11 @@
-"""What the machine offers: CPUs, memory, and the kind of file system a folder is on.
+"""The machine's CPUs and memory, and the kind of file system a folder is on.
 
-What a system does not tell is None, and never an error.
+Where a system does not say, the answer is None and never an error.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -17,30 +18,56 @@ MOUNTS = Path("/proc/self/mountinfo")
 REMOTE = tuple("nfs cifs smb 9p fuse ceph gluster lustre afs gpfs".split())
 
 
-def num_cpus() -> int:
-    """CPUs this process may use, which a container can make fewer than there are."""
-    if not hasattr(os, "sched_getaffinity"):  # Linux's own
+def num_cpus(root: Path = ROOT) -> int:
+    """Return how many CPUs this process can keep busy, at least 1.
+
+    These are the CPUs that it may run on, or fewer where the quota of a container gives
+    it the time of fewer; a part of a CPU counts as one.
+    """
+    quota = cpu_quota(root)
+    cpus = allowed_cpus()
+    return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
+
+
+def allowed_cpus() -> int:
+    """Return how many CPUs this process may run on, whatever their time."""
+    if not hasattr(os, "sched_getaffinity"):  # Linux only
         return os.cpu_count() or 1
     return len(os.sched_getaffinity(0))
 
 
+def cpu_quota(root: Path = ROOT) -> float | None:
+    """Return how many CPUs' time the control groups allow; None without a limit.
+
+    The tightest group counts. Version 2 writes quota and period into one file, version
+    1 into two; without a limit the quota is "max" or -1.
+    """
+    names = ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us")
+    quotas = []
+    for folder in control_groups("cpu", root):
+        numbers = "".join(read_text(folder / name) for name in names).split()
+        if len(numbers) == 2 and numbers[0].isdigit():
+            quotas.append(int(numbers[0]) / int(numbers[1]))
+    return min(quotas, default=None)
+
+
 def file_system(folder: Path, mounts: Path = MOUNTS) -> str | None:
-    """The kind of file system `folder` is on, such as ext4 or nfs4; None if unknown."""
+    """Return the kind of file system of a folder, such as ext4; None if unknown."""
     if not mounts.is_file():
         return None
-    found: dict[Path, str] = {}
+    kinds: dict[Path, str] = {}
     for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines():
         # proc(5): ID, parent, device, root, mount point, options ... - kind, source
         before, _, after = line.partition(" - ")
         point = before.split()[4].replace("\\040", " ")
-        found[Path(point)] = after.split()[0]
+        kinds[Path(point)] = after.split()[0]
     place = folder.resolve()
-    return next((found[p] for p in (place, *place.parents) if p in found), None)
+    return next((kinds[p] for p in (place, *place.parents) if p in kinds), None)
 
 
 @dataclass(frozen=True)
 class Memory:
-    """RAM; `limit_bytes` is what a container is given of it."""
+    """The machine's RAM, and how much of it a container may use."""
 
     total_bytes: int
     available_bytes: int
@@ -48,12 +75,12 @@ class Memory:
 
     @property
     def usable_bytes(self) -> int:
-        """What the process and the page cache of its files may fill."""
+        """Bytes that the process and the page cache of its files may fill."""
         return self.limit_bytes or self.total_bytes
 
 
 def read_memory(root: Path = ROOT) -> Memory | None:
-    """The machine's RAM, or None where it is not known."""
+    """Return the machine's memory; None where it is not known."""
     text = read_text(root / "proc/meminfo")
     lines = re.findall(r"(\w+):\s+(\d+) kB", text)
     sizes = {name: int(kib) * 2**10 for name, kib in lines}
@@ -71,20 +98,24 @@ def read_memory(root: Path = ROOT) -> Memory | None:
 
 
 def control_groups(controller: str, root: Path) -> Iterator[Path]:
-    """The folders of the process's control groups, versions 2 and 1, up to the top.
+    """Yield the folders of the process's control groups, of versions 2 and 1.
 
-    A container's own folder may be the top one, whatever the process is told.
+    Each is followed by those above it, up to the top: a container's own folder may be
+    the top one, whatever path the process is told. Version 1 mounts controllers that
+    belong together in one folder, in this order or another, and links their names.
     """
     for line in read_text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
-        if controllers == "" or controller in controllers.split(","):
-            top = root / "sys/fs/cgroup" / controllers
+        if controllers and controller not in controllers.split(","):
+            continue
+        for mount in {controllers, controller} if controllers else {""}:
+            top = root / "sys/fs/cgroup" / mount
             group = top / path.lstrip("/")
             yield from (f for f in (group, *group.parents) if f.is_relative_to(top))
 
 
 def read_text(path: Path) -> str:
-    """The text of one of the kernel's files; '' where it is not there."""
+    """Return the text of one of the kernel's files; '' where it is not there."""
     try:
         return path.read_text()
     except OSError:

@@ -20,11 +20,12 @@ import pytest
 from PIL import Image
 
 from alexnet.pipeline.build.build import build
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.source.scan import scan
 
 if TYPE_CHECKING:
-    from alexnet.model.training.run import EpochRecord, RunFolder
+    from alexnet.model.training.history import EpochRecord
+    from alexnet.model.training.run import RunFolder
 
 NUM_PHOTOS = 24
 SIDE = 16
@@ -95,14 +96,14 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def record_sets(
     photos: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[Storage, Path]:
+) -> dict[StorageName, Path]:
     """A record set of `photos` per storage: 18 examples in 3 shards, 6 held out."""
     folder = tmp_path_factory.mktemp("records")
     source = scan(photos)
-    for storage in get_args(Storage):
+    for storage in get_args(StorageName):
         config = BuildConfig(storage, side=SIDE, shards=3)
         build(source, folder / storage, config, workers=1)
-    return {storage: folder / storage for storage in get_args(Storage)}
+    return {storage: folder / storage for storage in get_args(StorageName)}
 
 
 @pytest.fixture(scope="session")

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_architecture import imports, tops
+
 ROOT = Path(__file__).parent.parent
 ROOMS = ("pipeline", "model", "cli", "benchmarks")
-MODULES = [
-    path for room in (*ROOMS, "tests") for path in sorted((ROOT / room).rglob("*.py"))
-]
 
 
 def pip(*words: object) -> None:
@@ -92,16 +91,19 @@ def test_a_wheel_is_used_beside_a_model_and_a_pipeline_of_the_users(
     assert Path(done.stdout.strip()) == installed / "alexnet/pipeline/errors.py"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_module_is_imported_by_a_second_name(path: Path) -> None:
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names.add(str(node.module))
-    # Some loaders' scripts import one another from their own folder, as scripts do.
-    assert not {name.partition(".")[0] for name in names} & set(ROOMS)
+def test_no_module_is_imported_by_a_second_name() -> None:
+    """As `pipeline.errors`, which the links of a checkout would make a second module.
+
+    Some loaders' scripts import one another from their own folder, as scripts do.
+    """
+    sources = (
+        path for room in (*ROOMS, "tests") for path in (ROOT / room).rglob("*.py")
+    )
+    assert not {
+        path
+        for path in sources
+        if tops(imports(ast.walk(ast.parse(path.read_text())))) & set(ROOMS)
+    }
 
 
 def test_the_links_lead_to_the_rooms() -> None:

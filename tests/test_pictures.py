@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,8 @@ from alexnet.benchmarks.scripts.plot_runs import draw_runs
 from alexnet.model.results.gallery import Example, plot_examples
 from alexnet.model.results.plots import plot_confusion, plot_curves, plot_filters
 from alexnet.model.results.scores import Scores
-from alexnet.model.training.run import EpochRecord, RunFolder
+from alexnet.model.training.history import EpochRecord
+from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.inspect.contact_sheet import draw_grid
 from alexnet.pipeline.pictures import OWN_PICTURE, legible, save_figure
@@ -46,13 +49,14 @@ def draw_examples(path: Path) -> None:
     files = tuple(ImageFile(f"{name}/{name}", i, 1) for i, name in enumerate(NAMES))
     splits = {"validation": SplitCard((), (1,) * len(NAMES))}
     manifest = Manifest(BuildConfig("original", 8), NAMES, splits, 0, "")
-    photos = PhotoSet(path, manifest, FolderStore(path), {"validation": files})
+    store: Any = FolderStore(path)
+    photos = PhotoSet(path, manifest, store, {"validation": files})
     image = np.zeros((8, 8, 3), np.uint8)
     examples = [Example(i, image, i, i // 2, 0.5) for i in range(len(NAMES))]
     plot_examples(examples, photos, "validation", path / "examples.png")
 
 
-DRAWN = {
+DRAWN: dict[str, Callable[[Path], object]] = {
     "examples": draw_examples,
     "confusion-$5": lambda path: plot_confusion(tried_scores(), "$5", path),
     "curves": lambda path: plot_curves([EPOCH], path / "curves.png"),
@@ -85,7 +89,7 @@ def test_any_name_is_drawn_without_a_word_and_marked_as_ours(
     assert OWN_PICTURE in picture.read_bytes()[:256]
     with Image.open(picture) as image:
         image.load()
-        assert image.text["Software"] == "alexnet"
+        assert image.info["Software"] == "alexnet"
         assert max(image.size) < 3000
 
 

@@ -79,8 +79,8 @@ def judge_cpus(processor: Processor) -> Finding:
             "CPUs",
             f"{value}, for the time of {count_cpus(quota)}",
             "note",
-            "A container's quota stops its threads in mid-work, and they are as many as"
-            " the CPUs: give it whole ones (docker run --cpuset-cpus).",
+            "A container's quota stops TensorFlow's threads in mid-work, and there are"
+            " as many of them as CPUs: give it whole CPUs (docker run --cpuset-cpus).",
         )
     if usable < processor.present_cpus:
         return Finding(
@@ -103,7 +103,7 @@ def judge_instructions(flags: frozenset[str]) -> Finding:
     if not flags & BFLOAT16_SETS:
         # Measured with ONEDNN_MAX_CPU_ISA=AVX512_CORE: 3.0 s of CPU time against 1.3.
         advice = (
-            "Train without --mixed-precision on this CPU: where bfloat16 is not in"
+            "Leave `fit --mixed-precision` out on this CPU: where bfloat16 is not in"
             " hardware, a step took 2.3 times as long with it."
         )
         return Finding("instructions", value, "note", advice)
@@ -121,7 +121,8 @@ def judge_memory(memory: Memory) -> Finding:
         return Finding("memory", value)
     advice = (
         f"The input pipeline may take {format_bytes(budget)} of it, and the network"
-        f" needs its own: train with --ram-budget {room // 4 // 2**20}MiB."
+        f" needs its own: train with"
+        f" `alexnet fit --ram-budget {room // 4 // 2**20}MiB`."
     )
     return Finding("memory", value, "note", advice)
 

@@ -146,7 +146,7 @@ def require_no_slower(changed: Sequence[Change], fail_below: float) -> None:
         return
     message = (
         f"too slow: {rate.new:,.0f} images/s are {rate.ratio:.2f} times the older"
-        f" report's {rate.old:,.0f}, less than fail_below={fail_below:g}."
+        f" report's {rate.old:,.0f}, less than `fail_below={fail_below:g}`."
     )
     for share in shares:
         culprit = "machine" if share.ratio >= fail_below else "pipeline"
@@ -171,5 +171,5 @@ def require_share(new: Figures, least: float) -> None:
     if new.share < least:
         raise AlexnetError(
             f"too far from the limit: the pipeline reaches {new.share:.3f} of it, less"
-            f" than fail_below_share={least:g}. The report's advice says what helps."
+            f" than `fail_below_share={least:g}`. The report's advice says what helps."
         )

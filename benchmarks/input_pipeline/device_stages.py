@@ -14,11 +14,11 @@ import tensorflow as tf
 
 from alexnet.benchmarks.input_pipeline.ladder import alone
 from alexnet.benchmarks.measure import Deliveries, Timing, deliver
-from alexnet.pipeline.augment.augment import HOST, fold, train_view
+from alexnet.pipeline.augment.augment import HOST, augment_batch, fold_seed
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.read.dataset import Stage, compose
-from alexnet.pipeline.read.parse import image_shape
+from alexnet.pipeline.records.storage import STORAGES
 
 # Called with a uint8 batch and int64 [batch] labels, as the pipeline yields them.
 DeviceStage = Callable[[tf.Tensor, tf.Tensor], Any]
@@ -71,14 +71,15 @@ def make_augment(
     @tf.function(
         input_signature=[
             tf.TensorSpec(
-                [batch_size, *image_shape(stored.storage, stored.side)], tf.uint8
+                [batch_size, *STORAGES[stored.storage].image_shape(stored.side)],
+                tf.uint8,
             ),
             tf.TensorSpec([batch_size], tf.int64),
         ]
     )
     def augment(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        draws = fold(seed, step.assign_add(1))
-        return train_view(images, settings, image_size, draws, 0, batch_size)
+        draws = fold_seed(seed, step.assign_add(1))
+        return augment_batch(images, settings, image_size, draws, 0, batch_size)
 
     augment.get_concrete_function()
-    return augment
+    return augment  # type: ignore[no-any-return]

@@ -14,20 +14,14 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from alexnet.benchmarks.measure import Deliveries, Timing, deliver
-from alexnet.pipeline.config import Storage
 from alexnet.pipeline.read.dataset import Stage, compose
+from alexnet.pipeline.records.storage import Storage
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 DEVICE_STAGES = ("to device", "augment", "train step")
 RECORDS_LIMIT = "disk read"
-IMAGES_LIMIT: dict[Storage, str] = {
-    "jpeg": "jpeg decode",
-    "original": "jpeg decode",
-    "raw": "memory gather",
-    "yuv420": "memory gather",
-}
 
 
 @dataclass(frozen=True)
@@ -106,7 +100,7 @@ def limit_names(stages: Sequence[Stage], storage: Storage) -> dict[str, str]:
     """
     import tensorflow as tf
 
-    limits = {tf.string: RECORDS_LIMIT, tf.uint8: IMAGES_LIMIT[storage]}
+    limits = {tf.string: RECORDS_LIMIT, tf.uint8: storage.limit}
     names = {}
     for count, stage in enumerate(stages, 1):
         element = tf.nest.flatten(compose(stages[:count]).element_spec)

@@ -105,6 +105,6 @@ def plan_bench(
             *plan_limits(records, batch_size),
             plan_alone(stages, last, on_device[last]),
         ],
-        limit_names=limit_names(stages, stored.storage),
+        limit_names=limit_names(stages, records.storage),
         loaders=[plan_loader(name, records, batch_size) for name in config.against],
     )

@@ -138,6 +138,6 @@ def _notes(plan: BenchPlan, first_epochs: FirstEpochs) -> tuple[str, ...]:
             " the page cache, because another process maps them or the file system"
             " keeps them."
         )
-    if plan.loaders and plan.records.storage in ("raw", "yuv420"):
+    if plan.loaders and plan.records.storage.is_pixels:
         notes.append("For loaders that read JPEG, pixels were encoded at quality 90.")
     return tuple(notes)

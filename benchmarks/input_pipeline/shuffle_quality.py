@@ -87,7 +87,7 @@ def _collect(dataset: tf.data.Dataset, count: int) -> np.ndarray:
         collected += len(parts[-1])
         if collected >= count:
             break
-    return np.concatenate(parts)[:count]
+    return np.asarray(np.concatenate(parts)[:count])
 
 
 def class_mixing(labels: np.ndarray, batch_size: int) -> float | None:

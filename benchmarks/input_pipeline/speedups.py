@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from alexnet.benchmarks.input_pipeline.advice import Situation
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
+from alexnet.pipeline.records.storage import STORAGES
 
 # What the pipeline makes of bare work on the same bytes, medians of 3 rounds in turn at
 # 256 px on 2 CPUs: raw 0.84 and yuv420 0.77 of the gather, jpeg 0.85 of the decoding.
@@ -17,7 +18,6 @@ MAPPED_SHARE = 0.8
 DECODED_SHARE = 0.85
 # For a smaller gain it is not worth building records anew.
 WORTH = 1.15
-MAPPED: tuple[Storage, ...] = ("raw", "yuv420")
 
 
 @dataclass(frozen=True)
@@ -45,24 +45,21 @@ def predict_speedups(
 
 
 def _changes(now: Situation, limits: Mapping[str, float]) -> Iterator[Speedup]:
-    if now.storage in MAPPED:
+    mapped_rate = MAPPED_SHARE * limits["memory gather"]
+    if STORAGES[now.storage].is_pixels:
         if now.reader == "stream" and now.suits_mmap:
-            yield Speedup("`--reader mmap`", MAPPED_SHARE * limits["memory gather"])
+            yield Speedup("`fit --reader mmap`", mapped_rate)
     elif "jpeg decode, stored square" in limits:
         rate = DECODED_SHARE * limits["jpeg decode, stored square"]
         yield Speedup("`records build --storage jpeg`", rate)
     # Planes of half the side need an even one.
-    smallest: Storage = "raw" if now.side % 2 else "yuv420"
-    size = now.num_images * _image_bytes(smallest, now.side)
+    smallest: StorageName = "raw" if now.side % 2 else "yuv420"
+    image_bytes = STORAGES[smallest].pixel_bytes(now.side)
+    size = now.num_images * image_bytes
     if now.storage != smallest and size <= now.memory_bytes:
-        scale = _image_bytes(now.storage, now.side) / _image_bytes(smallest, now.side)
+        scale = STORAGES[now.storage].pixel_bytes(now.side) / image_bytes
         yield Speedup(
             f"`records build --storage {smallest}`",
-            MAPPED_SHARE * limits["memory gather"] * scale,
+            mapped_rate * scale,
             size / now.num_bytes,
         )
-
-
-def _image_bytes(storage: Storage, side: int) -> float:
-    """Bytes of a decoded image."""
-    return (1.5 if storage == "yuv420" else 3) * side**2

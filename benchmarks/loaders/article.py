@@ -15,13 +15,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from PIL import Image
 
 from alexnet.benchmarks.limits import JPEG_MAGIC, stored_photos
 from alexnet.benchmarks.measure import Deliveries, Timing
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.records.image import rgb_from_planes
+from alexnet.pipeline.inspect.contact_sheet import to_rgb_images
 from alexnet.pipeline.records.record_set import RecordSet
 
 # The article's code.
@@ -69,20 +70,19 @@ def article(records: RecordSet) -> Deliveries:
 
 def source_files(records: RecordSet, count: int) -> Iterator[tuple[bytes, int]]:
     """Image files and labels of the first train records; stored pixels become JPEGs."""
-    config = records.manifest.config
+    storage = records.storage
+    shape = storage.image_shape(records.manifest.config.side)
     for stored, label in stored_photos(records, count):
-        if config.storage == "raw":
-            side = (config.side, config.side)
-            yield _to_jpeg(Image.frombytes("RGB", side, stored)), label
-        elif config.storage == "yuv420":
-            yield _to_jpeg(rgb_from_planes(stored, config.side)), label
+        if storage.is_pixels:
+            yield _to_jpeg(np.frombuffer(stored, np.uint8).reshape(shape)), label
         else:
             yield stored, label
 
 
-def _to_jpeg(image: Image.Image) -> bytes:
+def _to_jpeg(pixels: np.ndarray) -> bytes:
+    (image,) = to_rgb_images(pixels[None])
     encoded = io.BytesIO()
-    image.save(encoded, "JPEG", quality=PIXELS_QUALITY)
+    Image.fromarray(image).save(encoded, "JPEG", quality=PIXELS_QUALITY)
     return encoded.getvalue()
 
 

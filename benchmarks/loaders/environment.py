@@ -54,7 +54,7 @@ def plan_script(name: str, records: RecordSet, batch_size: int) -> Timing:
     """
     python = require_environment(name)
     config = records.manifest.config
-    if config.storage == "original":
+    if not records.storage.is_square:
         raise ConfigError(
             f"the photos are stored as `original`, in sizes of their own; {name} is"
             " timed on squares: build records of another `storage`"

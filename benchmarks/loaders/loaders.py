@@ -1,4 +1,4 @@
-"""Other loaders, by the names that `--against` takes.
+"""Other loaders, by the names that `against` takes.
 
 `article` is Keras's ImageDataGenerator, `plain` untuned tf.data; the others are loaders
 of the field, each in an environment of its own.

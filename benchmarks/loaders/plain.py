@@ -9,8 +9,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from alexnet.benchmarks.measure import Timing, deliver
-from alexnet.pipeline.read.parse import image_shape
-from alexnet.pipeline.records.encode import ENCODED, LABEL, RAW
+from alexnet.pipeline.records.encode import LABEL
 from alexnet.pipeline.records.record_set import RecordSet
 
 # Decoded images, as in TensorFlow's own guides: 188 MiB of them at 256 px.
@@ -24,25 +23,24 @@ def plan_plain(records: RecordSet, batch_size: int) -> Timing:
 
 def plain_dataset(records: RecordSet, batch_size: int) -> tf.data.Dataset:
     """Shuffled batches without end: images and int64 [batch] labels."""
-    stored = records.manifest.config
-    shape = image_shape(stored.storage, stored.side)
-    pixels = RAW if stored.storage in ("raw", "yuv420") else ENCODED
+    storage, side = records.storage, records.manifest.config.side
+    shape = storage.image_shape(side)
     features = {
-        pixels: tf.io.FixedLenFeature([], tf.string),
+        storage.image_key: tf.io.FixedLenFeature([], tf.string),
         LABEL: tf.io.FixedLenFeature([], tf.int64),
     }
 
     def example(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         parsed = tf.io.parse_single_example(record, features)
-        return decode(parsed[pixels]), parsed[LABEL]
+        return decode(parsed[storage.image_key]), parsed[LABEL]
 
     def decode(data: tf.Tensor) -> tf.Tensor:
-        if pixels == RAW:
+        if storage.is_pixels:
             return tf.reshape(tf.io.decode_raw(data, tf.uint8), shape)
         image = tf.io.decode_jpeg(data, channels=3)
-        if stored.storage == "original":
-            return tf.image.resize(image, shape[:2])
-        return tf.ensure_shape(image, shape)
+        if storage.is_square:
+            return tf.ensure_shape(image, shape)
+        return tf.image.resize(image, shape[:2])
 
     dataset = tf.data.TFRecordDataset(records.paths("train"))
     dataset = dataset.map(example, num_parallel_calls=tf.data.AUTOTUNE)

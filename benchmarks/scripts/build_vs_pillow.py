@@ -26,8 +26,8 @@ from PIL import Image
 
 from alexnet.benchmarks.measure import ROUNDS, Ratio, Round, medians, ratios
 from alexnet.pipeline.build.build import build
-from alexnet.pipeline.build.workers import keep_freed_memory
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.build.processes import keep_freed_memory
+from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import count
 from alexnet.pipeline.machine import num_cpus
@@ -44,7 +44,7 @@ class BuildSpeed:
     Those are a build of a photo a worker: processes started, shards and cards written.
     """
 
-    storage: Storage
+    storage: StorageName
     num_images: int
     workers: int
     steady_images_per_second: float
@@ -91,7 +91,7 @@ def limit_rate(photos: Sequence[bytes], config: BuildConfig, workers: int) -> fl
         barrier = manager.Barrier(workers)
         times = [pool.submit(_work, share, config, barrier) for share in shares]
         starts, ends = zip(*(time.result() for time in times), strict=True)
-    return len(photos) / (max(ends) - min(starts))
+    return len(photos) / float(max(ends) - min(starts))
 
 
 def _work(
@@ -164,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "python -m alexnet.benchmarks.scripts.build_vs_pillow", description=__doc__
     )
     parser.add_argument("source", type=Path, help="folder, CSV, zip or tar of photos")
-    parser.add_argument("--storage", choices=get_args(Storage), default="jpeg")
+    parser.add_argument("--storage", choices=get_args(StorageName), default="jpeg")
     parser.add_argument("--photos", type=int, default=1000, help="how many to take")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -20,8 +20,9 @@ from tempfile import TemporaryDirectory
 from alexnet.benchmarks.memory import anonymous_bytes
 from alexnet.benchmarks.synthetic import write_shapes
 from alexnet.model.training.hardware import set_up_hardware
+from alexnet.model.training.history import EpochRecord
 from alexnet.model.training.plan import plan_training
-from alexnet.model.training.run import EpochRecord, RunFolder
+from alexnet.model.training.run import RunFolder
 from alexnet.model.training.training import train
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig
@@ -70,7 +71,7 @@ def judge(samples: Sequence[Sample]) -> list[str]:
 
 
 def _median(samples: Sequence[Sample], name: str) -> float:
-    return statistics.median(getattr(sample, name) for sample in samples)
+    return float(statistics.median(getattr(sample, name) for sample in samples))
 
 
 class Watch:

@@ -20,7 +20,7 @@ from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.records.image import (
     read_image,
     rgb_from_planes,
-    square,
+    to_square,
     yuv420_planes,
 )
 from alexnet.pipeline.source.scan import scan
@@ -39,7 +39,7 @@ def squares(photos: Path, count: int) -> Iterator[Image.Image]:
     source = scan(photos)
     step = max(1, len(source.files) // count)
     for file in source.files[::step][:count]:
-        yield square(read_image(source.store.read(file.key), SIDE), SIDE, "crop")
+        yield to_square(read_image(source.store.read(file.key), SIDE), SIDE, "crop")
 
 
 def through_yuv420(image: Image.Image) -> Image.Image:

@@ -94,5 +94,5 @@ def training_flops(network: keras.Model) -> int:
 def _layer_flops(layer: keras.layers.Layer) -> int:
     if not hasattr(layer, "kernel"):
         return 0
-    positions = math.prod(layer.output_shape[1:-1])
-    return 2 * positions * math.prod(layer.kernel.shape)
+    positions: int = math.prod(layer.output_shape[1:-1])
+    return 2 * positions * int(math.prod(layer.kernel.shape))

@@ -123,7 +123,7 @@ def _to_tflite(classifier: Classifier) -> bytes:
     with TemporaryDirectory() as folder:
         tf.saved_model.save(served, folder, {"network": served.network_pixels})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, ["network"])
-        return converter.convert()
+        return bytes(converter.convert())
 
 
 def _to_onnx(classifier: Classifier) -> bytes:
@@ -141,7 +141,7 @@ def _to_onnx(classifier: Classifier) -> bytes:
         ) from error
     network = ServedNetwork(classifier).network_pixels
     model, _ = tf2onnx.convert.from_function(network, network.input_signature)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 CONVERTERS: dict[str, Callable[[Classifier], bytes]] = {

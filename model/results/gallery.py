@@ -75,7 +75,7 @@ class Gallery:
 def confidence(logits: np.ndarray) -> np.ndarray:
     """Probability of the likeliest class, float32 [examples]."""
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return odds.max(axis=1) / odds.sum(axis=1)
+    return np.asarray(odds.max(axis=1) / odds.sum(axis=1))
 
 
 def plot_examples(

@@ -20,7 +20,8 @@ from alexnet.model.results.evaluation import (
 from alexnet.model.results.submission import submission_ids, write_submission
 from alexnet.model.training.classifier import Classifier
 from alexnet.model.training.run import RunConfig, RunFolder
-from alexnet.pipeline.records.image import BadImage, read_image, square
+from alexnet.pipeline.errors import BadImage
+from alexnet.pipeline.records.image import read_image, to_square
 from alexnet.pipeline.source.image_items import ImageItem, find_images
 
 BATCH = 64
@@ -141,7 +142,9 @@ def _read_stored(image: ImageToPredict, config: RunConfig) -> np.ndarray | str:
     """uint8 [side, side, 3], cut as the run's records were; a reason where it fails."""
     side = config.stored_side
     try:
-        return np.asarray(square(read_image(image.read(), side), side, config.resize))
+        return np.asarray(
+            to_square(read_image(image.read(), side), side, config.resize)
+        )
     except (BadImage, OSError) as error:
         return getattr(error, "strerror", None) or str(error)
 

@@ -75,9 +75,10 @@ def require_fitting(config: RunConfig, records: RecordSet) -> None:
     side, resize = config.stored_side, config.resize
     if (stored.side, stored.resize) != (side, resize):
         raise RunError(
-            f"the run was trained on {side} px records made with --resize {resize};"
-            f" those in {folder} hold {stored.side} px made with --resize"
-            f" {stored.resize}. Build them with --side {side} --resize {resize}."
+            f"the run was trained on {side} px records made with `resize={resize!r}`;"
+            f" those in {folder} hold {stored.side} px made with"
+            f" `resize={stored.resize!r}`. Build them with `side={side}`"
+            f" `resize={resize!r}`."
         )
 
 

@@ -125,7 +125,7 @@ class Scores:
             return None
         return (
             f"more than {MATRIX_CLASSES:,} classes have no confusion matrix:"
-            " --confusion FILE writes the pairs that occur"
+            " `alexnet evaluate RUN --confusion FILE` writes the pairs that occur"
         )
 
     def save_confusion(self, path: Path) -> None:

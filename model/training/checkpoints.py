@@ -143,7 +143,7 @@ def latest(folder: Path) -> Path | None:
     if not named:
         raise RunError(
             f"{pointer} is damaged: it names no state of this folder. Start the run"
-            " again with --overwrite."
+            " again with `overwrite=True`."
         )
     return folder / named[1].decode()
 
@@ -206,8 +206,8 @@ def blown_up(run: RunFolder, step: int, what: str) -> RunError:
     path = latest(run.checkpoints_path("last"))
     kept = f"the state of {path} is kept" if path else "nothing was saved yet"
     return RunError(
-        f"{what} at step {step}; {kept}. Start again with a lower --learning-rate, or a"
-        " longer --warmup-epochs."
+        f"{what} at step {step}; {kept}. Start again with a lower `learning_rate`, or"
+        " longer `warmup_epochs`."
     )
 
 

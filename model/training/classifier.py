@@ -15,7 +15,12 @@ from tensorflow import keras
 from alexnet.model.config import Loss
 from alexnet.model.network.layers import batch_position
 from alexnet.model.training.metrics import Average, Count, over_replicas
-from alexnet.pipeline.augment.augment import eval_view, fold, mix, train_view
+from alexnet.pipeline.augment.augment import (
+    augment_batch,
+    fold_seed,
+    mixup_cutmix,
+    preprocess_batch,
+)
 from alexnet.pipeline.config import AugmentConfig
 
 # Seeds of the step's draws and of dropout are apart.
@@ -104,7 +109,7 @@ class Classifier(keras.Model):
     @without_autograph
     def eval_logits(self, images: tf.Tensor) -> tf.Tensor:
         """Logits float32 [batch, classes] of uint8 [batch, S, S, 3]."""
-        return self._logits(eval_view(images, self.augment, self.side))
+        return self._logits(preprocess_batch(images, self.augment, self.side))
 
     def _compute_logits(self, view: tf.Tensor) -> tf.Tensor:
         return self.network(self._cast(view), training=False)
@@ -119,14 +124,14 @@ class Classifier(keras.Model):
         step = self.optimizer.iterations
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         first_row = tf.cast(replica, tf.int32) * tf.shape(images)[0]
-        draws = fold(self.seed, DRAWS, step)
-        view = train_view(
+        draws = fold_seed(self.seed, DRAWS, step)
+        view = augment_batch(
             images, self.augment, self.side, draws, first_row, self.global_batch
         )
         targets = labels
         if self._uses_one_hot():
             targets = tf.one_hot(labels, self.num_classes)
-            view, targets = mix(
+            view, targets = mixup_cutmix(
                 view, targets, self.augment, draws, first_row, self.global_batch
             )
         losses, logits, gradients = self._gradients(view, targets, step, first_row)

@@ -101,7 +101,7 @@ def _choose(config: TrainConfig, num_gpus: int) -> str:
     cluster = _tf_config()["cluster"]
     if config.strategy == "multi-worker" and not cluster:
         raise ConfigError(
-            "--strategy multi-worker needs TF_CONFIG in the environment of every"
+            "`strategy='multi-worker'` needs TF_CONFIG in the environment of every"
             f" process, such as {EXAMPLE}"
         )
     if config.strategy != "auto":

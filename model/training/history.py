@@ -78,7 +78,7 @@ def read_history(path: Path) -> list[EpochRecord]:
     except (csv.Error, OverflowError, TypeError, ValueError) as error:
         raise RunError(
             f"{path} is damaged: {error}. It holds what the run has reached: put it"
-            " back, or start the run again with --overwrite."
+            " back, or start the run again with `overwrite=True`."
         ) from error
     return history
 

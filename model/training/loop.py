@@ -28,7 +28,7 @@ from alexnet.model.training.optimizer import make_learning_rate
 from alexnet.model.training.plan import TrainPlan
 from alexnet.model.training.signals import StopSignals
 from alexnet.pipeline.read.dataset import eval_dataset, train_dataset
-from alexnet.pipeline.read.order import Share
+from alexnet.pipeline.read.order import PipelineShard
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,15 @@ class Job:
             lambda share: eval_dataset(self.plan.records, self.plan.read, share=share)
         )
 
-    def _batches(self, make: Callable[[Share], tf.data.Dataset]) -> Any:
+    def _batches(self, make: Callable[[PipelineShard], tf.data.Dataset]) -> Any:
         """What `make` returns, shared among the strategy's workers and replicas."""
         batch_size = self.plan.config.train.batch_size
         if self.hardware.kind == "none":
-            return make(Share(batch_size))
+            return make(PipelineShard(batch_size))
 
         def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
             return make(
-                Share(
+                PipelineShard(
                     batch_size,
                     self.hardware.num_replicas,
                     context.num_input_pipelines,

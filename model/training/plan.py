@@ -157,7 +157,7 @@ def _require_same_records(old: RunConfig, found: dict[str, Any]) -> None:
     raise RunError(
         f"these are other records than the run's: {found['data']}"
         f" {_other_records(old, found)}. Put the run's own back, or name the folder"
-        " where they are; to train on these, start another --run."
+        " where they are; to train on these, start another `run`."
     )
 
 
@@ -175,7 +175,7 @@ def _other_records(old: RunConfig, found: dict[str, Any]) -> str:
         )
     options = {"storage": "storage", "stored_side": "side", "resize": "resize"}
     differences = [
-        f"--{option} {found[name]} instead of {getattr(old, name)}"
+        f"`{option}={found[name]!r}` instead of {getattr(old, name)}"
         for name, option in options.items()
         if found[name] != getattr(old, name)
     ]
@@ -198,7 +198,7 @@ def require_same_settings(run: RunFolder, old: RunConfig, new: RunConfig) -> Non
     if differences:
         raise RunError(
             f"{run.path} was trained with other settings: {'; '.join(differences)}."
-            " Leave them out to resume with the run's own, or start another --run."
+            " Leave them out to resume with the run's own, or start another `run`."
         )
 
 
@@ -217,15 +217,15 @@ def _require_side(records: RecordSet, image_size: int) -> None:
     if side < image_size:
         raise ConfigError(
             f"the records in {records.folder} hold {side} px squares; the network takes"
-            f" {image_size} px. Build them with --side {image_size} or more, or train"
-            f" with --image-size {side} or less."
+            f" {image_size} px. Build them with `side={image_size}` or more, or train"
+            f" with `image_size={side}` or less."
         )
 
 
 def _require_validation(records: RecordSet, train: TrainConfig) -> None:
     if train.patience and not records.manifest.splits["validation"].num_examples:
         raise ConfigError(
-            "--patience waits for a better validation accuracy, and the records in"
+            "`patience` waits for a better validation accuracy, and the records in"
             f" {records.folder} hold no validation examples. Leave it out, or build"
-            " them with a --validation-fraction above 0."
+            " them with a `validation_fraction` above 0."
         )

@@ -21,7 +21,13 @@ from typing import Any
 
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.training.history import EpochRecord, read_history, write_history
-from alexnet.pipeline.config import AugmentConfig, BuildConfig, Resize, Storage, require
+from alexnet.pipeline.config import (
+    AugmentConfig,
+    BuildConfig,
+    Resize,
+    StorageName,
+    require,
+)
 from alexnet.pipeline.config_json import require_kinds
 from alexnet.pipeline.errors import AlexnetError, RunError
 from alexnet.pipeline.files import name_some, require_local, write_json
@@ -39,7 +45,7 @@ class RunConfig:
     data: str
     class_names: tuple[str, ...]
     records_fingerprint: str
-    storage: Storage
+    storage: StorageName
     stored_side: int
     resize: Resize
     network: NetworkConfig
@@ -138,8 +144,8 @@ class RunFolder:
         """
         if self.is_taken():
             raise RunError(
-                f"{self.path} holds a run already. Go on with it with --resume, or"
-                " delete it and start again with --overwrite."
+                f"{self.path} holds a run already. Go on with it with `resume=True`,"
+                " or delete it and start again with `overwrite=True`."
             )
 
     def require_ours(self) -> None:
@@ -158,8 +164,8 @@ class RunFolder:
             if isinstance(values, dict) and {"network", "train"} <= set(values):
                 return
         raise RunError(
-            f"{self.config_path} is none of a run's, and --overwrite deletes nothing"
-            " else. Choose another --run, or take that file away."
+            f"{self.config_path} is none of a run's, and `overwrite` deletes nothing"
+            " else. Choose another `run`, or take that file away."
         )
 
     def sole_training(self) -> AbstractContextManager[None]:
@@ -170,7 +176,7 @@ class RunFolder:
         """
         taken = RunError(
             f"another process is training in {self.path} at this moment. Wait for it to"
-            " end, or choose another --run."
+            " end, or choose another `run`."
         )
         return sole_process(self.path / LOCK, taken)
 
@@ -196,7 +202,8 @@ class RunFolder:
         except OSError as error:
             raise RunError(
                 f"{path} cannot be written: {error.strerror or error}. Mend that or"
-                " choose another --run; what was there is kept, and --resume goes on."
+                " choose another `run`; what was there is kept, and `resume=True` goes"
+                " on."
             ) from error
 
     def load_config(self) -> RunConfig:
@@ -217,7 +224,7 @@ class RunFolder:
         except (*NOT_SETTINGS, AlexnetError) as error:
             raise RunError(
                 f"{self.config_path} is damaged or of another version: {error}. Put it"
-                " back, or start the run again with --overwrite."
+                " back, or start the run again with `overwrite=True`."
             ) from error
 
     def save_history(self, history: Sequence[EpochRecord]) -> None:

@@ -32,7 +32,7 @@ from alexnet.pipeline.config import AugmentConfig
 from alexnet.pipeline.errors import DataError, RunError
 from alexnet.pipeline.files import count
 from alexnet.pipeline.read.dataset import steps_per_epoch
-from alexnet.pipeline.read.errors import blame_data
+from alexnet.pipeline.read.errors import raise_data_error
 from alexnet.pipeline.read.image_folder import open_data
 
 # What `fit`, `plot` and `evaluate` draw in a run's folder.
@@ -88,7 +88,7 @@ def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport
 
 
 def _take_over(plan: TrainPlan) -> None:
-    """Look at the folder again, now that it is ours, and empty it for --overwrite.
+    """Look at the folder again, now that it is ours, and empty it for `overwrite`.
 
     Raises:
         RunError: another process has begun the run meanwhile, or gone on with it.
@@ -132,7 +132,7 @@ def _history(run: RunFolder, start: Start) -> list[EpochRecord]:
         raise RunError(
             f"{run.history_path} holds {count(len(history), 'epoch')}, and the last"
             f" state in {run.path} has {start.epoch} behind it. Put back what is"
-            " missing, or start the run again with --overwrite."
+            " missing, or start the run again with `overwrite=True`."
         )
     return history[: start.epoch]
 
@@ -174,7 +174,7 @@ def _blame_data(plan: TrainPlan, error: Exception) -> None:
         DataError: a shard is damaged, or a photo cannot be used.
     """
     try:
-        blame_data(plan.records, error)
+        raise_data_error(plan.records, error)
     except DataError as found:
         raise DataError(
             f"{found} Then go on with `{plan.run.resume_command}`."
@@ -196,8 +196,8 @@ def _blame_room(run: RunFolder, error: Exception) -> None:
             f" `{run.resume_command}`."
         ) from error
     raise RunError(
-        f"out of memory: {told}. Start another run with a smaller --batch-size or"
-        " --width, or with --mixed-precision."
+        f"out of memory: {told}. Start another run with a smaller `batch_size` or"
+        " `width`, or with `mixed_precision=True`."
     ) from error
 
 
@@ -227,9 +227,9 @@ def as_function(
 ) -> Callable[[tf.Tensor, tf.Tensor], Any]:
     """The classifier's training step, to be called with uint8 images and labels."""
 
-    @tf.function
     def step(images: tf.Tensor, labels: tf.Tensor) -> Any:
         batch = (images, labels)
         return hardware.strategy.run(classifier.train_step, args=(batch,))
 
-    return step
+    function: Callable[[tf.Tensor, tf.Tensor], Any] = tf.function(step)
+    return function

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from alexnet.pipeline.augment.yuv import layers_of, stored_side_of
+from alexnet.pipeline.augment.yuv import split_planes, stored_side_of
 from alexnet.pipeline.config import AugmentConfig, Geometry, require
 
 with warnings.catch_warnings():
@@ -82,7 +82,7 @@ def apply_affine(
     draw: AffineDraw,
     side: int,
     geometry: Geometry,
-    keeps_pixels: bool = False,
+    needs_no_resampling: bool = False,
 ) -> list[tf.Tensor]:
     """The batch's layers, float32 [batch, side, side, channels] in [0, 255] each.
 
@@ -90,8 +90,8 @@ def apply_affine(
     layer of half the side is sampled at the same places, which scales it up as well.
 
     Args:
-        keeps_pixels: the draw only crops and flips, so that each pixel is one that is
-            stored: the same values, three times as fast.
+        needs_no_resampling: the draw only crops and flips, so that each pixel is a
+            stored one: the same values, three times as fast.
 
     Raises:
         ConfigError: the pictures are not square, or smaller than a crop's side.
@@ -101,12 +101,12 @@ def apply_affine(
     scaled = scaled_side(stored_side, side, geometry)
 
     def place(layer: tf.Tensor) -> tf.Tensor:
-        if keeps_pixels and layer.shape[2] == stored_side == scaled:
+        if needs_no_resampling and layer.shape[2] == stored_side == scaled:
             return _pick(layer, rows, side)
-        layer = averaged(layer, scaled)
+        layer = average_blocks(layer, scaled)
         return _sample(layer, _rows_at(rows, layer.shape[2] / stored_side), side)
 
-    return [place(layer) for layer in layers_of(images)]
+    return [place(layer) for layer in split_planes(images)]
 
 
 def affine_rows(
@@ -151,7 +151,7 @@ def scaled_side(stored_side: int, side: int, geometry: Geometry) -> int:
     return round(wanted) if wanted < NEAR * stored_side else stored_side
 
 
-def averaged(layer: tf.Tensor, side: int) -> tf.Tensor:
+def average_blocks(layer: tf.Tensor, side: int) -> tf.Tensor:
     """The layer, or means of its blocks where it has `side` several times over.
 
     Bilinear sampling looks at four pixels and would pass the others by.
@@ -175,7 +175,7 @@ def crop_offset(stored_side: int, side: int) -> int:
         "the network's side",
         side,
         f"at most the stored {stored_side} pixels for a crop; build the records"
-        " with a larger --side",
+        " with a larger `side`",
     )
     return (stored_side - side) // 2
 

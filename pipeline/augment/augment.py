@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from alexnet.pipeline.augment.affine import (
     apply_affine,
-    averaged,
+    average_blocks,
     crop_offset,
     draw_affine,
     scaled_side,
@@ -30,7 +30,7 @@ from alexnet.pipeline.augment.mix import (
     draw_erasing,
     draw_mix,
 )
-from alexnet.pipeline.augment.yuv import is_yuv420, layers_of, stored_side_of
+from alexnet.pipeline.augment.yuv import is_yuv420, split_planes, stored_side_of
 from alexnet.pipeline.config import AugmentConfig, Geometry
 
 _Draws = TypeVar("_Draws")
@@ -40,7 +40,7 @@ _Draws = TypeVar("_Draws")
 HOST = "CPU:0"
 
 
-def fold(seed: int | tf.Tensor, *numbers: int | tf.Tensor) -> tf.Tensor:
+def fold_seed(seed: int | tf.Tensor, *numbers: int | tf.Tensor) -> tf.Tensor:
     """int32 [2]: a stateless seed from a seed and numbers such as epoch and step.
 
     `seed` is one number, or a folded seed to fold further.
@@ -56,7 +56,7 @@ def fold(seed: int | tf.Tensor, *numbers: int | tf.Tensor) -> tf.Tensor:
         return folded
 
 
-def train_view(
+def augment_batch(
     images: tf.Tensor,
     config: AugmentConfig,
     side: int,
@@ -75,17 +75,19 @@ def train_view(
     """
     rows, stored_side = tf.shape(images)[0], stored_side_of(images)
     with tf.device(HOST):
-        affine = draw_affine(config, fold(seed, 0), total_rows, stored_side, side)
-        color = draw_color(config, fold(seed, 1), total_rows)
-        box = draw_erasing(config, fold(seed, 2), total_rows, side)
+        affine = draw_affine(config, fold_seed(seed, 0), total_rows, stored_side, side)
+        color = draw_color(config, fold_seed(seed, 1), total_rows)
+        box = draw_erasing(config, fold_seed(seed, 2), total_rows, side)
         affine, color, box = _rows((affine, color, box), first_row, rows)
-    layers = apply_affine(images, affine, side, config.geometry, config.keeps_pixels)
+    layers = apply_affine(
+        images, affine, side, config.geometry, config.needs_no_resampling
+    )
     view = apply_color(layers, *color_matrix(config, color, is_yuv420(images)))
     return apply_erasing(view, box) if config.erasing else view
 
 
-def eval_view(images: tf.Tensor, config: AugmentConfig, side: int) -> tf.Tensor:
-    """As `train_view`, normalised as in training, with nothing random.
+def preprocess_batch(images: tf.Tensor, config: AugmentConfig, side: int) -> tf.Tensor:
+    """Normalise a batch as `augment_batch` does, with nothing random.
 
     The whole picture scaled for the geometry 'whole', for the others the centre crop of
     the picture, scaled down where it is much larger (`scaled_side`): what
@@ -101,7 +103,7 @@ def eval_view(images: tf.Tensor, config: AugmentConfig, side: int) -> tf.Tensor:
     window = slice(start, start + side)
     layers = [
         tf.cast(_scaled(layer, scaled)[:, window, window], tf.float32)
-        for layer in layers_of(images)
+        for layer in split_planes(images)
     ]
     neutral = neutral_draw(tf.shape(images)[0])
     return apply_color(layers, *color_matrix(config, neutral, is_yuv420(images)))
@@ -111,11 +113,11 @@ def _scaled(layer: tf.Tensor, side: int) -> tf.Tensor:
     """The layer at that side: float32, or uint8 as it is, which is faster to crop."""
     if layer.shape[2] == side:
         return layer
-    layer = averaged(layer, side)
+    layer = average_blocks(layer, side)
     return tf.image.resize(tf.cast(layer, tf.float32), [side, side])
 
 
-def mix(
+def mixup_cutmix(
     images: tf.Tensor,
     one_hot: tf.Tensor,
     config: AugmentConfig,
@@ -123,18 +125,20 @@ def mix(
     first_row: int | tf.Tensor,
     total_rows: int | tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """A `train_view` and its labels float32 [batch, classes] after mixup and cutmix.
+    """An augmented batch and labels float32 [batch, classes], mixed with partners.
 
     The draws are the global batch's; the partners are the replica's own.
     """
     if config.mixup == 0 and config.cutmix == 0:
         return images, one_hot
     with tf.device(HOST):
-        draw = draw_mix(config, fold(seed, 3), total_rows, images.shape[1])
+        draw = draw_mix(config, fold_seed(seed, 3), total_rows, images.shape[1])
         draw = _rows(draw, first_row, tf.shape(images)[0])
     return apply_mix(images, one_hot, draw)
 
 
 def _rows(draws: _Draws, first: int | tf.Tensor, count: tf.Tensor) -> _Draws:
     """The draws of `count` rows from `first` on."""
-    return tf.nest.map_structure(lambda values: values[first : first + count], draws)
+    end = first + count
+    rows: _Draws = tf.nest.map_structure(lambda values: values[first:end], draws)
+    return rows

@@ -1,4 +1,4 @@
-"""The augmentations that `--augment` names, each with its source."""
+"""The augmentations that `augment` names, each with its source."""
 
 from __future__ import annotations
 

@@ -32,12 +32,12 @@ def stored_side_of(images: tf.Tensor) -> int:
         "the pictures' height and width",
         (height, width),
         "one known side (of yuv420: half as many rows again); build the records with"
-        " a fixed --side",
+        " a fixed `side`",
     )
-    return width
+    return int(width)
 
 
-def layers_of(images: tf.Tensor) -> list[tf.Tensor]:
+def split_planes(images: tf.Tensor) -> list[tf.Tensor]:
     """uint8 [batch, S, S, 3] alone, or luma [.., S, S, 1] and CbCr [.., S/2, S/2, 2].
 
     Of what slices uint8, only a strided slice has a GPU kernel.

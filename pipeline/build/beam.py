@@ -22,7 +22,7 @@ from alexnet.pipeline.build.plan import ShardPlan
 from alexnet.pipeline.build.processes import keep_freed_memory
 from alexnet.pipeline.build.quarantine import Tally
 from alexnet.pipeline.build.shard import write_planned
-from alexnet.pipeline.build.state import ATTEMPT, STATE, adopt_shard, read_note
+from alexnet.pipeline.build.state import ATTEMPT, STATE, adopt_shard, read_receipt
 from alexnet.pipeline.build.workers import EncodeJob
 from alexnet.pipeline.errors import ConfigError, DataError, ReadError
 
@@ -131,7 +131,7 @@ def _counted(out: Path, todo: Sequence[ShardPlan], tally: Tally) -> Iterator[Non
 
     def count() -> None:
         for shard in [*pending]:
-            note = read_note(out, shard)
+            note = read_receipt(out, shard)
             if note is not None:
                 pending.remove(shard)
                 tally.add_shard(len(shard.files), note.quarantined)

@@ -28,12 +28,12 @@ from alexnet.pipeline.build.quarantine import Progress, Tally, read_quarantine
 from alexnet.pipeline.build.report import BuildReport
 from alexnet.pipeline.build.shard import write_planned
 from alexnet.pipeline.build.state import (
-    ShardNote,
+    ShardReceipt,
     build_settings,
     close_state,
-    drop_note,
+    drop_receipt,
     open_state,
-    read_note,
+    read_receipt,
 )
 from alexnet.pipeline.build.workers import EncodeJob, encoder, usable_keys
 from alexnet.pipeline.config import BuildConfig
@@ -140,7 +140,7 @@ def _unfinished_shards(
     Raises:
         DataError: more files are bad than may be, or there is not enough room.
     """
-    found = [(shard, read_note(out, shard)) for shard in plan.shards]
+    found = [(shard, read_receipt(out, shard)) for shard in plan.shards]
     noted = [(shard, note) for shard, note in found if note is not None]
     todo = [shard for shard, note in found if note is None]
     usable = _usable_now(job, noted, workers, plan.record_bytes)
@@ -148,7 +148,7 @@ def _unfinished_shards(
         if usable.isdisjoint(bad.key for bad in note.quarantined):
             tally.add_shard(len(shard.files), note.quarantined)
         else:
-            drop_note(out, shard)
+            drop_receipt(out, shard)
             todo.append(shard)
     tally.require_few_bad()
     share_left = 1 - tally.done / tally.total
@@ -158,7 +158,7 @@ def _unfinished_shards(
 
 def _usable_now(
     job: EncodeJob,
-    noted: list[tuple[ShardPlan, ShardNote]],
+    noted: list[tuple[ShardPlan, ShardReceipt]],
     workers: int,
     record_bytes: int,
 ) -> set[str]:

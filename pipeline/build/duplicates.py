@@ -70,9 +70,9 @@ class DuplicateCounts(NamedTuple):
 
     duplicates: int
     # Groups that lie in more than one split.
-    leaked: int
+    duplicates_across_splits: int
     # Groups whose photos have different labels.
-    conflicting: int
+    duplicates_with_other_label: int
 
 
 def count_duplicates(groups: Iterable[Duplicates]) -> DuplicateCounts:

@@ -14,7 +14,7 @@ from alexnet.pipeline.build.duplicates import (
 )
 from alexnet.pipeline.build.plan import BuildPlan, ShardPlan
 from alexnet.pipeline.build.quarantine import save_quarantine
-from alexnet.pipeline.build.state import ShardNote, read_note
+from alexnet.pipeline.build.state import ShardReceipt, read_receipt
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.records.interop import save_interop
@@ -34,7 +34,7 @@ def finish(
     Raises:
         DataError: a shard has gone since it was written.
     """
-    notes = [(shard.split, _require_note(out, shard)) for shard in plan.shards]
+    notes = [(shard.split, _require_receipt(out, shard)) for shard in plan.shards]
     undecodable = (item for _, note in notes for item in note.quarantined)
     bad = tuple(sorted([*undecodable, *set_aside]))
     save_quarantine(out, bad)
@@ -64,8 +64,8 @@ def finish(
     return manifest
 
 
-def _require_note(out: Path, shard: ShardPlan) -> ShardNote:
-    note = read_note(out, shard)
+def _require_receipt(out: Path, shard: ShardPlan) -> ShardReceipt:
+    note = read_receipt(out, shard)
     if note is None:
         raise DataError(
             f"{out / shard.name} was there and is gone: does something else write to"
@@ -74,7 +74,7 @@ def _require_note(out: Path, shard: ShardPlan) -> ShardNote:
     return note
 
 
-def _split_card(notes: list[ShardNote], num_classes: int) -> SplitCard:
+def _split_card(notes: list[ShardReceipt], num_classes: int) -> SplitCard:
     counts = [note.class_counts for note in notes]
     return SplitCard(
         tuple(note.shard for note in notes),

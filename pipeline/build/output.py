@@ -16,7 +16,7 @@ from alexnet.pipeline.build.quarantine import QUARANTINE
 from alexnet.pipeline.build.state import (
     LOCK,
     STATE,
-    drop_notes,
+    drop_receipts,
     open_state,
     read_settings,
     settings_of,
@@ -26,8 +26,9 @@ from alexnet.pipeline.files import partial_path
 from alexnet.pipeline.lock import removed_when_empty, sole_process
 from alexnet.pipeline.records.interop import INDEX_FOLDER, TFDS_FILES, index_name
 from alexnet.pipeline.records.manifest import LABELS, MANIFEST, load_manifest
+from alexnet.pipeline.records.storage import STORAGES
 
-ANEW = "Say --overwrite to build anew, or choose another --out."
+ANEW = "Say `overwrite=True` to build anew, or choose another `out`."
 
 
 def is_set(out: Path) -> bool:
@@ -55,7 +56,7 @@ def require_usable(out: Path) -> None:
         DataError: it is something else, which a build must not touch.
     """
     if out.exists() and not out.is_dir():
-        raise DataError(f"{out} is a file, not a folder. Choose another --out.")
+        raise DataError(f"{out} is a file, not a folder. Choose another `out`.")
     if _settings_in(out) is None:
         _require_empty(out)
 
@@ -65,7 +66,7 @@ def _require_empty(out: Path) -> None:
     if strangers:
         raise DataError(
             f"{out} is not empty and holds no record set (it has {strangers[0]})."
-            " Choose another --out."
+            " Choose another `out`."
         )
 
 
@@ -114,7 +115,7 @@ def replace_set(out: Path, settings: dict[str, Any]) -> None:
         if name not in names and (out / name).exists():
             raise DataError(
                 f"{out / name} is none of the record set's files, and would be written"
-                " over. Move it away, or choose another --out."
+                " over. Move it away, or choose another `out`."
             )
     open_state(out, old)  # so that, if this is killed, they are still known
     for name in names:
@@ -122,7 +123,7 @@ def replace_set(out: Path, settings: dict[str, Any]) -> None:
             path.unlink(missing_ok=True)
     with suppress(OSError):  # there is none, or someone else's files are in it
         (out / INDEX_FOLDER).rmdir()
-    drop_notes(out)
+    drop_receipts(out)
     open_state(out, settings)
 
 
@@ -130,7 +131,7 @@ def _files_of(settings: dict[str, Any]) -> list[str]:
     """The files of a record set; the manifest first: a folder that has it is whole."""
     shards = settings["shards"]
     names = [MANIFEST, LABELS, QUARANTINE, DUPLICATES, *shards]
-    if settings["config"]["storage"] in ("jpeg", "original"):
+    if not STORAGES[settings["config"]["storage"]].is_pixels:
         names += [*TFDS_FILES, *map(index_name, shards)]
     return names
 
@@ -144,7 +145,7 @@ def sole_build(out: Path) -> Iterator[None]:
     """
     taken = DataError(
         f"another process is building in {out} at this moment. Wait for it to end, or"
-        " choose another --out."
+        " choose another `out`."
     )
     with removed_when_empty(out):
         try:

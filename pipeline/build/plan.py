@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from alexnet.pipeline.config import BuildConfig, Split, Storage
+from alexnet.pipeline.config import BuildConfig, Split, StorageName
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import count
 from alexnet.pipeline.records.fixed_layout import Layout, plan_layout
@@ -175,7 +175,7 @@ def _estimated_bytes(
     if layout is not None:
         return len(files) * layout.stride_bytes
     pixels = config.side * config.side
-    per_image: dict[Storage, float] = {
+    per_image: dict[StorageName, float] = {
         "jpeg": jpeg_bytes_per_pixel(config.quality) * pixels,
         "original": sum(file.size_bytes for file in files) / max(1, len(files)),
     }
@@ -202,7 +202,7 @@ def _shard_counts(
     lead = next(split for split, number in examples.items() if number)
     if config.shards > examples[lead]:
         raise DataError(
-            f"--shards {config.shards}, but {lead} has only"
+            f"`shards={config.shards}`, but {lead} has only"
             f" {count(examples[lead], 'example')}."
             " Give no more shards than that."
         )

@@ -125,7 +125,7 @@ class Worker:
         except OSError as error:
             raise DataError(
                 f"a worker process cannot be started: {error.strerror}. Give fewer"
-                " --workers; with 1 there are none."
+                " `workers`; with 1 there are none."
             ) from error
         finally:
             theirs.close()
@@ -153,7 +153,7 @@ class Worker:
             raise DataError(
                 f"worker processes end as soon as they start ({_ending(code)}). A"
                 " script that builds needs `if __name__ == '__main__':` around what it"
-                " does; else give --workers 1, with which there are none."
+                " does; else give `workers=1`, with which there are none."
             )
 
     def _blame(self, chunk: Chunk, code: int | None) -> None:
@@ -176,7 +176,7 @@ def _verdict(file: ImageFile, code: int | None) -> NoRecord:
     return ReadError(
         f"{file.key}: {DEATHS_OF_ONE_PHOTO} processes were killed while they decoded it"
         f" ({_ending(code)}{memory}). The file itself may be good, so it was not set"
-        " aside. Give fewer --workers, free memory, or take the file away."
+        " aside. Give fewer `workers`, free memory, or take the file away."
     )
 
 

@@ -90,8 +90,8 @@ class Tally:
             some = "; ".join(f"{bad.key!r}: {bad.reason}" for bad in self.bad[:5])
             raise DataError(
                 f"{len(self.bad)} of the first {self.done} images cannot be used"
-                f" ({some}); --max-bad {self.max_bad:g} of {self.total} allows"
+                f" ({some}); `max_bad={self.max_bad:g}` of {self.total} allows"
                 f" {allowed}. Restore them or allow more, then run this again: finished"
                 " shards are kept. Files that are edited or deleted make another source"
-                " and need --overwrite."
+                " and need `overwrite=True`."
             )

@@ -44,8 +44,8 @@ class BuildReport:
             },
             "quarantined": self.manifest.quarantined,
             "duplicates": self.manifest.duplicates,
-            "leaked": self.manifest.leaked,
-            "conflicting": self.manifest.conflicting,
+            "duplicates_across_splits": self.manifest.duplicates_across_splits,
+            "duplicates_with_other_label": self.manifest.duplicates_with_other_label,
             "seconds": self.seconds,
             "images_per_second": self.images_per_second,
         }

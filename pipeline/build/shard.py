@@ -9,7 +9,7 @@ from pathlib import Path
 
 from alexnet.pipeline.build.plan import ShardPlan
 from alexnet.pipeline.build.quarantine import Tally
-from alexnet.pipeline.build.state import ShardNote
+from alexnet.pipeline.build.state import ShardReceipt
 from alexnet.pipeline.records.encode import Encoded
 from alexnet.pipeline.records.manifest import Shard
 from alexnet.pipeline.records.tfrecord import write_shard
@@ -19,7 +19,7 @@ Result = tuple[ImageFile, "Encoded | str"]
 
 
 @dataclass
-class Contents:
+class ShardStats:
     """Counts of the records seen so far, and the files that have none."""
 
     class_counts: Counter[int] = field(default_factory=Counter)
@@ -50,10 +50,10 @@ def write_planned(
     Raises:
         DataError: one file more than `tally` allows is bad.
     """
-    contents = Contents()
-    records = kept_records(results, contents, tally)
+    contents = ShardStats()
+    records = take_records(results, contents, tally)
     written = write_shard(out / shard.name, records)
-    ShardNote(
+    ShardReceipt(
         Shard(shard.name, *written),
         tuple(contents.class_counts[label] for label in range(num_classes)),
         tuple(contents.aside),
@@ -62,8 +62,8 @@ def write_planned(
     ).save(out)
 
 
-def kept_records(
-    results: Iterable[Result], contents: Contents, tally: Tally
+def take_records(
+    results: Iterable[Result], contents: ShardStats, tally: Tally
 ) -> Iterator[bytes]:
     """The records among `results`; other files are set aside, with their reason."""
     for file, result in results:

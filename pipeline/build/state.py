@@ -30,7 +30,7 @@ NOTES = re.compile(rf"\.?(settings|{SHARD_NAME})\.json(\.partial)?|{ATTEMPT}.*")
 
 
 @dataclass(frozen=True)
-class ShardNote:
+class ShardReceipt:
     """What a finished shard holds; a shard counts when it and its note are there."""
 
     shard: Shard
@@ -46,12 +46,12 @@ class ShardNote:
         values = asdict(self)
         values["quarantined"] = [bad._asdict() for bad in self.quarantined]
         values["digests"] = self.digests.hex()
-        write_json(_note_path(out, self.shard.name), values)
+        write_json(_receipt_path(out, self.shard.name), values)
 
 
-def read_note(out: Path, shard: ShardPlan) -> ShardNote | None:
+def read_receipt(out: Path, shard: ShardPlan) -> ShardReceipt | None:
     """The note of a finished shard; None when it is not, or its note is damaged."""
-    path, file = _note_path(out, shard.name), out / shard.name
+    path, file = _receipt_path(out, shard.name), out / shard.name
     if not file.is_file() or not path.is_file():
         return None
     with suppress(AttributeError, KeyError, TypeError, ValueError):
@@ -60,8 +60,8 @@ def read_note(out: Path, shard: ShardPlan) -> ShardNote | None:
     return None
 
 
-def _note(values: dict[str, Any]) -> ShardNote:
-    return ShardNote(
+def _note(values: dict[str, Any]) -> ShardReceipt:
+    return ShardReceipt(
         Shard(**values["shard"]),
         tuple(values["class_counts"]),
         tuple(Quarantined(**bad) for bad in values["quarantined"]),
@@ -70,18 +70,18 @@ def _note(values: dict[str, Any]) -> ShardNote:
     )
 
 
-def _note_path(out: Path, shard_name: str) -> Path:
+def _receipt_path(out: Path, shard_name: str) -> Path:
     return out / STATE / f"{shard_name}.json"
 
 
-def drop_note(out: Path, shard: ShardPlan) -> None:
+def drop_receipt(out: Path, shard: ShardPlan) -> None:
     """Have a finished shard made again."""
-    _note_path(out, shard.name).unlink()
+    _receipt_path(out, shard.name).unlink()
 
 
 def adopt_shard(out: Path, attempt: Path, shard: ShardPlan) -> None:
     """Move a finished shard, then its note, here from `attempt` on the same disk."""
-    for path in (attempt / shard.name, _note_path(attempt, shard.name)):
+    for path in (attempt / shard.name, _receipt_path(attempt, shard.name)):
         path.replace(out / path.relative_to(attempt))
 
 
@@ -130,7 +130,7 @@ def read_settings(out: Path) -> dict[str, Any] | None:
             return values
     raise DataError(
         f"{path} is damaged or of another version, or is another program's: which"
-        f" files an unfinished build made is not known. Choose another --out, or remove"
+        f" files an unfinished build made is not known. Choose another `out`, or remove"
         f" {out} by hand first."
     )
 
@@ -138,7 +138,7 @@ def read_settings(out: Path) -> dict[str, Any] | None:
 def open_state(out: Path, settings: dict[str, Any]) -> None:
     """Make the folder of the build's notes, or find it again."""
     if not (out / STATE / SETTINGS).is_file():
-        drop_notes(out)  # of a build that was killed while it deleted them
+        drop_receipts(out)  # of a build that was killed while it deleted them
     (out / STATE).mkdir(parents=True, exist_ok=True)
     write_json(out / STATE / SETTINGS, settings)
 
@@ -147,10 +147,10 @@ def close_state(out: Path) -> None:
     """Delete the settings, without which notes are void, then the notes."""
     with suppress(OSError):
         (out / STATE / SETTINGS).unlink(missing_ok=True)
-    drop_notes(out)
+    drop_receipts(out)
 
 
-def drop_notes(out: Path) -> None:
+def drop_receipts(out: Path) -> None:
     """Delete the notes of finished shards, and what killed workers left behind."""
     with suppress(OSError):
         for path in (out / STATE).iterdir():

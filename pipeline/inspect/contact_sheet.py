@@ -43,7 +43,7 @@ def draw_sheet(
 
     if not out.absolute().parent.is_dir():
         raise DataError(
-            f"no such folder: {out.parent}. Make it, or choose another --out"
+            f"no such folder: {out.parent}. Make it, or choose another `out`"
         )
     records = open_records(data)
     split = split or records.manifest.first_split("train", "validation", "test")
@@ -99,13 +99,19 @@ def _augmented(
 ) -> tuple[np.ndarray, list[str]]:
     import numpy as np
 
-    from alexnet.pipeline.augment.augment import eval_view, fold, train_view
+    from alexnet.pipeline.augment.augment import (
+        augment_batch,
+        fold_seed,
+        preprocess_batch,
+    )
     from alexnet.pipeline.augment.presets import preset
 
     config = preset(augment)
-    plain = eval_view(images, config, side).numpy()
+    plain = preprocess_batch(images, config, side).numpy()
     copies = np.repeat(images, SAMPLES, axis=0)
-    drawn = train_view(copies, config, side, fold(seed, 0), 0, len(copies)).numpy()
+    drawn = augment_batch(
+        copies, config, side, fold_seed(seed, 0), 0, len(copies)
+    ).numpy()
     rows = np.concatenate(
         [plain[:, None], drawn.reshape(-1, SAMPLES, side, side, 3)], axis=1
     ).reshape(-1, side, side, 3)

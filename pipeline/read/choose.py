@@ -35,16 +35,17 @@ def choose_reader(records: RecordSet, asked: Reader = "auto") -> ReaderChoice:
     """
     if not records.has_records and asked != "auto":
         raise ConfigError(
-            f"--reader {asked} reads records, and {records.folder} holds images. Leave"
-            " it out, or make records with `alexnet records build`."
+            f"`reader={asked!r}` reads records, and {records.folder} holds images."
+            " Leave it out, or make records with `alexnet records build`."
         )
     if not records.has_records:
         return ReaderChoice("photos", f"{records.folder} holds images, no records")
     hindrance = _why_not_mapped(records)
     if asked == "mmap" and hindrance:
         raise ConfigError(
-            f"--reader mmap cannot read {records.folder}: {hindrance}. Use --reader"
-            " stream, or build the records with --storage jpeg, raw or yuv420."
+            f"`reader='mmap'` cannot read {records.folder}: {hindrance}. Use"
+            " `reader='stream'`, or build the records with `storage='jpeg'`, raw or"
+            " yuv420."
         )
     if asked != "auto":
         return ReaderChoice(asked, "it was asked for")
@@ -61,12 +62,12 @@ def choose_reader(records: RecordSet, asked: Reader = "auto") -> ReaderChoice:
             f"the records' {format_bytes(num_bytes)} are more than the"
             f" {format_bytes(memory.usable_bytes)} of memory",
         )
-    return ReaderChoice("mmap", f"the records are {records.storage} on {kind}")
+    return ReaderChoice("mmap", f"the records are {records.storage.name} on {kind}")
 
 
 def _why_not_mapped(records: RecordSet) -> str | None:
     layout = records.manifest.layout
-    if records.storage == "original":
+    if not records.storage.is_square:
         return "they hold original files, whose decoding is what takes the time"
     if layout is not None and layout.stride_bytes % mmap.PAGESIZE:
         return f"this machine's pages are {mmap.PAGESIZE} bytes, not {PAGE_BYTES}"

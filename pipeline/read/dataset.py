@@ -16,7 +16,7 @@ from alexnet.pipeline.files import count
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.read.choose import choose_reader
 from alexnet.pipeline.read.mapped import Rows, open_rows
-from alexnet.pipeline.read.order import Share, epoch_order
+from alexnet.pipeline.read.order import PipelineShard, epoch_order
 from alexnet.pipeline.read.parse import decode, parse
 from alexnet.pipeline.read.stream import (
     read_in_order,
@@ -24,7 +24,6 @@ from alexnet.pipeline.read.stream import (
     shuffle,
     shuffle_size,
 )
-from alexnet.pipeline.records.fixed_layout import pixel_bytes
 from alexnet.pipeline.records.record_set import RecordSet
 
 BATCHES_AHEAD = 2
@@ -77,7 +76,7 @@ def steps_per_epoch(records: RecordSet, batch_size: int, split: str = "train") -
     if batch_size > num_examples:
         raise ConfigError(
             f"a batch of {batch_size} is larger than the {split} split, which has"
-            f" {count(num_examples, 'example')}. Choose --batch-size {num_examples} or"
+            f" {count(num_examples, 'example')}. Choose `batch_size={num_examples}` or"
             " less."
         )
     return num_examples // batch_size
@@ -86,7 +85,7 @@ def steps_per_epoch(records: RecordSet, batch_size: int, split: str = "train") -
 def train_stages(
     records: RecordSet,
     config: ReadConfig,
-    share: Share | None = None,
+    share: PipelineShard | None = None,
     device: str | None = None,
 ) -> list[Stage]:
     """The stages from the train split to shuffled batches of one replica.
@@ -98,7 +97,7 @@ def train_stages(
         share: this pipeline's part of the global batch; by default all of it.
         device: where to copy batches ahead of time, such as "/GPU:0".
     """
-    share = share or Share(config.batch_size)
+    share = share or PipelineShard(config.batch_size)
     steps_per_epoch(records, config.batch_size)
     by_row = choose_reader(records, config.reader).random_access
     make = _stages_by_row if by_row else _streamed_stages
@@ -109,7 +108,9 @@ def train_stages(
     ]
 
 
-def _stages_by_row(records: RecordSet, config: ReadConfig, share: Share) -> list[Stage]:
+def _stages_by_row(
+    records: RecordSet, config: ReadConfig, share: PipelineShard
+) -> list[Stage]:
     """Batches of row numbers, then the batches themselves."""
     rows = open_rows(records, "train")
     count = records.manifest.split("train").num_examples
@@ -140,14 +141,16 @@ def _fetch(
 
     if rows.uses_all_cpus:
         return numbers.map(fetch, BATCHES_AHEAD, deterministic=True)
-    batch_bytes = config.batch_size * pixel_bytes(records.manifest.config)
+    batch_bytes = config.batch_size * records.storage.pixel_bytes(
+        records.manifest.config.side
+    )
     affordable = config.ram_budget_bytes // batch_bytes - BATCHES_AHEAD
     at_once = max(1, min(num_cpus(), affordable))
     return numbers.map(fetch, at_once, deterministic=True)
 
 
 def _streamed_stages(
-    records: RecordSet, config: ReadConfig, share: Share
+    records: RecordSet, config: ReadConfig, share: PipelineShard
 ) -> list[Stage]:
     """Records one by one until they are shuffled, from then on in batches."""
     used = steps_per_epoch(records, config.batch_size) * config.batch_size
@@ -191,13 +194,13 @@ def _decoded(dataset: tf.data.Dataset, records: RecordSet) -> tf.data.Dataset:
 def train_dataset(
     records: RecordSet,
     config: ReadConfig,
-    share: Share | None = None,
+    share: PipelineShard | None = None,
     device: str | None = None,
     first_epoch: int = 0,
     first_step: int = 0,
 ) -> tf.data.Dataset:
     """All of `train_stages` as one endless dataset, from a step of an epoch on."""
-    share = share or Share(config.batch_size)
+    share = share or PipelineShard(config.batch_size)
     stages = train_stages(records, config, share, device)
     return compose(stages, first_epoch, first_step * share.replicas_here)
 
@@ -206,7 +209,7 @@ def eval_dataset(
     records: RecordSet,
     config: ReadConfig,
     split: str = "validation",
-    share: Share | None = None,
+    share: PipelineShard | None = None,
 ) -> tf.data.Dataset:
     """Every example of a split once, in order, the last batch padded.
 
@@ -214,7 +217,7 @@ def eval_dataset(
     weights, which are 0 for padding: weighted metrics are exact on any number of
     replicas.
     """
-    share = share or Share(config.batch_size)
+    share = share or PipelineShard(config.batch_size)
     num_examples = records.manifest.split(split).num_examples
     padded = -(-num_examples // config.batch_size) * config.batch_size
     by_row = choose_reader(records, config.reader).random_access
@@ -226,7 +229,11 @@ def eval_dataset(
 
 
 def _rows_in_order(
-    records: RecordSet, config: ReadConfig, split: str, padded: int, share: Share
+    records: RecordSet,
+    config: ReadConfig,
+    split: str,
+    padded: int,
+    share: PipelineShard,
 ) -> tf.data.Dataset:
     rows = open_rows(records, split)
     num_examples = records.manifest.split(split).num_examples
@@ -238,7 +245,11 @@ def _rows_in_order(
 
 
 def _streamed_in_order(
-    records: RecordSet, config: ReadConfig, split: str, padded: int, share: Share
+    records: RecordSet,
+    config: ReadConfig,
+    split: str,
+    padded: int,
+    share: PipelineShard,
 ) -> tf.data.Dataset:
     num_examples = records.manifest.split(split).num_examples
     stored = read_in_order(records.paths(split))

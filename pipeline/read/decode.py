@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.errors import DataError, ReadError
+from alexnet.pipeline.errors import BadImage, DataError, ReadError
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.records.image import BadImage, read_image, square
+from alexnet.pipeline.records.storage import STORAGES, StoredImage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,13 +24,10 @@ GROUP = 8
 # TensorFlow takes an array as it is when it starts on such a boundary, else copies it.
 ALIGNMENT_BYTES = 64
 
-# The bytes of a compressed image, or uint8 [bytes] of them where they lie.
-Encoded: TypeAlias = "bytes | np.ndarray"
-
 
 def decode_images(
     count: int,
-    read: Callable[[int], Encoded],
+    read: Callable[[int], StoredImage],
     name: Callable[[int], str],
     config: BuildConfig,
 ) -> np.ndarray:
@@ -47,19 +44,19 @@ def decode_images(
         DataError: one cannot be decoded.
         ReadError: there is not enough memory for one.
     """
-    batch = empty_batch((count, config.side, config.side, 3))
-    decode = _decode_stored if config.storage == "jpeg" else _decode_file
+    storage = STORAGES[config.storage]
+    batch = empty_batch((count, *storage.image_shape(config.side)))
 
     def fill(start: int) -> None:
         for place in range(start, min(start + GROUP, count)):
             try:
-                decode(read(place), batch[place], config)
+                storage.decode(read(place), batch[place], config)
             except (BadImage, ValueError) as error:
                 raise DataError(f"{name(place)} cannot be used: {error}") from None
             except MemoryError as error:
                 raise ReadError(
                     f"{name(place)} takes more memory than there is. Free some, give a"
-                    " smaller --ram-budget, or take the image away."
+                    " smaller `ram_budget_bytes`, or take the image away."
                 ) from error
 
     for _ in _threads().map(fill, range(0, count, GROUP)):
@@ -80,19 +77,3 @@ def empty_batch(shape: tuple[int, ...]) -> np.ndarray:
 @cache
 def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(num_cpus(), "decode")
-
-
-def _decode_stored(image: Encoded, out: np.ndarray, config: BuildConfig) -> None:
-    import simplejpeg
-
-    decoded = simplejpeg.decode_jpeg(image, "RGB", buffer=out)
-    if decoded.shape != out.shape:  # a smaller one leaves what lay in the memory
-        height, width, _ = decoded.shape
-        raise ValueError(f"{width} x {height} px, where {config.side} are stored")
-
-
-def _decode_file(image: Encoded, out: np.ndarray, config: BuildConfig) -> None:
-    import numpy as np
-
-    pixels = square(read_image(bytes(image), config.side), config.side, config.resize)
-    np.copyto(out, np.asarray(pixels))

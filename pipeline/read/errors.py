@@ -27,7 +27,7 @@ FROM_ITERATOR = re.compile(
 WRONG_LABEL = re.compile(r"Received a label value of (-?\d+) which is outside")
 
 
-def blame_data(records: RecordSet, error: Exception) -> None:
+def raise_data_error(records: RecordSet, error: Exception) -> None:
     """Say what an error was about, where that is the data.
 
     Shards are read through only where TensorFlow could not use what was in them.
@@ -61,5 +61,5 @@ def reading(records: RecordSet) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        blame_data(records, error)
+        raise_data_error(records, error)
         raise

@@ -25,7 +25,7 @@ from alexnet.pipeline.records.record_set import RecordSet, open_records
 from alexnet.pipeline.source.scan import ImageFile, Source, scan
 from alexnet.pipeline.source.source_file import read_file
 
-WAY_OUT = (
+REPAIR_HINT = (
     "Mend it, or make records of the images with `alexnet records build`, which sets"
     " such files aside."
 )
@@ -139,4 +139,4 @@ class PhotoRows:
         except ReadError:
             raise
         except DataError as error:
-            raise DataError(f"{error}. {WAY_OUT}") from error
+            raise DataError(f"{error}. {REPAIR_HINT}") from error

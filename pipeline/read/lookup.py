@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.records.encode import FILENAME
 from alexnet.pipeline.records.interop import read_index
-from alexnet.pipeline.records.record_set import way_out
+from alexnet.pipeline.records.record_set import repair_hint
 from alexnet.pipeline.records.tfrecord import (
     FOOTER_BYTES,
     HEADER_BYTES,
@@ -101,6 +101,6 @@ def _read(
     if len(framed) < size or masked_crc(data) != int.from_bytes(crc, "little"):
         raise DataError(
             f"{path} is damaged at record {record}, byte {offset}."
-            f" {way_out(records.folder)}"
+            f" {repair_hint(records.folder)}"
         )
     return data

@@ -18,7 +18,7 @@ from alexnet.pipeline.read.callback import fetch_outside, lease
 from alexnet.pipeline.read.decode import decode_images
 from alexnet.pipeline.read.image_folder import PhotoRows, PhotoSet
 from alexnet.pipeline.read.mmap import Mapping
-from alexnet.pipeline.read.parse import find_jpeg, image_shape
+from alexnet.pipeline.read.parse import find_jpeg
 from alexnet.pipeline.records.fixed_layout import (
     ALIGNMENT_BYTES,
     LABEL_WIDTH,
@@ -26,7 +26,7 @@ from alexnet.pipeline.records.fixed_layout import (
     Layout,
 )
 from alexnet.pipeline.records.interop import read_index
-from alexnet.pipeline.records.record_set import RecordSet, way_out
+from alexnet.pipeline.records.record_set import RecordSet, repair_hint
 from alexnet.pipeline.records.tfrecord import FOOTER_BYTES, HEADER_BYTES, masked_crc
 from alexnet.pipeline.verify.checksums import check_shards
 
@@ -71,8 +71,7 @@ class PixelRows:
             DataError: a shard is damaged or cannot be mapped.
         """
         check_shards(records, split)
-        config = records.manifest.config
-        self._shape = image_shape(config.storage, config.side)
+        self._shape = records.storage.image_shape(records.manifest.config.side)
         self._layout = layout
         mapping = Mapping([Path(path) for path in records.paths(split)])
         self._width = _piece_bytes(layout)
@@ -178,6 +177,6 @@ class JpegRows:
         if masked_crc(record) != crc:
             raise DataError(
                 f"{self._paths[shard]} is damaged at record {number}, byte {offset}."
-                f" {way_out(Path(self._paths[shard]).parent)}"
+                f" {repair_hint(Path(self._paths[shard]).parent)}"
             )
         return record

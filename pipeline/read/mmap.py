@@ -85,7 +85,7 @@ def _mmap(
 
 def _refusal(what: str, reason: str) -> DataError:
     return DataError(
-        f"{what} cannot be mapped ({reason}). Read the records with --reader stream."
+        f"{what} cannot be mapped ({reason}). Read the records with `reader='stream'`."
     )
 
 

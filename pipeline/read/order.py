@@ -14,7 +14,7 @@ from alexnet.pipeline.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Share:
+class PipelineShard:
     """The part of every global batch that one input pipeline delivers, and how.
 
     A pipeline serves the replicas of one worker; it yields their batches in turn.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.read.decode import decode_images
-from alexnet.pipeline.records.encode import ENCODED, LABEL, RAW
+from alexnet.pipeline.records.encode import LABEL
+from alexnet.pipeline.records.storage import STORAGES, Storage
 from alexnet.pipeline.records.tfrecord import read_varint, signed
 
 if TYPE_CHECKING:
@@ -41,11 +42,6 @@ def find_jpeg(record: np.ndarray) -> tuple[int, np.ndarray]:
     return signed(label), record[head.end() : head.end() + size]
 
 
-def image_shape(storage: Storage, side: int) -> tuple[int, ...]:
-    """A decoded image's shape: [S, S, 3], or for `yuv420` its planes, [3 S / 2, S]."""
-    return (side * 3 // 2, side) if storage == "yuv420" else (side, side, 3)
-
-
 def parse(records: tf.Tensor, storage: Storage) -> tuple[tf.Tensor, tf.Tensor]:
     """Stored image bytes, string, and labels, int64, of serialised records.
 
@@ -53,15 +49,14 @@ def parse(records: tf.Tensor, storage: Storage) -> tuple[tf.Tensor, tf.Tensor]:
     """
     import tensorflow as tf
 
-    pixels = RAW if storage in ("raw", "yuv420") else ENCODED
-    found = tf.io.parse_example(
+    features = tf.io.parse_example(
         records,
         {
-            pixels: tf.io.FixedLenFeature([], tf.string),
+            storage.image_key: tf.io.FixedLenFeature([], tf.string),
             LABEL: tf.io.FixedLenFeature([], tf.int64),
         },
     )
-    return found[pixels], found[LABEL]
+    return features[storage.image_key], features[LABEL]
 
 
 def decode(stored: tf.Tensor, config: BuildConfig) -> tf.Tensor:
@@ -71,8 +66,9 @@ def decode(stored: tf.Tensor, config: BuildConfig) -> tf.Tensor:
     """
     import tensorflow as tf
 
-    shape = [*stored.shape, *image_shape(config.storage, config.side)]
-    if config.storage in ("raw", "yuv420"):
+    storage = STORAGES[config.storage]
+    shape = [*stored.shape, *storage.image_shape(config.side)]
+    if storage.is_pixels:
         pixels = tf.io.decode_raw(stored, tf.uint8)
         return tf.ensure_shape(tf.reshape(pixels, [-1, *shape[1:]]), shape)
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.records.image import BadImage
+from alexnet.pipeline.errors import BadImage
+from alexnet.pipeline.records.storage import RAW, STORAGES
 from alexnet.pipeline.records.tfrecord import FOOTER_BYTES, HEADER_BYTES, entry, field
 
 # A stride is a multiple of the page, so that shards can be mapped one after another.
@@ -36,23 +37,18 @@ class Layout:
     pixel_bytes: int
 
 
-def pixel_bytes(config: BuildConfig) -> int:
-    """Bytes of the stored pixels of an image: 3 a pixel, or 1.5 for `yuv420`."""
-    pixels = config.side**2
-    return 3 * pixels if config.storage == "raw" else pixels * 3 // 2
-
-
 def plan_layout(config: BuildConfig, longest_names_bytes: int) -> Layout | None:
     """The layout of a record set; None for storages that are not mapped.
 
     `longest_names_bytes` is the most that a file's key and its class name come to.
     """
-    if config.storage not in ("raw", "yuv420"):
+    storage = STORAGES[config.storage]
+    if not storage.is_pixels:
         return None
-    head = _head(0, config) + _padding(PADDING, 0) + _pixel_entry(pixel_bytes(config))
+    size = storage.pixel_bytes(config.side)
+    head = _head(0, config) + _padding(PADDING, 0) + _pixel_entry(size)
     start = HEADER_BYTES + OUTER_BYTES
     offset = _round_up(start + len(head), ALIGNMENT_BYTES)
-    size = pixel_bytes(config)
     tail = _names(b"", b"") + _padding(PADDING_END, 0)
     # Lengths of the names take up to three bytes more at each of their four levels.
     most = len(tail) + longest_names_bytes + 24 + FOOTER_BYTES
@@ -89,7 +85,7 @@ def encode_fixed(
 def _head(label: int, config: BuildConfig) -> bytes:
     constants: Mapping[str, bytes | int] = {
         "image/channels": 3,
-        "image/colorspace": b"RGB" if config.storage == "raw" else b"YCbCr",
+        "image/colorspace": STORAGES[config.storage].colorspace,
         "image/format": config.storage.encode(),
         "image/height": config.side,
         "image/width": config.side,
@@ -108,7 +104,7 @@ def _names(class_name: bytes, filename: bytes) -> bytes:
 
 def _pixel_entry(size: int) -> bytes:
     """What stands before the pixels in their entry."""
-    return entry("image/raw", bytes(size))[:-size]
+    return entry(RAW, bytes(size))[:-size]
 
 
 def _padding_to(key: str, size: int) -> bytes:

@@ -13,7 +13,7 @@ import warnings
 from array import array
 
 import google_crc32c
-from PIL import AvifImagePlugin, Image, ImageFile
+from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
 
 from alexnet.pipeline.config import Resize
 from alexnet.pipeline.errors import BadImage
@@ -101,7 +101,7 @@ def _open(data: bytes, key: str) -> ImageFile.ImageFile:
         raise BadImage("empty file")
     try:
         return Image.open(io.BytesIO(data), formats=PLUGINS)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise BadImage(describe(data, key)) from None
     except Image.DecompressionBombError as error:
         raise BadImage(f"too large: {str(error).partition(',')[0]}") from None
@@ -146,7 +146,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         raise BadImage(f"{image.mode} pixels cannot be used: {error}") from None
 
 
-def square(image: Image.Image, side: int, resize: Resize) -> Image.Image:
+def to_square(image: Image.Image, side: int, resize: Resize) -> Image.Image:
     """RGB [side, side], upright: the central square of it (`crop`) or all (`squash`).
 
     Cropping and resizing are one antialiased bicubic resample; the EXIF rotation, which
@@ -160,12 +160,12 @@ def square(image: Image.Image, side: int, resize: Resize) -> Image.Image:
         box = (left, top, left + shorter, top + shorter)
     rgb = to_rgb(image).resize((side, side), Image.Resampling.BICUBIC, box=box)
     rgb.info.clear()
-    return upright(rgb, orientation(image))
+    return apply_exif_orientation(rgb, orientation(image))
 
 
 def orientation(image: Image.Image) -> int:
     """The EXIF orientation of a read image, 1 to 8; 1 where it is absent or broken."""
-    return image.info.get(ORIENTATION, 1)
+    return int(image.info.get(ORIENTATION, 1))
 
 
 def _exif_orientation(image: Image.Image) -> int:
@@ -176,7 +176,7 @@ def _exif_orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def upright(image: Image.Image, exif_orientation: int) -> Image.Image:
+def apply_exif_orientation(image: Image.Image, exif_orientation: int) -> Image.Image:
     """The image turned as its EXIF orientation asks."""
     turn = TURNS.get(exif_orientation)
     return image if turn is None else image.transpose(turn)

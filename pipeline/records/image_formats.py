@@ -25,7 +25,7 @@ class Format(NamedTuple):
     endings: str
     magic: bytes
     pillow: str = ""
-    way_out: str = ""
+    advice: str = ""
     tail: bytes = b""
 
 
@@ -35,7 +35,7 @@ CAMERA_RAW = Format(
     " rwl sr2 srf srw x3f",
     rb"II\*\0.{4}CR|.{4}ftypcrx|II.{4}HEAPCCDR|FUJIFILMCCD-RAW|II(?:RO|RS|U\0)"
     rb"|MMOR|FOVb|\0MRM",
-    way_out="develop it to JPEG",
+    advice="develop it to JPEG",
 )
 # The first that fits is taken: a Canon raw file is also a TIFF, an AVIF also a HEIF.
 FORMATS = (
@@ -70,41 +70,41 @@ FORMATS = (
         "HEIC",
         "heic heif heics heifs hif",
         rb".{4}ftyp(?:hei|hev|m[is]f1)",
-        way_out="convert it to JPEG",
+        advice="convert it to JPEG",
     ),
     Format(
         "JPEG XL",
         "jxl",
         rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n",
-        way_out="convert it to JPEG or PNG",
+        advice="convert it to JPEG or PNG",
     ),
-    Format("JPEG XR", "jxr wdp hdp", rb"II\xbc", way_out="convert it to JPEG or PNG"),
-    Format("a Photoshop file", "psd psb", rb"8BPS", way_out="export it as PNG"),
-    Format("a GIMP file", "xcf", rb"gimp xcf ", way_out="export it as PNG"),
+    Format("JPEG XR", "jxr wdp hdp", rb"II\xbc", advice="convert it to JPEG or PNG"),
+    Format("a Photoshop file", "psd psb", rb"8BPS", advice="export it as PNG"),
+    Format("a GIMP file", "xcf", rb"gimp xcf ", advice="export it as PNG"),
     Format(
         "a TGA",
         "tga",
         rb"(?!)",  # nothing at its start is sure
-        way_out="convert it to PNG",
+        advice="convert it to PNG",
         tail=b"TRUEVISION-XFILE.\0",
     ),
     Format(
         "an icon",
         "ico cur",
         rb"\0\0[\x01\x02]\0[\x01-\x40]\0.{3}\0",
-        way_out="convert it to PNG",
+        advice="convert it to PNG",
     ),
-    Format("OpenEXR", "exr", rb"\x76\x2f\x31\x01", way_out="tone-map it to PNG"),
-    Format("Radiance HDR", "", rb"#\?R(?:ADIANCE|GBE)", way_out="tone-map it to PNG"),
-    Format("a DDS texture", "dds", rb"DDS \x7c", way_out="convert it to PNG"),
-    Format("QOI", "qoi", rb"qoif", way_out="convert it to PNG"),
-    Format("DICOM", "dcm dicom", rb".{128}DICM", way_out="export it as PNG"),
-    Format("a drawing in EPS", "eps", rb"%!PS", way_out="export it as PNG"),
+    Format("OpenEXR", "exr", rb"\x76\x2f\x31\x01", advice="tone-map it to PNG"),
+    Format("Radiance HDR", "", rb"#\?R(?:ADIANCE|GBE)", advice="tone-map it to PNG"),
+    Format("a DDS texture", "dds", rb"DDS \x7c", advice="convert it to PNG"),
+    Format("QOI", "qoi", rb"qoif", advice="convert it to PNG"),
+    Format("DICOM", "dcm dicom", rb".{128}DICM", advice="export it as PNG"),
+    Format("a drawing in EPS", "eps", rb"%!PS", advice="export it as PNG"),
     Format(
         "a drawing in SVG",
         "svg svgz",
         rb"\s*(?:<\?xml[^>]*>\s*)?<(?:svg|!DOCTYPE svg)",
-        way_out="export it as PNG",
+        advice="export it as PNG",
     ),
 )
 
@@ -163,7 +163,7 @@ def describe(data: bytes, key: str = "") -> str:
 
 def looks_like(kind: Format) -> str:
     """Say that a file is of this format, and why it cannot be used."""
-    fault = " with a damaged or rare header" if kind.pillow else f": {kind.way_out}"
+    fault = " with a damaged or rare header" if kind.pillow else f": {kind.advice}"
     return f"it looks like {kind.name}{fault}"
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import count, write_json, write_text
-from alexnet.pipeline.records.encode import ENCODED, FILENAME, LABEL
+from alexnet.pipeline.records.encode import FILENAME, LABEL
 from alexnet.pipeline.records.manifest import FORMAT, Manifest, Shard
+from alexnet.pipeline.records.storage import ENCODED, STORAGES
 from alexnet.pipeline.records.tfrecord import FOOTER_BYTES, HEADER_BYTES
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def _features_dict(manifest: Manifest) -> dict[str, Any]:
 
     The keys stay flat, because TFDS's `as_supervised` cannot reach into nested ones.
     """
-    side = manifest.config.side if manifest.config.storage == "jpeg" else -1
+    config = manifest.config
+    side = config.side if STORAGES[config.storage].is_square else -1
     image = {"shape": {"dimensions": [str(side), str(side), "3"]}, "dtype": "uint8"}
     scalar = {"shape": {}, "dtype": "int64", "encoding": "none"}
     label = {"numClasses": str(len(manifest.class_names))}

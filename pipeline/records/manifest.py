@@ -28,8 +28,8 @@ FORMAT = 1
 ALWAYS_SPLITS = {"train", "validation"}
 # What gives a set the split that it lacks.
 TO_HAVE = {
-    "train": "Build with a smaller --validation-fraction, or give training images.",
-    "validation": "Build with another --validation-fraction.",
+    "train": "Build with a smaller `validation_fraction`, or give training images.",
+    "validation": "Build with another `validation_fraction`.",
     "test": "One is built of a folder, or of a CSV's column `split`, that names it.",
 }
 # A name and nothing else: who hands on a record set says nothing about other files.
@@ -102,8 +102,8 @@ class Manifest:
     layout: Layout | None = None
     # What a build finds out; None of photos that are read as they are.
     duplicates: int | None = None
-    leaked: int | None = None
-    conflicting: int | None = None
+    duplicates_across_splits: int | None = None
+    duplicates_with_other_label: int | None = None
     source_sizes: SourceSizes | None = None
 
     @property
@@ -215,8 +215,8 @@ def _from_json(values: dict[str, Any]) -> Manifest:
         source_fingerprint=values["source_fingerprint"],
         layout=None if layout is None else Layout(**layout),
         duplicates=values["duplicates"],
-        leaked=values["leaked"],
-        conflicting=values["conflicting"],
+        duplicates_across_splits=values["duplicates_across_splits"],
+        duplicates_with_other_label=values["duplicates_with_other_label"],
         source_sizes=None if sizes is None else SourceSizes(**sizes),
     )
     _require_sound(manifest)

@@ -7,6 +7,7 @@ gets 8-bit pixels as a viewer shows them, or the reason why nobody can know them
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from itertools import product
 from typing import Any, cast
 
@@ -141,8 +142,8 @@ def _tiff(image: Image.Image, data: bytes) -> Image.Image:
     return image if EXTRA_SAMPLES in tags else _without_empty_alpha(image, data)
 
 
-def _tags(image: Image.Image) -> dict[int, Any]:
-    return image.tag_v2  # type: ignore[attr-defined]
+def _tags(image: Image.Image) -> Mapping[int, Any]:
+    return image.tag_v2  # type: ignore[attr-defined,no-any-return]
 
 
 def _without_empty_alpha(image: Image.Image, _: bytes) -> Image.Image:

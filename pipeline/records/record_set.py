@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from alexnet.pipeline.config import Storage
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.records.manifest import Manifest, Shard, load_manifest
+from alexnet.pipeline.records.storage import STORAGES, Storage
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class RecordSet:
 
     @property
     def storage(self) -> Storage:
-        """What a record holds."""
-        return self.manifest.config.storage
+        """How a record holds its image."""
+        return STORAGES[self.manifest.config.storage]
 
     @property
     def num_bytes(self) -> int:
@@ -55,11 +55,11 @@ def open_records(folder: Path) -> RecordSet:
                 what = "is missing" if found is None else f"has {found} bytes"
                 raise DataError(
                     f"{path} {what}; {shard.num_bytes} bytes are expected."
-                    f" {way_out(folder)}"
+                    f" {repair_hint(folder)}"
                 )
     return RecordSet(folder, manifest)
 
 
-def way_out(folder: Path) -> str:
+def repair_hint(folder: Path) -> str:
     """What mends a damaged record set, as a sentence."""
     return f"Mend it with `alexnet records verify {folder} --repair --source SOURCE`."

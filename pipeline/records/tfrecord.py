@@ -118,7 +118,7 @@ def read_varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
 
 def masked_crc(data: bytes | np.ndarray) -> int:
     """The CRC32C of `data`, rotated and offset as TFRecord files hold it."""
-    crc = google_crc32c.value(data)
+    crc: int = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 

@@ -39,8 +39,8 @@ def _no_labels(labels: Labels, where: str) -> DataError:
     some = min(labels.strays)
     if labels.kind == "folder":
         return DataError(
-            f"--labels folder, but the images of {where} lie in no class folders, such"
-            f" as {some!r}. Move them into some, or leave --labels out."
+            f"`labels='folder'`, but the images of {where} lie in no class folders,"
+            f" such as {some!r}. Move them into some, or leave `labels` out."
         )
     return DataError(
         f"{where}: {count(len(labels.strays), 'image')}, and none has a label, such as"
@@ -116,15 +116,15 @@ def _require_split_layout(
         beside = name_some([folder_name(one) for one in others])
         raise DataError(
             f"{where}: {names} is named as a split and holds classes, and beside it"
-            f" lies {beside}. Give {next(iter(splits))} as the source, or say --labels"
-            " folder if all of them are classes."
+            f" lies {beside}. Give {next(iter(splits))} as the source, or say"
+            " `labels='folder'` if all of them are classes."
         )
     for one, split in splits.items():
         if one not in labelled and (split != "test" or not labelled):
             some = next(tree.below(one))
             raise DataError(
                 f"{where}: {names} is named as splits are, and the images in {one}"
-                f" carry no label, such as {some}. {EXPECTED} Say --labels folder if"
+                f" carry no label, such as {some}. {EXPECTED} Say `labels='folder'` if"
                 " these folders are the classes."
             )
 

@@ -133,7 +133,7 @@ def _require_no_mixture(tree: ImageTree, folder: str, where: str) -> None:
         raise DataError(
             f"{where} mixes images in class folders ({total - len(flat):,}, such as"
             f" {first}) with images beside them ({len(flat):,}, such as {flat[0]})."
-            " Move them apart, or say --labels folder, name or csv."
+            " Move them apart, or say `labels='folder'`, name or csv."
         )
 
 
@@ -152,5 +152,5 @@ def _require_classes_here(tree: ImageTree, folder: str, where: str) -> None:
             f"{where}: every one of {names} holds the folders {name_some(common)}, so"
             f" the classes seem to lie one level deeper. Give one of them (such as"
             f" {tops[0]}), name them as splits (train, validation, test), or say"
-            f" --labels folder if {names} are the classes."
+            f" `labels='folder'` if {names} are the classes."
         )

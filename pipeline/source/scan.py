@@ -133,8 +133,8 @@ def _require_images(
     """
     if images and labels == "csv":
         raise DataError(
-            f"--labels csv, but {path} has no CSV file with the columns filename,label."
-            " Put one beside the images, or leave --labels out."
+            f"`labels='csv'`, but {path} has no CSV file with the columns"
+            " filename,label. Put one beside the images, or leave `labels` out."
         )
     if images:
         return

@@ -33,7 +33,7 @@ NEXT_STEPS = {
     ),
     errno.EMFILE: "Allow more open files (ulimit -n)",
     errno.ENFILE: "Close what holds so many files open",
-    errno.ENOMEM: "Give fewer --workers, free memory, or take the file away",
+    errno.ENOMEM: "Give fewer `workers`, free memory, or take the file away",
 }
 LOOK_AFTER = "Look after the disk or the network that it is on"
 

@@ -21,7 +21,7 @@ from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import fingerprint, write_json
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.records.manifest import Shard
-from alexnet.pipeline.records.record_set import way_out
+from alexnet.pipeline.records.record_set import repair_hint
 from alexnet.pipeline.verify.damage import count_labels, find_damage
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def require_whole_shards(records: RecordSet) -> None:
         for first in bad[:1]:
             raise DataError(
                 f"{folder / shard.name}, record {first.record}, byte {first.offset}:"
-                f" {first.reason}. {way_out(folder)}"
+                f" {first.reason}. {repair_hint(folder)}"
             )
 
 
@@ -83,7 +83,7 @@ def _require_whole(records: RecordSet, shards: Collection[Shard]) -> None:
             what = f" is damaged at record {first.record}, byte {first.offset}"
             if first.record is None:
                 what = f": {first.reason}"
-            raise DataError(f"{folder / shard.name}{what}. {way_out(folder)}")
+            raise DataError(f"{folder / shard.name}{what}. {repair_hint(folder)}")
 
 
 def _memory_path(folder: Path, split: str) -> Path:

@@ -16,7 +16,7 @@ import PIL
 
 from alexnet.pipeline.build.plan import make_plan
 from alexnet.pipeline.build.quarantine import Progress, Tally, read_quarantine
-from alexnet.pipeline.build.shard import Contents, kept_records
+from alexnet.pipeline.build.shard import ShardStats, take_records
 from alexnet.pipeline.build.state import source_fingerprint
 from alexnet.pipeline.build.workers import CHUNK, EncodeJob, encoder
 from alexnet.pipeline.errors import DataError, ReadError
@@ -152,10 +152,10 @@ def _rebuild_shard(
     results: Iterable[tuple[ImageFile, Encoded | str]],
     tally: Tally,
 ) -> None:
-    contents = Contents()
+    contents = ShardStats()
     path = origin.folder / shard.name
     with atomic_path(path) as whole:
-        records = kept_records(results, contents, tally)
+        records = take_records(results, contents, tally)
         if Shard(shard.name, *write_shard(whole, records)) == shard:
             return
         lost = "".join(f" {bad.key!r} {bad.reason}." for bad in contents.aside[:1])

@@ -133,7 +133,9 @@ def _index_damage(folder: Path, shard: Shard) -> list[BadRecord]:
     path = index_path(folder, shard)
     if not path.is_file() or path.read_bytes() == shard_index(folder, shard).encode():
         return []
-    reason = "does not fit its shard; delete it, or let --repair write it anew"
+    reason = (
+        "does not fit its shard; delete it, or let `records verify --repair` write it"
+    )
     return [bad_file(f"{INDEX_FOLDER}/{path.name}", reason)]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
@@ -26,11 +25,12 @@ from alexnet.benchmarks.estimate import (
     run_estimate,
 )
 from alexnet.benchmarks.input_pipeline.first_epoch import FirstEpoch, FirstEpochs
-from alexnet.benchmarks.measure import Measurement, Stopwatch, Timing
+from alexnet.benchmarks.measure import Deliveries, Measurement, Stopwatch, Timing
 from alexnet.benchmarks.sample_build import SampleBuild, Size
-from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
+from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.machine import Memory
+from alexnet.pipeline.read.dataset import train_stages
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import NUM_PHOTOS, SIDE
 
@@ -43,7 +43,7 @@ def predict(
     return run_estimate(photos, scan(photos), out, config, **more)
 
 
-def try_only(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+def try_only(storage: StorageName, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the other storages out, where they add nothing to a test."""
     only = {storage: BuildConfig(storage=storage, side=SIDE)}
     monkeypatch.setattr(EstimateConfig, "builds", lambda _: only)
@@ -62,11 +62,11 @@ def report(
     return found, folder, told
 
 
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 def test_all_photos_tried_are_the_size_of_the_set(
     report: tuple[EstimateReport, Path, Any],
-    record_sets: dict[Storage, Path],
-    storage: Storage,
+    record_sets: dict[StorageName, Path],
+    storage: StorageName,
 ) -> None:
     shards = record_sets[storage].glob("*.tfrecord")
     one = report[0].storages[storage]
@@ -83,7 +83,7 @@ def test_the_report_is_json_of_positive_figures(
     assert [values[name] for name in ("num_images", "sample", "num_bad", "side")] == [
         *(NUM_PHOTOS, NUM_PHOTOS, 0, SIDE)
     ]
-    assert sorted(values["storages"]) == sorted(get_args(Storage))
+    assert sorted(values["storages"]) == sorted(get_args(StorageName))
     for one in values["storages"].values():
         assert one["images_per_second"] > 0
         assert one["build_seconds"] > 0
@@ -105,7 +105,7 @@ def test_every_step_is_told_and_nothing_is_left(
 
 
 def test_half_of_the_photos_come_near(
-    photos: Path, record_sets: dict[Storage, Path], tmp_path: Path
+    photos: Path, record_sets: dict[StorageName, Path], tmp_path: Path
 ) -> None:
     found = predict(photos, tmp_path, replace(SHORT, sample=NUM_PHOTOS // 2))
     assert (found.num_images, found.sample) == (NUM_PHOTOS, NUM_PHOTOS // 2)
@@ -161,11 +161,12 @@ def test_what_memory_does_not_hold_is_timed_from_the_disk(
     expected: bool,
 ) -> None:
     try_only("raw", monkeypatch)
-    asked, readers, stages = [], [], sample_build.train_stages
+    asked: list[Any] = []
+    readers: list[str] = []
 
     def remember(records: Any, config: ReadConfig) -> Any:
         readers.append(config.reader)
-        return stages(records, config)
+        return train_stages(records, config)
 
     def slow_disk(start: Any, paths: list[str], num_images: int, _: float) -> Any:
         next(start())
@@ -243,7 +244,7 @@ def test_the_step_is_measured_where_it_is_asked_for(
         asked.append((config.num_classes, config.mixed_precision))
         return SimpleNamespace(step=Timing("train step", lambda: deliver_one()))
 
-    def deliver_one() -> Iterator[float]:
+    def deliver_one() -> Deliveries:
         yield from islice(cycle([1.0]), 10**9)
 
     rates: dict[str, Any] = {"train step": 40.0, "read raw": 50.0}
@@ -301,7 +302,7 @@ PLAIN = Estimate(
 )
 
 
-def made_up(**changes: dict[str, Any]) -> dict[Storage, Estimate]:
+def made_up(**changes: dict[str, Any]) -> dict[StorageName, Estimate]:
     """Estimates by name, from what is different about each."""
     found: Any = {name: replace(PLAIN, **change) for name, change in changes.items()}
     return found
@@ -336,7 +337,9 @@ FAST_LARGE = {"bytes": 1000, "images_per_second": 900.0}
     ],
     ids=["fastest", "smallest fed", "fed but too large", "slow but fits", "none fits"],
 )
-def test_the_choice(estimates: dict[Storage, Estimate], chosen: Storage | None) -> None:
+def test_the_choice(
+    estimates: dict[StorageName, Estimate], chosen: StorageName | None
+) -> None:
     assert choose(estimates) == chosen
 
 
@@ -345,21 +348,21 @@ def test_advice_for_a_step_that_is_fed() -> None:
         jpeg={"bytes": 2**20, "images_per_second": 5300.0, "fed": True}, raw=FAST_LARGE
     )
     assert advise(estimates, 2500, 2**30) == (
-        "`--storage jpeg` is the smallest that feeds the train step (2,500 images/s)"
-        " with 20% to spare: 5,300 images/s from 1.0 MiB."
+        "`records build --storage jpeg` is the smallest that feeds the train step"
+        " (2,500 images/s) with 20% to spare: 5,300 images/s from 1.0 MiB."
     )
 
 
 def test_advice_for_a_step_that_waits() -> None:
     told = advise(made_up(raw={**FAST_LARGE, "fed": False}), 4000, 2**30)
     assert "No storage that fits feeds the train step (4,000 images/s)" in told
-    assert "`--storage raw` is the fastest: 900 images/s from 1000 bytes" in told
+    assert "`records build --storage raw` is the fastest: 900 images/s" in told
     assert "--side" in told
 
 
 def test_advice_without_a_demand_says_how_to_name_one() -> None:
     told = advise(made_up(raw=FAST_LARGE, jpeg={}), None, 2**30)
-    assert "`--storage raw` is the fastest that fits: 900 images/s" in told
+    assert "`records build --storage raw` is the fastest that fits: 900" in told
     assert "--train-images-per-second" in told
 
 

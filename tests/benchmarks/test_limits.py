@@ -17,7 +17,7 @@ from PIL import Image
 from alexnet.benchmarks import limits
 from alexnet.benchmarks.limits import on_all_cpus
 from alexnet.benchmarks.measure import Deliveries
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.records.record_set import open_records
 from tests.conftest import smooth_photo
 
@@ -155,7 +155,7 @@ ALWAYS = ["disk read", "memory copy", "memory gather"]
     ],
 )
 def test_limits_are_those_that_apply(
-    record_sets: dict[Storage, Path], storage: Storage, names: list[str]
+    record_sets: dict[StorageName, Path], storage: StorageName, names: list[str]
 ) -> None:
     timings = limits.plan_limits(open_records(record_sets[storage]), 6)
     assert [timing.name for timing in timings] == names
@@ -163,8 +163,8 @@ def test_limits_are_those_that_apply(
 
 @pytest.mark.parametrize(("storage", "size"), [("raw", 768), ("yuv420", 384)])
 def test_memory_is_moved_as_images_are_stored(
-    record_sets: dict[Storage, Path],
-    storage: Storage,
+    record_sets: dict[StorageName, Path],
+    storage: StorageName,
     size: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -184,10 +184,10 @@ def test_memory_is_moved_as_images_are_stored(
 
 
 def test_the_stored_square_is_what_a_jpeg_record_holds(
-    record_sets: dict[Storage, Path], monkeypatch: pytest.MonkeyPatch
+    record_sets: dict[StorageName, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Against the records that were built as `jpeg` of the same photos."""
-    squares = []
+    squares: list[Any] = []
     monkeypatch.setattr(limits, "jpeg_decode", squares.extend)
     limits.plan_limits(open_records(record_sets["original"]), 6)[-1].start()
     built = limits.stored_photos(open_records(record_sets["jpeg"]), 18)
@@ -195,7 +195,7 @@ def test_the_stored_square_is_what_a_jpeg_record_holds(
 
 
 def test_stored_photos_are_the_originals(
-    record_sets: dict[Storage, Path], photos: Path
+    record_sets: dict[StorageName, Path], photos: Path
 ) -> None:
     """The storage `original` keeps the files' bytes, of class folders 0 and 1."""
     files = {path.read_bytes(): path.parent.name for path in photos.glob("*/*.jpg")}

@@ -12,7 +12,8 @@ import pytest
 
 from alexnet.benchmarks import sample_build
 from alexnet.benchmarks.sample_build import extrapolate, pace
-from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
+from alexnet.pipeline.build.build import build
+from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.records.record_set import open_records
 from alexnet.pipeline.source.scan import scan
@@ -63,12 +64,12 @@ def test_no_build_starts_before_it_is_asked_to() -> None:
     assert pace([0.0, 0.1, 1.1, 2.1], skip=1, speed_up=1) == pytest.approx((0, 1))
 
 
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 def test_multiplied_records_are_the_same_ones(
-    record_sets: dict[Storage, Path],
+    record_sets: dict[StorageName, Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    storage: Storage,
+    storage: StorageName,
 ) -> None:
     """One shard of the set, three times: as many images, or bytes, as are wanted."""
     shutil.copytree(record_sets[storage], tmp_path, dirs_exist_ok=True)
@@ -98,7 +99,7 @@ def test_a_few_photos_keep_a_few_workers_busy(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """24 photos, 8 for each of 3 workers; a whole build would have 6 of them."""
-    asked, build = [], sample_build.build
+    asked = []
 
     def remember(*arguments: Any, workers: int, **options: Any) -> Any:
         asked.append(workers)
@@ -110,9 +111,8 @@ def test_a_few_photos_keep_a_few_workers_busy(
     monkeypatch.setattr(sample_build, "CHUNK", 2)
     monkeypatch.setattr(sample_build, "pace", lambda *arguments: arguments)
     config = BuildConfig("raw", SIDE)
-    _, (times, skip, speed_up) = sample_build._build(
-        config, scan(photos), tmp_path / "a"
-    )
+    steady: Any = sample_build._build(config, scan(photos), tmp_path / "a")[1]
+    times, skip, speed_up = steady
     assert asked == [3]
     assert len(times) == NUM_PHOTOS + 1
     assert times == sorted(times)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import platform
 import re
 from importlib.metadata import version
@@ -16,6 +15,7 @@ import pytest
 from alexnet.benchmarks.config import BenchConfig
 from alexnet.benchmarks.input_pipeline import input_pipeline
 from alexnet.benchmarks.input_pipeline.report import BenchReport
+from alexnet.pipeline.machine import num_cpus
 from tests.benchmarks.conftest import MADE_UP
 from tests.cli.conftest import IMAGE_SIZE, STORED_SIDE, alexnet, alexnet_json, failure
 
@@ -33,7 +33,7 @@ def test_bench_json(built: Built) -> None:
     assert found["storage"] == "jpeg"
     assert found["reader"] == "mmap"
     assert found["batch_size"] == 8
-    assert found["num_cpus"] == len(os.sched_getaffinity(0))
+    assert found["num_cpus"] == num_cpus()
     rungs = {rung["stage"]: rung for rung in found["rungs"]}
     # The copy to a GPU is a rung only where there is one.
     assert [name for name in rungs if name != "to device"] == [*STAGES, "augment"]
@@ -155,14 +155,15 @@ def test_fail_below_is_a_gate(
 def test_an_older_report_that_does_not_fit_is_told_before_anything_is_timed(
     built: Built, measured: list[Any], tmp_path: Path
 ) -> None:
-    for changed, said in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"storage": "raw"}, "measured with storage raw (now jpeg)"),
         ({"batch_size": 64, "side": 9}, "side 9 (now 72), batch size 64 (now 128)"),
         ({"augment": "none"}, "measured with augmentation none (now paper)"),
         ({"precision": "mixed_float16"}, "precision mixed_float16 (now float32)"),
         ({"left_out": "side"}, "it does not tell its side"),
         ({"rungs": None}, "is no bench's report"),
-    ]:
+    ]
+    for changed, said in cases:
         old = older(tmp_path, **changed)
         assert said in failure(*BENCH, built[0], *MADE, "--compare", old)
     gone = tmp_path / "gone.json"

@@ -12,13 +12,13 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from alexnet.cli import console
 from alexnet.cli.console import LINE_SECONDS, Meter, meter, print_json, print_table, say
 
 
@@ -31,7 +31,7 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
         nonlocal now
         now += seconds
 
-    monkeypatch.setattr(console.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     return wait
 
 
@@ -181,10 +181,13 @@ def test_ctrl_c_at_a_terminal_draws_the_bar_once() -> None:
         environment.pop(name, None)
     job = subprocess.Popen(
         [sys.executable, "-c", IN_A_TERMINAL],
-        **{"stdin": theirs, "stdout": theirs, "stderr": theirs},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
         cwd=Path(__file__).parents[2],
         env=environment,
-        preexec_fn=lambda: (os.setsid(), fcntl.ioctl(0, termios.TIOCSCTTY, 0)),
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(theirs)
     seen = b""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from alexnet.model.training import training
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 from tests.cli.conftest import SMALL, STORED_SIDE, alexnet, alexnet_json, failure
 from tests.conftest import flip
 
@@ -26,7 +26,7 @@ def second_record(shard: Path) -> int:
     ("storage", "reader"), [("yuv420", "auto"), ("raw", "stream"), ("original", "auto")]
 )
 def test_every_storage_is_trained_on_and_evaluated(
-    photos: Path, tmp_path: Path, storage: Storage, reader: str
+    photos: Path, tmp_path: Path, storage: StorageName, reader: str
 ) -> None:
     records, run = tmp_path / "records", tmp_path / "run"
     words = ("--storage", storage, "--side", STORED_SIDE, "--workers", 1)
@@ -130,7 +130,7 @@ def test_a_rotten_shard_ends_fit_and_the_run_goes_on_when_it_is_mended(
 
 @pytest.mark.parametrize("storage", ["jpeg", "original"])
 def test_a_rotten_shard_is_named_by_whatever_reads_it(
-    photos: Path, trained: Trained, tmp_path: Path, storage: Storage
+    photos: Path, trained: Trained, tmp_path: Path, storage: StorageName
 ) -> None:
     records = tmp_path / "records"
     words = ("--storage", storage, "--side", STORED_SIDE, "--workers", 1)

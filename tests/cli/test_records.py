@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import pytest
 from PIL import Image
 
-from alexnet.pipeline import files as file_module
 from alexnet.pipeline.build import shard as shard_contents
+from alexnet.pipeline.records import tfrecord
 from tests.cli.conftest import STORED_SIDE, alexnet, alexnet_json, failure
 from tests.conftest import NUM_PHOTOS
 
@@ -231,7 +231,7 @@ def test_a_full_disk_is_told_before_anything_is_written(
     class Usage(NamedTuple):
         free: int = 2048
 
-    monkeypatch.setattr(file_module.shutil, "disk_usage", lambda path: Usage())
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage())
     words = ("--storage", "raw", "--side", 100)
     message = failure(*BUILD, photos, "--out", tmp_path / "records", *words)
     # 24 records; one is 100 x 100 x 3 bytes and a little for names: 8 pages.
@@ -455,10 +455,14 @@ def test_duplicates_are_told_with_the_way_out(photos: Path, tmp_path: Path) -> N
     assert f"remove one of each pair listed in {out}/duplicates.jsonl" in told
     found = alexnet_json(*words)
     (group,) = (out / "duplicates.jsonl").read_text().splitlines()
-    leaked = len(set(json.loads(group)["splits"])) - 1
-    expected = {"duplicates": 8, "leaked": leaked, "conflicting": 1}
+    across_splits = len(set(json.loads(group)["splits"])) - 1
+    expected = {
+        "duplicates": 8,
+        "duplicates_across_splits": across_splits,
+        "duplicates_with_other_label": 1,
+    }
     assert found == {**found, **expected}
-    assert ("makes validation too optimistic" in told) == bool(leaked)
+    assert ("makes validation too optimistic" in told) == bool(across_splits)
     card = alexnet_json("records", "info", out)
     assert card == {**card, **expected}
     assert told.removeprefix("duplicates: ") in alexnet("records", "info", out).out
@@ -502,12 +506,11 @@ def test_an_interrupted_build_says_how_to_go_on_and_does(
     out, whole = tmp_path / "records", tmp_path / "whole"
     words = (*BUILD, photos, *QUICK, "--shards", 3)
     alexnet_json(*words, "--out", whole)
-    write_shard = shard_contents.write_shard
 
     def write_first(path: Path, records: Any) -> Any:
         if path.name.startswith("train-00001"):
             raise KeyboardInterrupt
-        return write_shard(path, records)
+        return tfrecord.write_shard(path, records)
 
     with monkeypatch.context() as patched:
         patched.setattr(shard_contents, "write_shard", write_first)

@@ -11,9 +11,9 @@ import pytest
 
 from alexnet.pipeline.verify import repair
 from tests.cli.conftest import alexnet, alexnet_json, failure
-from tests.conftest import NUM_PHOTOS
+from tests.conftest import NUM_PHOTOS, flip
 from tests.pipeline.build.test_build import content
-from tests.pipeline.verify.test_damage import flip, places
+from tests.pipeline.verify.test_damage import places
 
 VERIFY = ("records", "verify")
 SHARD = "train-00000-of-00001.tfrecord"

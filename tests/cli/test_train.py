@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from alexnet.cli import train
+from alexnet.cli.fit_messages import FitProgress
 from alexnet.model.training import training
 from alexnet.model.training.run import RunFolder
 from tests.cli.conftest import (
@@ -291,9 +291,7 @@ def test_a_signal_saves_and_names_the_command_that_goes_on(
     number: int,
     code: int,
 ) -> None:
-    monkeypatch.setattr(
-        train.FitProgress, "step", lambda *_: os.kill(os.getpid(), number)
-    )
+    monkeypatch.setattr(FitProgress, "step", lambda *_: os.kill(os.getpid(), number))
     run = tmp_path / "my run"
     words = ("--run", run, "--batch-size", 6)
     ended = alexnet("fit", built[0], "--json", *SMALL, *words)

@@ -17,8 +17,8 @@ from typing import Any
 # What a forked process shall find imported.
 import alexnet.model.results.plots
 import alexnet.model.training.training  # noqa: F401
+from alexnet.cli.fit_messages import FitProgress
 from alexnet.cli.main import main
-from alexnet.cli.train import FitProgress
 from alexnet.model.training.run import RunFolder
 from tests.model.runs import step_of
 

@@ -72,8 +72,8 @@ def test_an_unknown_augmentation_is_refused_with_the_known_ones() -> None:
 def test_epochs_beyond_the_schedule_say_the_way_out(schedule: Any) -> None:
     with pytest.raises(ConfigError) as error:
         TrainConfig(schedule=schedule, epochs=9, decay_epochs=8)
-    assert "with --decay-epochs 8 the learning rate has fallen" in str(error.value)
-    assert "Start a run with --decay-epochs 9, or without it" in str(error.value)
+    assert "with `decay_epochs=8` the learning rate has fallen" in str(error.value)
+    assert "Start a run with `decay_epochs=9`, or without it" in str(error.value)
 
 
 def test_a_constant_rate_has_no_end() -> None:

@@ -317,7 +317,9 @@ WEDGE16, WEDGE12 = WEDGE * np.uint16(257), WEDGE.astype(np.uint32) * 4095 // 255
 UPPER_HALF = np.repeat(np.array([255, 0], np.uint8), 8)[:, None].repeat(SIDE, 1)
 SHARE = (WEDGE / 255).astype(np.float32)
 YCC = np.asarray(PHOTO.convert("YCbCr"))
-PALETTE_OF_8_BITS = np.array(PALETTE.getpalette() + [0] * 768)[:768].reshape(256, 3).T
+PALETTE_OF_8_BITS = (
+    np.array((PALETTE.getpalette() or []) + [0] * 768)[:768].reshape(256, 3).T
+)
 
 
 def sixteen(pixels: np.ndarray, order: str = "<") -> bytes:
@@ -513,7 +515,7 @@ KINDS: dict[str, Odd] = {
     ),
     "transparent 3 x 16 bits.png": Odd(
         png(SIDE, SIDE, 16, 2, DEEP_RGB, tuple(257 * level for level in CORNERS[0][0])),
-        np.where((CORNERS[0][0] == RGB).all(axis=2, keepdims=True), 255, RGB),
+        np.where(np.equal(CORNERS[0][0], RGB).all(axis=2, keepdims=True), 255, RGB),
     ),
     "no such 3 x 16 bits.png": Odd(
         png(SIDE, SIDE, 16, 2, DEEP_RGB, CORNERS[0][0]), RGB
@@ -542,7 +544,7 @@ KINDS: dict[str, Odd] = {
     # Greys and colours that Pillow takes for others.
     **{
         f"{name} {'II' if order == '<' else 'MM'}.tif": Odd(
-            tiff_of(pixels, bits, black, kind, order=order, **more), three(WEDGE)
+            tiff_of(pixels, bits, black, kind, 1, order, **more), three(WEDGE)
         )
         for order in "<>"
         for name, pixels, bits, black, kind, more in (

@@ -22,7 +22,7 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.errors import AlexnetError, DataError
 from alexnet.pipeline.inspect.info import records_info
 from alexnet.pipeline.read.dataset import steps_per_epoch
@@ -102,7 +102,7 @@ def copied(folder: Path) -> Iterator[Path]:
 @EXAMPLES
 @pytest.mark.parametrize("storage", ["jpeg", "raw"])
 def test_no_manifest_is_followed_out_of_its_folder(
-    record_sets: dict[Storage, Path], storage: Storage, examples: int
+    record_sets: dict[StorageName, Path], storage: StorageName, examples: int
 ) -> None:
     folder = record_sets[storage]
     whole = json.loads((folder / "dataset.json").read_text())
@@ -139,7 +139,7 @@ def use(folder: Path) -> None:
 
 @EXAMPLES
 def test_a_forged_shard_is_refused_or_read(
-    record_sets: dict[Storage, Path], examples: int
+    record_sets: dict[StorageName, Path], examples: int
 ) -> None:
     """Its manifest says that it is whole: records of anything, framed as they ought."""
     folder = record_sets["jpeg"]
@@ -180,7 +180,7 @@ CUTS = (st.integers(0, 400), st.binary(max_size=9))
 
 @EXAMPLES
 def test_no_bytes_crash_the_readers_of_a_record(
-    record_sets: dict[Storage, Path], examples: int
+    record_sets: dict[StorageName, Path], examples: int
 ) -> None:
     folder = record_sets["jpeg"]
     shard = (folder / SHARD).read_bytes()
@@ -201,7 +201,7 @@ def test_no_bytes_crash_the_readers_of_a_record(
 
 @EXAMPLES
 def test_an_index_is_right_or_refused(
-    record_sets: dict[Storage, Path], tmp_path: Path, examples: int
+    record_sets: dict[StorageName, Path], tmp_path: Path, examples: int
 ) -> None:
     folder = Path(shutil.copytree(record_sets["jpeg"], tmp_path / "set"))
     (shard,) = [s for s in load_manifest(folder).shards if s.name == SHARD]

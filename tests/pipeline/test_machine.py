@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.pipeline.machine import Memory, file_system, num_cpus, read_memory
+from alexnet.pipeline import machine
+from alexnet.pipeline.machine import (
+    Memory,
+    allowed_cpus,
+    cpu_quota,
+    file_system,
+    num_cpus,
+    read_memory,
+)
 
 GIB = 2**30
 MEMINFO = "MemTotal:       16777216 kB\nMemFree:  1 kB\nMemAvailable:    8388608 kB\n"
@@ -21,6 +29,13 @@ MOUNTS = r"""22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 27 22 254:1 /sub /mnt/twice rw - xfs /dev/vdb rw
 28 27 0:33 / /mnt/twice rw - tmpfs tmpfs rw
 """
+
+
+def write_files(root: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
 
 @pytest.fixture
@@ -75,10 +90,10 @@ def test_cpus_are_those_this_process_may_use() -> None:
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, [min(before)])
-        assert num_cpus() == 1
+        assert num_cpus() == allowed_cpus() == 1
     finally:
         os.sched_setaffinity(0, before)
-    assert num_cpus() == len(before)
+    assert allowed_cpus() == len(before)
 
 
 @pytest.mark.parametrize(("present", "used"), [(3, 3), (None, 1)])
@@ -87,7 +102,70 @@ def test_where_no_cpus_can_be_kept_from_a_process_all_are_used(
 ) -> None:
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: present)
-    assert num_cpus() == used
+    assert allowed_cpus() == used
+
+
+CGROUP, ONE, TWO = "proc/self/cgroup", "sys/fs/cgroup/cpu,cpuacct/", "sys/fs/cgroup/"
+
+
+@pytest.mark.parametrize(
+    ("files", "quota", "cpus"),
+    [
+        # Version 2: the tightest of the group and those above it counts.
+        (
+            {
+                CGROUP: "0::/a/b\n",
+                f"{TWO}a/b/cpu.max": "max 100000\n",
+                f"{TWO}a/cpu.max": "150000 100000\n",
+                f"{TWO}cpu.max": "400000 100000\n",
+            },
+            1.5,
+            2,
+        ),
+        # Version 1: a container is told the host's path, and sees its own at the top.
+        (
+            {
+                CGROUP: "3:cpu,cpuacct:/docker/12ab\n2:memory:/docker/12\n",
+                f"{ONE}cpu.cfs_quota_us": "50000\n",
+                f"{ONE}cpu.cfs_period_us": "100000\n",
+            },
+            0.5,
+            1,
+        ),
+        # The folder's name has another order of its controllers, and links lead to it.
+        (
+            {
+                CGROUP: "3:cpuacct,cpu:/\n",
+                f"{TWO}cpu/cpu.cfs_quota_us": "300000\n",
+                f"{TWO}cpu/cpu.cfs_period_us": "100000\n",
+            },
+            3.0,
+            3,
+        ),
+        (
+            {
+                CGROUP: "1:cpu:/\n",
+                f"{TWO}cpu/cpu.cfs_quota_us": "-1\n",
+                f"{TWO}cpu/cpu.cfs_period_us": "100000\n",
+            },
+            None,
+            8,
+        ),
+        ({CGROUP: "0::/\n", f"{TWO}cpu.max": "6400000 100000\n"}, 64.0, 8),
+        ({}, None, 8),
+    ],
+)
+def test_cpus_are_no_more_than_a_container_has_time_on(
+    files: dict[str, str],
+    quota: float | None,
+    cpus: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_files(tmp_path, files)
+    monkeypatch.setattr(machine, "allowed_cpus", lambda: 8)
+    assert cpu_quota(tmp_path) == quota
+    assert num_cpus(tmp_path) == cpus
 
 
 @pytest.mark.parametrize(
@@ -113,10 +191,7 @@ def test_where_no_cpus_can_be_kept_from_a_process_all_are_used(
     ],
 )
 def test_memory(tmp_path: Path, files: dict[str, str], limit: int | None) -> None:
-    for name, text in {"proc/meminfo": MEMINFO, **files}.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    write_files(tmp_path, {"proc/meminfo": MEMINFO, **files})
     found = read_memory(tmp_path)
     assert found == Memory(16 * GIB, 8 * GIB, limit)
     assert found.usable_bytes == (limit or 16 * GIB)

@@ -22,8 +22,8 @@ from PIL import Image
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.build.quarantine import read_quarantine
 from alexnet.pipeline.build.report import BuildReport
-from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
-from alexnet.pipeline.errors import DataError, data_error_in
+from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
+from alexnet.pipeline.errors import BadImage, DataError, data_error_in
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.read.image_folder import PhotoSet, open_data
 from alexnet.pipeline.read.parse import decode, parse
@@ -31,14 +31,14 @@ from alexnet.pipeline.records.encode import encode_record
 from alexnet.pipeline.records.fixed_layout import plan_layout
 from alexnet.pipeline.records.image import (
     MAX_PIXELS,
-    BadImage,
+    apply_exif_orientation,
     orientation,
     read_image,
     rgb_from_planes,
-    square,
     to_rgb,
-    upright,
+    to_square,
 )
+from alexnet.pipeline.records.storage import STORAGES
 from alexnet.pipeline.source.scan import Source, scan
 from tests.cli.conftest import SMALL, failure
 from tests.pipeline.odd_photos import (
@@ -71,24 +71,26 @@ def difference(pixels: np.ndarray, expected: np.ndarray) -> int:
 def test_what_cannot_be_used_says_why(name: str) -> None:
     data, reason = KINDS[name]
     with pytest.raises(BadImage, match=str(reason)):
-        square(read_image(data, SIDE, name), SIDE, "crop")
+        to_square(read_image(data, SIDE, name), SIDE, "crop")
 
 
 @pytest.mark.parametrize("side", [None, SIDE])
 def test_what_can_be_used_is_the_picture_that_went_in(side: int | None) -> None:
     for name, (data, expected) in KINDS.items():
         if not isinstance(expected, str):
-            found = square(read_image(data, side), SIDE, "crop")
+            found = to_square(read_image(data, side), SIDE, "crop")
             assert difference(np.asarray(found), expected) <= LEVELS, name
             assert found.info == {}, name
 
 
-def shown(storage: Storage, data: bytes, key: str) -> np.ndarray:
+def shown(storage: StorageName, data: bytes, key: str) -> np.ndarray:
     """What the pipeline reads of a photo's record, RGB."""
     config = BuildConfig(storage, side=SIDE, quality=100)
     layout = plan_layout(config, len((key + "cat").encode()))
     record = encode_record(data, key, 0, "cat", config, layout).record
-    pixels = decode(parse(tf.constant([record]), storage)[0], config)[0].numpy()
+    pixels = decode(parse(tf.constant([record]), STORAGES[storage])[0], config)[
+        0
+    ].numpy()
     if storage == "yuv420":
         return np.asarray(rgb_from_planes(pixels.tobytes(), SIDE))
     return pixels
@@ -100,8 +102,8 @@ def quarters(pixels: np.ndarray) -> np.ndarray:
     return whole.reshape(2, SIDE // 2, 2, SIDE // 2, 3).mean(axis=(1, 3))
 
 
-@pytest.mark.parametrize("storage", get_args(Storage))
-def test_every_storage_shows_the_same(storage: Storage) -> None:
+@pytest.mark.parametrize("storage", get_args(StorageName))
+def test_every_storage_shows_the_same(storage: StorageName) -> None:
     for name, (data, expected) in KINDS.items():
         if isinstance(expected, str):
             with pytest.raises(BadImage, match=expected):
@@ -121,9 +123,11 @@ def test_tensorflow_shows_an_original_as_pillow_does() -> None:
         if isinstance(expected, str):
             continue
         record = encode_record(data, name, 0, "cat", config, None).record
-        stored = parse(tf.constant([record]), "original")[0][0]
+        stored = parse(tf.constant([record]), STORAGES["original"])[0][0]
         found = tf.io.decode_image(stored, 3, expand_animations=False).numpy()
-        whole = upright(to_rgb(read_image(data)), orientation(read_image(data)))
+        whole = apply_exif_orientation(
+            to_rgb(read_image(data)), orientation(read_image(data))
+        )
         assert found.shape == (whole.height, whole.width, 3), name
         # TensorFlow takes the faster of libjpeg's cosine transforms.
         assert np.abs(found - np.asarray(whole, int)).max() <= 3 * LEVELS, name
@@ -171,7 +175,7 @@ def test_damaged_bytes_are_read_or_refused(
     rng, read = random.Random(kind), 0
     for _ in range(300):
         with suppress(BadImage):
-            found = square(read_image(mutated(SEEDS[kind], rng), SIDE), SIDE, "crop")
+            found = to_square(read_image(mutated(SEEDS[kind], rng), SIDE), SIDE, "crop")
             assert (found.size, found.mode) == ((SIDE, SIDE), "RGB")
             found.save(io.BytesIO(), "JPEG")
             read += 1
@@ -182,7 +186,7 @@ def test_a_bomb_costs_neither_time_nor_memory_and_nothing_is_printed() -> None:
     code = """
 import resource, time
 from contextlib import suppress
-from alexnet.pipeline.records.image import BadImage, read_image, square
+from alexnet.pipeline.records.image import BadImage, read_image, to_square
 from tests.pipeline.odd_photos import KINDS, SIDE, jpeg_of_size
 
 def peak_bytes():
@@ -196,7 +200,7 @@ for name, (data, _) in KINDS.items():
 print(time.process_time() - start, peak_bytes() - before)
 photos = [data for name, (data, _) in KINDS.items() if "exif" in name]
 for data in (*photos, jpeg_of_size(13_000, 13_000)):  # Pillow warns of its size
-    square(read_image(data, SIDE), SIDE, "crop")
+    to_square(read_image(data, SIDE), SIDE, "crop")
 """
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -211,7 +215,7 @@ def test_a_large_photo_costs_what_its_pixels_do() -> None:
     code = """
 import io, resource, time
 from PIL import Image
-from alexnet.pipeline.records.image import read_image, square
+from alexnet.pipeline.records.image import read_image, to_square
 
 SIDE = 3000
 grey = Image.linear_gradient("L").resize((SIDE, SIDE))
@@ -241,7 +245,7 @@ def held(name):
 before, seconds = held("VmRSS"), 0
 for data in photos:
     start = time.process_time()
-    square(read_image(data), 16, "crop")
+    to_square(read_image(data), 16, "crop")
     seconds = max(seconds, time.process_time() - start)
 print((held("VmHWM") - before) / SIDE**2, seconds / SIDE**2)
 """

@@ -17,7 +17,7 @@ import alexnet.pipeline.verify.repair
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.build.plan import ShardPlan, make_plan
 from alexnet.pipeline.build.workers import EncodeJob, encoder
-from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
+from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.errors import BadImage, ReadError, data_error_in
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.read.image_folder import open_photos
@@ -37,7 +37,7 @@ FAILURES = [errno.EIO, errno.EACCES, OUT_OF_MEMORY]
 
 
 @pytest.fixture
-def whole(record_sets: dict[Storage, Path]) -> dict[str, bytes]:
+def whole(record_sets: dict[StorageName, Path]) -> dict[str, bytes]:
     return content(record_sets["jpeg"])
 
 
@@ -197,7 +197,7 @@ def test_a_process_that_is_killed_speaks_against_no_photo(
     assert str(error.value).startswith(
         f"kill {int(number)}: 2 processes were killed while they decoded it ({ending})."
     )
-    assert "Give fewer --workers" in str(error.value)
+    assert "Give fewer `workers`" in str(error.value)
 
 
 @pytest.mark.parametrize("number", FAILURES)

@@ -56,7 +56,7 @@ def batches(task: Task) -> Iterator[Any]:
         },
         drop_last=True,
     )
-    return images_of(loader)
+    yield from images_of(loader)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def batches(task: Task) -> Iterator[Any]:
     threads = grain.ReadOptions(
         num_threads=task.workers, prefetch_buffer_size=2 * task.workers
     )
-    return images_of(dataset.to_iter_dataset(threads))
+    yield from images_of(dataset.to_iter_dataset(threads))
 
 
 if __name__ == "__main__":

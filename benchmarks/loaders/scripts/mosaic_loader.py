@@ -42,7 +42,8 @@ def batches(task: Task) -> Iterator[Any]:
 
     def collate(photos: Sequence[dict[str, Any]]) -> tuple[Any, Any]:
         pairs = ((photo["image"], photo["label"]) for photo in photos)
-        return decode_batch(pairs, task.batch_shape)
+        images, labels = decode_batch(pairs, task.batch_shape)
+        return images, labels
 
     folder = task.converted("mds", convert)
     dataset = StreamingDataset(
@@ -50,7 +51,7 @@ def batches(task: Task) -> Iterator[Any]:
         shuffle=True,
         batch_size=task.batch_size,
     )
-    return images_of(make_loader(dataset, task, collate))
+    yield from images_of(make_loader(dataset, task, collate))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def batches(task: Task) -> Iterator[Any]:
     else:
         photos, collate = Files(task), partial(decode_batch, shape=task.batch_shape)
     sampler = RandomSampler(photos, num_samples=MANY_EPOCHS * len(photos))
-    return images_of(make_loader(photos, task, collate, sampler=sampler))
+    yield from images_of(make_loader(photos, task, collate, sampler=sampler))
 
 
 def make_loader(

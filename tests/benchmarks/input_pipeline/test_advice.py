@@ -16,7 +16,7 @@ from alexnet.benchmarks.input_pipeline.advice import (
     shuffle_advice,
 )
 from alexnet.benchmarks.input_pipeline.ladder import Share
-from alexnet.pipeline.config import MIN_RAM_BUDGET_BYTES, Storage
+from alexnet.pipeline.config import MIN_RAM_BUDGET_BYTES, StorageName
 from tests.benchmarks.conftest import SITUATION
 
 MAPPED = SITUATION
@@ -43,21 +43,21 @@ def but(now: Situation = MAPPED, **changed: Any) -> Situation:
         (
             "augment",
             MAPPED,
-            "A GPU (here it runs on the CPUs that decode) or a lighter --augment would"
-            " help.",
+            "A GPU (here it runs on the CPUs that decode) or a lighter `fit --augment`"
+            " would help.",
         ),
-        ("augment", but(has_gpu=True), "A lighter --augment would help."),
+        ("augment", but(has_gpu=True), "A lighter `fit --augment` would help."),
         ("augment", but(has_gpu=True, augment="none"), NOTHING_LEFT),
         (
             "train step",
             MAPPED,
             "The input pipeline keeps up. `alexnet fit --mixed-precision`, a larger"
-            " --batch-size or a GPU would help.",
+            " `fit --batch-size` or a GPU would help.",
         ),
         (
             "train step",
             but(precision="mixed_float16", has_gpu=True),
-            "The input pipeline keeps up. A larger --batch-size or a faster GPU would",
+            "The input pipeline keeps up. A larger `fit --batch-size` or a faster GPU",
         ),
         # Without instructions for it, a step takes longer in bfloat16.
         (
@@ -126,9 +126,9 @@ def test_near_a_limit(limit: str, now: Situation, told: str) -> None:
         (
             "read",
             but(STREAMED, num_shards=16, suits_mmap=True),
-            "--reader mmap or more",
+            "`fit --reader mmap` or more",
         ),
-        ("shuffle", STREAMED, "A smaller --ram-budget (fewer records in the"),
+        ("shuffle", STREAMED, "A smaller `fit --ram-budget` (fewer records in the"),
         (
             "shuffle",
             but(STREAMED, ram_budget_bytes=MIN_RAM_BUDGET_BYTES),
@@ -136,7 +136,7 @@ def test_near_a_limit(limit: str, now: Situation, told: str) -> None:
         ),
         ("shuffle", MAPPED, "More CPUs (2 now) would help."),
         ("parse", STREAMED, "More CPUs (2 now) would help."),
-        ("parse", but(STREAMED, suits_mmap=True), "--reader mmap or more CPUs"),
+        ("parse", but(STREAMED, suits_mmap=True), "`fit --reader mmap` or more CPUs"),
         ("decode", MAPPED, f"Fewer pixels ({PIXELS}) or more CPUs (2 now) would help."),
         ("batch", STREAMED, "More CPUs (2 now) would help."),
         ("prefetch", MAPPED, "More CPUs (2 now) would help."),
@@ -155,7 +155,10 @@ def test_at_a_stage_far_from_any_limit(stage: str, now: Situation, told: str) ->
             but(storage="raw", num_bytes=2 * 10**9),
             "Memory that holds all of the shards",
         ),
-        (but(STREAMED, storage="raw", suits_mmap=True), "--reader mmap or more CPUs"),
+        (
+            but(STREAMED, storage="raw", suits_mmap=True),
+            "`fit --reader mmap` or more CPUs",
+        ),
     ],
 )
 def test_far_from_the_gather(now: Situation, told: str) -> None:
@@ -167,8 +170,8 @@ def test_far_from_the_gather(now: Situation, told: str) -> None:
     [
         (MAPPED, ""),
         (STREAMED, ""),
-        (but(STREAMED, suits_mmap=True), "--reader mmap would help."),
-        (but(STREAMED, shuffle_records=900), "A larger --ram-budget would help."),
+        (but(STREAMED, suits_mmap=True), "`fit --reader mmap` would help."),
+        (but(STREAMED, shuffle_records=900), "A larger `fit --ram-budget` would help."),
         (but(STREAMED, shuffle_records=16_384, num_images=10**6), ""),
         (
             but(STREAMED, storage="original"),
@@ -192,7 +195,7 @@ def situations() -> list[Situation]:
             image_size=image_size,
         )
         for storage, reader, precision, augment, has_gpu, image_size in product(
-            get_args(Storage),
+            get_args(StorageName),
             ("mmap", "stream"),
             ("float32", "mixed_bfloat16"),
             ("paper", "none"),
@@ -218,7 +221,7 @@ def test_nothing_is_advised_that_was_done(now: Situation) -> None:
     told = all_advice(now)
     assert f"--storage {now.storage}" not in told
     assert "--reader stream" not in told
-    assert now.reader == "stream" or "--reader mmap" not in told
+    assert now.reader == "stream" or "`fit --reader mmap`" not in told
     assert now.precision == "float32" or "--mixed-precision" not in told
     assert now.augment != "none" or "--augment" not in told
     assert not now.has_gpu or "a GPU" not in told.replace("A GPU", "a GPU")

@@ -39,7 +39,7 @@ REPORT = {
         "augment": {"limit": "augment alone", "share": 0.9},
     },
 }
-CIRCUMSTANCES = {
+CIRCUMSTANCES: dict[str, dict[str, Any]] = {
     "host": {"cpu": "EPYC", "cpus": 2},
     "versions": {"numpy": "1.26.4"},
 }
@@ -180,7 +180,7 @@ def test_near_enough_to_the_limit_passes(share: float, least: float) -> None:
 @pytest.mark.parametrize(
     ("share", "told"),
     [
-        (0.699, "reaches 0.699 of it, less than fail_below_share=0.7"),
+        (0.699, "reaches 0.699 of it, less than `fail_below_share=0.7`"),
         (None, "no stage"),
     ],
 )
@@ -198,7 +198,7 @@ def slower(**figures: Any) -> str:
 def test_too_slow_is_told_and_whose_fault_it_is() -> None:
     told = slower(images_per_second=4_000.0, share=0.4)
     assert told.startswith("too slow: 4,000 images/s are 0.80 times the older report's")
-    assert "5,000, less than fail_below=0.9." in told
+    assert "5,000, less than `fail_below=0.9`." in told
     assert "40% after 50%: the pipeline is what is slower" in told
     told = slower(images_per_second=4_000.0, share=0.49)
     assert "49% after 50%: the machine is what is slower" in told

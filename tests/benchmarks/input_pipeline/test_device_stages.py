@@ -13,7 +13,7 @@ from alexnet.benchmarks.input_pipeline.device_stages import (
     plan_alone,
     plan_device_stages,
 )
-from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
+from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.read.dataset import Stage, train_stages
 from alexnet.pipeline.records.record_set import open_records
@@ -56,7 +56,7 @@ def test_alone_it_takes_the_same_one_again(stages: list[Stage]) -> None:
 
 @pytest.mark.parametrize("storage", ["raw", "yuv420"])
 def test_augment_takes_what_the_pipeline_yields(
-    record_sets: dict[Storage, Path], storage: Storage
+    record_sets: dict[StorageName, Path], storage: StorageName
 ) -> None:
     """The preset `none` is the centre of the stored picture, whatever the step."""
     records = open_records(record_sets[storage])

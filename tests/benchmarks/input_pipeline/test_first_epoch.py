@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +24,7 @@ class Clock:
         return self.seconds
 
 
-def slow_start(clock: Clock) -> Iterator[float]:
+def slow_start(clock: Clock) -> Deliveries:
     """10 images after 3 seconds, then 10 a second."""
     clock.seconds += 2
     while True:
@@ -55,7 +55,7 @@ def test_an_epoch_is_timed_from_its_start(
 def test_the_cold_epoch_comes_between_eviction_and_the_warm_one(
     monkeypatch: pytest.MonkeyPatch, left: float, is_cold: bool, tmp_path: Path
 ) -> None:
-    events = []
+    events: list[Any] = []
 
     def start() -> Deliveries:
         images = 0

@@ -16,7 +16,7 @@ from alexnet.benchmarks.config import BenchConfig
 from alexnet.benchmarks.input_pipeline.input_pipeline import run_bench
 from alexnet.benchmarks.input_pipeline.plan import plan_bench
 from alexnet.benchmarks.measure import deliver
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.machine import num_cpus
 
@@ -57,8 +57,8 @@ def alive(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ],
 )
 def test_report(
-    record_sets: dict[Storage, Path],
-    storage: Storage,
+    record_sets: dict[StorageName, Path],
+    storage: StorageName,
     host: list[str],
     decode: list[str],
     alive: list[int],
@@ -98,7 +98,7 @@ def test_report(
     assert alive == [*([0, 1] * (3 + len(host) + len(COPY))), 0]
 
 
-def test_what_stands_beside_the_rungs(record_sets: dict[Storage, Path]) -> None:
+def test_what_stands_beside_the_rungs(record_sets: dict[StorageName, Path]) -> None:
     values = run_bench(record_sets["raw"], SHORT).to_json()
     assert 0 < values["first_batch_seconds"] < 60
     assert values["warm_images_per_second"] > 0
@@ -113,7 +113,7 @@ def test_what_stands_beside_the_rungs(record_sets: dict[Storage, Path]) -> None:
 
 
 def test_a_reader_that_is_asked_for_is_planned(
-    record_sets: dict[Storage, Path],
+    record_sets: dict[StorageName, Path],
 ) -> None:
     config = BenchConfig.from_json({**SHORT.to_json(), "reader": "stream"})
     plan = plan_bench(record_sets["raw"], config)
@@ -125,7 +125,7 @@ def test_a_reader_that_is_asked_for_is_planned(
 
 
 def test_loaders_are_timed_in_turn_with_ours_and_the_limit(
-    record_sets: dict[Storage, Path],
+    record_sets: dict[StorageName, Path],
 ) -> None:
     told = []
     config = BenchConfig.from_json({**SHORT.to_json(), "against": ["article", "plain"]})
@@ -160,7 +160,7 @@ def test_loaders_are_timed_in_turn_with_ours_and_the_limit(
     ],
 )
 def test_wrong_settings_are_told_before_anything_is_timed(
-    record_sets: dict[Storage, Path], changed: dict, message: str
+    record_sets: dict[StorageName, Path], changed: dict, message: str
 ) -> None:
     told = []
     with pytest.raises(ConfigError, match=message):

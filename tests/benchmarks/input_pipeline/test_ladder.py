@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import getgeneratorlocals
 from typing import Any
 
 import pytest
@@ -17,8 +18,9 @@ from alexnet.benchmarks.input_pipeline.ladder import (
     split_rungs,
 )
 from alexnet.benchmarks.measure import GROUP_RECORDS
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.read.dataset import Stage
+from alexnet.pipeline.records.storage import STORAGES
 
 BATCH = 6
 # An epoch that ends neither with a batch nor with a group.
@@ -96,7 +98,7 @@ def test_prefixes_have_the_options_of_the_whole() -> None:
     for timing in plan_rungs(stages):
         deliveries = timing.start()
         next(deliveries)
-        dataset = deliveries.gi_frame.f_locals["dataset"]
+        dataset = getgeneratorlocals(deliveries)["dataset"]
         seen.append(dataset.options().threading.max_intra_op_parallelism)
         deliveries.close()
     assert seen == [7, 7, 7]
@@ -121,12 +123,12 @@ PICTURES = (tf.zeros([8, 4, 4, 3], tf.uint8), tf.zeros([8], tf.int64))
     ],
 )
 def test_the_limit_is_that_of_what_an_element_is(
-    element: Any, storage: Storage, limit: str | None
+    element: Any, storage: StorageName, limit: str | None
 ) -> None:
     def read(_: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
         return tf.data.Dataset.from_tensors(element)
 
-    names = limit_names([Stage("read", read, of_epoch=True)], storage)
+    names = limit_names([Stage("read", read, of_epoch=True)], STORAGES[storage])
     assert names == ({"read": limit} if limit else {})
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -31,9 +33,8 @@ def test_bars_are_rungs_with_their_limits_and_then_loaders() -> None:
 def test_bars_stand_in_their_order_and_limits_beside_them() -> None:
     axis: Axes = Figure().subplots()
     draw_bars(axis, BARS)
-    drawn = {
-        bar.get_y() + bar.get_height() / 2: bar.get_width() for bar in axis.patches
-    }
+    bars: Any = axis.patches
+    drawn = {bar.get_y() + bar.get_height() / 2: bar.get_width() for bar in bars}
     names = [label.get_text() for label in axis.get_yticklabels()]
     assert {names[round(y)]: width for y, width in drawn.items()} == {
         "shuffle": 1_000_000.0,
@@ -44,7 +45,7 @@ def test_bars_stand_in_their_order_and_limits_beside_them() -> None:
     assert sorted(axis.get_legend_handles_labels()[1]) == [
         *("device", "host", "limit", "loader")
     ]
-    marks = axis.collections[0].get_offsets().tolist()
+    marks = np.asarray(axis.collections[0].get_offsets()).tolist()
     assert marks == [[10_000.0, 1.0], [1_000.0, 2.0]]
     # The first rung is at the top, and nothing lies outside.
     bottom, top = axis.get_ylim()

@@ -17,7 +17,7 @@ from alexnet.benchmarks.input_pipeline.shuffle_quality import (
     displacement,
     measure_shuffle,
 )
-from alexnet.pipeline.config import ReadConfig, Storage
+from alexnet.pipeline.config import ReadConfig, Reader, StorageName
 from alexnet.pipeline.read.dataset import Stage, compose, train_stages
 from alexnet.pipeline.records.record_set import open_records
 
@@ -175,7 +175,7 @@ def test_an_order_that_is_no_shuffle_is_judged_so(dtype: tf.DType) -> None:
 
 @pytest.mark.parametrize("reader", ["stream", "mmap"])
 def test_the_real_stages_deliver_these_labels(
-    record_sets: dict[Storage, Path], reader: str
+    record_sets: dict[StorageName, Path], reader: Reader
 ) -> None:
     """Against the whole pipeline's own batches."""
     records = open_records(record_sets["raw"])

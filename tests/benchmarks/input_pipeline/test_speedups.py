@@ -18,7 +18,7 @@ from tests.benchmarks.conftest import SITUATION
 JPEG, AT = SITUATION, 7_100.0
 RAW, RAW_AT = replace(JPEG, storage="raw", num_bytes=200_704_000), 60_000.0
 LIMITS = {"memory gather": 100_000.0, "jpeg decode": 8_000.0}
-YUV420, MMAP = "`records build --storage yuv420`", "`--reader mmap`"
+YUV420, MMAP = "`records build --storage yuv420`", "`fit --reader mmap`"
 
 
 def test_planes_are_half_of_the_pixels_that_were_gathered() -> None:

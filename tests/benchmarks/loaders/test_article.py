@@ -20,7 +20,7 @@ from alexnet.benchmarks.loaders.article import (
     source_files,
     write_photos,
 )
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.records.record_set import open_records
 
@@ -63,8 +63,8 @@ def test_the_generator_is_the_articles(
 
 @pytest.mark.parametrize("storage", ["jpeg", "raw", "yuv420", "original"])
 def test_deliveries_count_all_photos_and_leave_no_files(
-    record_sets: dict[Storage, Path],
-    storage: Storage,
+    record_sets: dict[StorageName, Path],
+    storage: StorageName,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -82,7 +82,7 @@ def test_deliveries_count_all_photos_and_leave_no_files(
 
 @pytest.mark.parametrize("storage", ["raw", "yuv420"])
 def test_pixels_become_jpegs_of_the_same_picture(
-    record_sets: dict[Storage, Path], storage: Storage
+    record_sets: dict[StorageName, Path], storage: StorageName
 ) -> None:
     """Against the pixels that the storage `raw` keeps of the same photos."""
     files = source_files(open_records(record_sets[storage]), 5)
@@ -95,7 +95,7 @@ def test_pixels_become_jpegs_of_the_same_picture(
 
 
 def test_a_missing_package_is_named_with_the_extra(
-    record_sets: dict[Storage, Path], monkeypatch: pytest.MonkeyPatch
+    record_sets: dict[StorageName, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = importlib.util.find_spec
 

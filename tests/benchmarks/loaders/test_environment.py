@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import time
@@ -20,8 +19,9 @@ from alexnet.benchmarks.loaders.environment import (
     run_script,
 )
 from alexnet.benchmarks.measure import Deliveries
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.records.record_set import open_records
 from tests.conftest import await_garbage
 
@@ -63,7 +63,10 @@ def is_running(process_id: int) -> bool:
 
 @pytest.mark.parametrize("storage", ["jpeg", "raw", "yuv420"])
 def test_a_loader_is_given_the_photos_as_jpeg_squares(
-    record_sets: dict[Storage, Path], storage: Storage, install: Install, tmp_path: Path
+    record_sets: dict[StorageName, Path],
+    storage: StorageName,
+    install: Install,
+    tmp_path: Path,
 ) -> None:
     """Written once for all rounds, and gone when nothing needs them any more."""
     install(
@@ -79,7 +82,7 @@ def test_a_loader_is_given_the_photos_as_jpeg_squares(
         assert [next(deliveries), next(deliveries)] == [18, 18]
         deliveries.close()
     (folder,) = tmp_path.glob("alexnet-loader-*")
-    cpus = len(os.sched_getaffinity(0))
+    cpus = num_cpus()
     options = f"--loader made-up --side=16 --batch-size=9 --workers={cpus}"
     assert (folder / "options").read_text() == options
     photos = list(folder.glob("*.jpg"))
@@ -134,7 +137,9 @@ def test_a_crash_gives_the_reason_and_the_way_out() -> None:
 
 
 def test_an_environment_that_is_not_set_up_gives_the_way_out(
-    record_sets: dict[Storage, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    record_sets: dict[StorageName, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One whose installation broke off counts as none."""
     monkeypatch.setenv("ALEXNET_LOADERS", str(tmp_path))
@@ -154,9 +159,9 @@ def test_an_environment_that_is_not_set_up_gives_the_way_out(
     ],
 )
 def test_photos_that_make_no_batch_are_refused(
-    record_sets: dict[Storage, Path],
+    record_sets: dict[StorageName, Path],
     install: Install,
-    storage: Storage,
+    storage: StorageName,
     batch_size: int,
     message: str,
 ) -> None:
@@ -219,7 +224,7 @@ def test_a_script_refuses_other_batches(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_a_loader_that_is_set_up_delivers_whole_batches(
-    name: str, record_sets: dict[Storage, Path]
+    name: str, record_sets: dict[StorageName, Path]
 ) -> None:
     """More of them than the photos make in one epoch, and in a second round."""
     try:

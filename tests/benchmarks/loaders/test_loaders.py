@@ -10,13 +10,13 @@ from alexnet.benchmarks.config import Loader
 from alexnet.benchmarks.loaders import loaders
 from alexnet.benchmarks.loaders.environment import ENVIRONMENTS
 from alexnet.benchmarks.measure import Timing
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.records.record_set import RecordSet, open_records
 
 
 @pytest.mark.parametrize("name", [loader.value for loader in Loader])
 def test_every_loader_is_planned_under_its_name(
-    record_sets: dict[Storage, Path], name: str, monkeypatch: pytest.MonkeyPatch
+    record_sets: dict[StorageName, Path], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def plan_script(name: str, records: RecordSet, batch_size: int) -> Timing:
         assert name in ENVIRONMENTS

@@ -11,10 +11,10 @@ from PIL import Image
 
 from alexnet.benchmarks.limits import stored_photos
 from alexnet.benchmarks.loaders.plain import plain_dataset, plan_plain
-from alexnet.pipeline.config import Storage
+from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.records.record_set import open_records
 
-SHAPES: list[tuple[Storage, tuple[int, ...]]] = [
+SHAPES: list[tuple[StorageName, tuple[int, ...]]] = [
     ("jpeg", (16, 16, 3)),
     ("raw", (16, 16, 3)),
     ("yuv420", (24, 16)),
@@ -24,7 +24,7 @@ SHAPES: list[tuple[Storage, tuple[int, ...]]] = [
 
 @pytest.mark.parametrize(("storage", "shape"), SHAPES)
 def test_batches_have_the_shape_of_the_pipelines(
-    record_sets: dict[Storage, Path], storage: Storage, shape: tuple[int, ...]
+    record_sets: dict[StorageName, Path], storage: StorageName, shape: tuple[int, ...]
 ) -> None:
     dataset = plain_dataset(open_records(record_sets[storage]), 6)
     images, labels = next(iter(dataset))
@@ -35,7 +35,7 @@ def test_batches_have_the_shape_of_the_pipelines(
 
 @pytest.mark.parametrize("storage", ["raw", "yuv420"])
 def test_pixels_are_the_stored_bytes(
-    record_sets: dict[Storage, Path], storage: Storage
+    record_sets: dict[StorageName, Path], storage: StorageName
 ) -> None:
     """An epoch of 18 examples, shuffled: the same pictures with their labels."""
     records = open_records(record_sets[storage])
@@ -48,7 +48,7 @@ def test_pixels_are_the_stored_bytes(
 
 
 def test_jpegs_are_decoded_to_pillows_pixels(
-    record_sets: dict[Storage, Path],
+    record_sets: dict[StorageName, Path],
 ) -> None:
     """Every picture is one that is stored; others differ by 200 levels somewhere."""
     records = open_records(record_sets["jpeg"])
@@ -63,7 +63,7 @@ def test_jpegs_are_decoded_to_pillows_pixels(
         assert np.abs(stored - image).max(axis=(1, 2, 3)).min() <= 8
 
 
-def test_deliveries_go_on_after_an_epoch(record_sets: dict[Storage, Path]) -> None:
+def test_deliveries_go_on_after_an_epoch(record_sets: dict[StorageName, Path]) -> None:
     deliveries = plan_plain(open_records(record_sets["jpeg"]), 6).start()
     assert [next(deliveries) for _ in range(7)] == [6] * 7
     deliveries.close()

@@ -44,11 +44,10 @@ def test_a_million_numbers_are_a_million_pictures() -> None:
 
 
 def test_peaks_are_those_of_the_process_that_was_asked_for() -> None:
-    peaks = []
+    peaks, pipe = [], subprocess.PIPE
     for num_bytes in (2**20, 2**26):
         command = [sys.executable, "-c", HOLD.format(num_bytes=num_bytes)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        with subprocess.Popen(command, text=True, **pipes) as process:
+        with subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe) as process:
             assert process.stdout and process.stdout.readline() == "held\n"
             peaks.append(peak_bytes(process.pid))
             process.communicate("\n")

@@ -19,15 +19,15 @@ from alexnet.benchmarks.scripts.build_vs_pillow import (
     limit_rate,
     pick,
 )
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import NUM_PHOTOS, SIDE
 
 
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 def test_the_limit_makes_what_the_records_hold(
-    photos: Path, record_sets: dict[Storage, Path], storage: Storage
+    photos: Path, record_sets: dict[StorageName, Path], storage: StorageName
 ) -> None:
     config = BuildConfig(storage, side=SIDE)
     pixels = "image/raw" if storage in ("raw", "yuv420") else "image/encoded"

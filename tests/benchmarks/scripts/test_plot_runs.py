@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import isnan
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[list[float]]:
     heights: list[list[float]] = []
     plot = Axes.plot
 
-    def remember(axis: Axes, x: list[int], y: list[float], **style: object) -> object:
+    def remember(axis: Axes, x: list[int], y: list[float], **style: Any) -> object:
         heights.append(y)
         return plot(axis, x, y, **style)
 

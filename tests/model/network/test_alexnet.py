@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,14 +26,14 @@ policies = pytest.mark.parametrize("policy", POLICIES)
 
 
 @pytest.fixture(autouse=True)
-def _reset():
+def _reset() -> Any:
     keras.utils.set_random_seed(1)
     yield
     keras.mixed_precision.set_global_policy("float32")
     keras.backend.clear_session()
 
 
-def tiny(variant, **options):
+def tiny(variant: Any, **options: Any) -> Any:
     return NetworkConfig(
         **{"variant": variant, "image_size": 67, "width": 1 / 16, **options}
     )
@@ -43,7 +44,7 @@ CONV1, CONV3 = 11 * 11 * 3 * 96, 3 * 3 * 256 * 384
 DENSE = (9216 + 1) * 4096 + (4096 + 1) * 4096
 
 
-def by_hand(groups, classes, bias=1):
+def by_hand(groups: Any, classes: Any, bias: int = 1) -> Any:
     grouped = 5 * 5 * 96 * 256 + 3 * 3 * 384 * 384 + 3 * 3 * 384 * 256
     biases = bias * (96 + 256 + 384 + 384 + 256)
     return CONV1 + CONV3 + grouped // groups + biases + DENSE + 4097 * classes
@@ -60,14 +61,16 @@ def by_hand(groups, classes, bias=1):
     ],
     ids=["paper", "paper in one group", "bn"],
 )
-def test_parameters_at_full_size(config, parameters, trainable):
+def test_parameters_at_full_size(config: Any, parameters: Any, trainable: Any) -> None:
     network = build_network(config)
     assert network.count_params() == parameters
     assert sum(math.prod(w.shape) for w in network.trainable_weights) == trainable
 
 
 @variants
-def test_layer_names_are_unique_and_numbered_by_the_learned_layers(variant):
+def test_layer_names_are_unique_and_numbered_by_the_learned_layers(
+    variant: Any,
+) -> None:
     network = build_network(tiny(variant))
     learned = [
         layer.name
@@ -77,7 +80,7 @@ def test_layer_names_are_unique_and_numbered_by_the_learned_layers(variant):
     assert learned == [f"conv{n}" for n in range(1, 6)] + ["dense6", "dense7", "dense8"]
 
 
-def test_the_paper_normalises_before_it_pools_and_groups_three_convolutions():
+def test_the_paper_normalises_before_it_pools_and_groups_three_convolutions() -> None:
     network = build_network(tiny("paper"))
     names = [layer.name for layer in network.layers]
     assert names[1:8] == "conv1 norm1 pool1 conv2 norm2 pool2 conv3".split()
@@ -86,7 +89,7 @@ def test_the_paper_normalises_before_it_pools_and_groups_three_convolutions():
 
 
 @variants
-def test_width_scales_channels_and_units_but_not_classes(variant):
+def test_width_scales_channels_and_units_but_not_classes(variant: Any) -> None:
     network = build_network(tiny(variant, width=0.1, num_classes=7, image_size=99))
     widths = [
         layer.output_shape[-1] for layer in network.layers if layer.name[:4] == "conv"
@@ -97,13 +100,13 @@ def test_width_scales_channels_and_units_but_not_classes(variant):
     assert network.output_shape == (None, 7)
 
 
-def test_width_never_reaches_zero():
+def test_width_never_reaches_zero() -> None:
     network = build_network(tiny("paper", width=1e-3))
     assert network.get_layer("conv1").filters == 4
 
 
 @pytest.mark.parametrize("size", [67, 224, 227, 256])
-def test_image_sizes(size):
+def test_image_sizes(size: Any) -> None:
     network = build_network(tiny("article", image_size=size, width=0.01))
     side = (size - 11) // 4 + 1
     for _ in range(3):
@@ -111,7 +114,7 @@ def test_image_sizes(size):
     assert network.get_layer("pool5").output_shape[1:3] == (side, side)
 
 
-def test_the_dropouts_have_masks_of_their_own():
+def test_the_dropouts_have_masks_of_their_own() -> None:
     network = build_network(tiny("bn", dropout=0.3))
     dropouts = [layer for layer in network.layers if isinstance(layer, Dropout)]
     assert [layer.rate for layer in dropouts] == [0.3, 0.3]
@@ -123,7 +126,9 @@ def test_the_dropouts_have_masks_of_their_own():
 
 @variants
 @policies
-def test_half_precision_inside_float32_logits_outside(variant, policy):
+def test_half_precision_inside_float32_logits_outside(
+    variant: Any, policy: Any
+) -> None:
     keras.mixed_precision.set_global_policy(policy)
     network = build_network(tiny(variant))
     assert network.get_layer("pool5").output.dtype == POLICIES[policy]
@@ -142,14 +147,14 @@ def test_half_precision_inside_float32_logits_outside(variant, policy):
         ("paper", "mixed_float16", True),
     ],
 )
-def test_one_step_of_training(variant, policy, jit):
+def test_one_step_of_training(variant: Any, policy: Any, jit: Any) -> None:
     keras.mixed_precision.set_global_policy(policy)
     network = build_network(tiny(variant))
     images = np.random.default_rng(0).normal(size=(4, 67, 67, 3))
     labels = tf.constant([0, 1, 1, 0])
 
     @tf.function(jit_compile=jit)
-    def step(images, number):
+    def step(images: Any, number: Any) -> Any:
         with tf.GradientTape() as tape, batch_position(0, number, 0, 4):
             logits = network(images, training=True)
             loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
@@ -164,7 +169,7 @@ def test_one_step_of_training(variant, policy, jit):
 
 
 @variants
-def test_a_small_network_learns_stripes(variant):
+def test_a_small_network_learns_stripes(variant: Any) -> None:
     """Upright or lying stripes of any phase: the mean says nothing of the class."""
     random = np.random.default_rng(0)
     waves = np.sin(np.arange(67) * 2 * np.pi / 8 + random.uniform(0, 6, (16, 1)))
@@ -183,7 +188,7 @@ def test_a_small_network_learns_stripes(variant):
     assert (predicted == labels).all()
 
 
-def test_synchronized_norm_shares_the_moments_of_all_replicas():
+def test_synchronized_norm_shares_the_moments_of_all_replicas() -> None:
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     network = build_network(tiny("bn"), synchronized_norm=True)
     norms = [layer for layer in network.layers if layer.name.startswith("norm")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,19 +30,19 @@ jits = pytest.mark.parametrize(
 )
 
 
-def compiled(function, jit):
+def compiled(function: Any, jit: Any) -> Any:
     return function if jit is None else tf.function(function, jit_compile=jit)
 
 
-def normal(*shape, scale=1.0):
+def normal(*shape: Any, scale: float = 1.0) -> Any:
     return np.random.default_rng(7).normal(0, scale, shape).astype(np.float32)
 
 
-def float32(tensor):
+def float32(tensor: Any) -> Any:
     return tf.cast(tensor, tf.float32).numpy()
 
 
-def lrn_oracle(x):
+def lrn_oracle(x: Any) -> Any:
     """Krizhevsky 2012, section 3.3, channel by channel."""
     channels = x.shape[-1]
     out = np.empty_like(x)
@@ -54,7 +55,7 @@ def lrn_oracle(x):
 
 @dtypes
 @jits
-def test_lrn_is_the_papers_formula(dtype, jit):
+def test_lrn_is_the_papers_formula(dtype: Any, jit: Any) -> None:
     # Large enough for the squares (up to 250 000) to overflow float16.
     x = tf.cast(normal(2, 3, 3, 8, scale=150.0), dtype)
     out = compiled(LocalResponseNorm(dtype=POLICY[dtype]), jit)(x)
@@ -66,10 +67,10 @@ def test_lrn_is_the_papers_formula(dtype, jit):
 
 @dtypes
 @jits
-def test_lrn_has_a_gradient_in_every_type(dtype, jit):
+def test_lrn_has_a_gradient_in_every_type(dtype: Any, jit: Any) -> None:
     layer = LocalResponseNorm(dtype=POLICY[dtype])
 
-    def gradient(x):
+    def gradient(x: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(x)
             out = layer(x)
@@ -88,7 +89,7 @@ def test_lrn_has_a_gradient_in_every_type(dtype, jit):
     np.testing.assert_allclose(float32(out), slope, atol=max(TOLERANCE[dtype], 2e-3))
 
 
-def grouped_oracle(x, kernel, bias):
+def grouped_oracle(x: Any, kernel: Any, bias: Any) -> Any:
     halves = zip(tf.split(x, 2, -1), tf.split(kernel, 2, -1), strict=True)
     return tf.nn.relu(
         tf.concat([tf.nn.conv2d(a, k, 2, "SAME") for a, k in halves], -1) + bias
@@ -97,7 +98,7 @@ def grouped_oracle(x, kernel, bias):
 
 @dtypes
 @jits
-def test_grouped_convolution_forward_and_gradient(dtype, jit):
+def test_grouped_convolution_forward_and_gradient(dtype: Any, jit: Any) -> None:
     layer = GroupedConv2D(
         6,
         3,
@@ -111,7 +112,7 @@ def test_grouped_convolution_forward_and_gradient(dtype, jit):
     x = tf.constant(normal(2, 7, 7, 4))
     layer.build(x.shape)
 
-    def loss_and_gradients(x):
+    def loss_and_gradients(x: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(x)
             out = layer(x)
@@ -132,7 +133,7 @@ def test_grouped_convolution_forward_and_gradient(dtype, jit):
         assert worst < 2 * TOLERANCE[dtype]
 
 
-def test_grouped_convolution_has_the_weights_and_output_of_keras():
+def test_grouped_convolution_has_the_weights_and_output_of_keras() -> None:
     ours, theirs = (
         layer(8, 3, groups=2, name="conv")
         for layer in (GroupedConv2D, keras.layers.Conv2D)
@@ -144,7 +145,7 @@ def test_grouped_convolution_has_the_weights_and_output_of_keras():
     np.testing.assert_allclose(ours(x), theirs(x), atol=1e-5)
 
 
-def test_a_filter_sees_its_own_group_alone():
+def test_a_filter_sees_its_own_group_alone() -> None:
     layer = GroupedConv2D(4, 1, groups=2)
     x = normal(1, 2, 2, 4)
     before = layer(x).numpy()
@@ -156,14 +157,22 @@ def test_a_filter_sees_its_own_group_alone():
 ROWS, UNITS = 6, 500
 
 
-def dropped(step, first_row=0, rows=ROWS, seed=3, salt=5, rate=0.5, dtype="float32"):
+def dropped(
+    step: Any,
+    first_row: int = 0,
+    rows: int = ROWS,
+    seed: int = 3,
+    salt: int = 5,
+    rate: float = 0.5,
+    dtype: str = "float32",
+) -> Any:
     """What a replica's Dropout makes of ones."""
     layer = Dropout(rate, salt, dtype=POLICY[dtype])
     with batch_position(seed, step, first_row, ROWS):
         return layer(tf.ones([rows, UNITS], dtype), training=True).numpy()
 
 
-def test_the_mask_is_a_function_of_seed_step_and_salt():
+def test_the_mask_is_a_function_of_seed_step_and_salt() -> None:
     mask = dropped(step=11)
     np.testing.assert_array_equal(mask, dropped(step=11))
     np.testing.assert_array_equal(mask, dropped(step=tf.constant(11, tf.int64)))
@@ -171,12 +180,12 @@ def test_the_mask_is_a_function_of_seed_step_and_salt():
         assert 0.4 < np.mean(mask != other) < 0.6, "independent masks differ in half"
 
 
-def test_rows_of_a_mask_differ():
+def test_rows_of_a_mask_differ() -> None:
     mask = dropped(step=0)
     assert 0.4 < np.mean(mask[0] != mask[1]) < 0.6
 
 
-def test_two_replicas_concatenate_to_one():
+def test_two_replicas_concatenate_to_one() -> None:
     whole = dropped(step=2)
     halves = [dropped(step=2, first_row=row, rows=ROWS // 2) for row in (0, 3)]
     np.testing.assert_array_equal(np.concatenate(halves), whole)
@@ -185,10 +194,12 @@ def test_two_replicas_concatenate_to_one():
 @dtypes
 @jits
 @pytest.mark.parametrize("seed", [3, -1, 2**40], ids=str)
-def test_the_mask_is_the_same_however_it_is_traced(dtype, jit, seed):
+def test_the_mask_is_the_same_however_it_is_traced(
+    dtype: Any, jit: Any, seed: Any
+) -> None:
     layer = Dropout(0.5, 5, dtype=POLICY[dtype])
 
-    def call(x, step, first_row):
+    def call(x: Any, step: Any, first_row: Any) -> Any:
         with batch_position(seed, step, first_row, ROWS):
             return layer(x, training=True)
 
@@ -200,11 +211,11 @@ def test_the_mask_is_the_same_however_it_is_traced(dtype, jit, seed):
         np.testing.assert_array_equal(float32(out), dropped(step, seed=seed)[4:])
 
 
-def test_batches_of_unknown_size_and_images():
+def test_batches_of_unknown_size_and_images() -> None:
     layer = Dropout(0.5, 1)
 
     @tf.function(input_signature=[tf.TensorSpec([None, 2, 3, 4])])
-    def call(x):
+    def call(x: Any) -> Any:
         with batch_position(0, 0, 1, 3):
             return layer(x, training=True)
 
@@ -214,14 +225,14 @@ def test_batches_of_unknown_size_and_images():
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
-def test_the_rate_and_the_scale(rate):
+def test_the_rate_and_the_scale(rate: Any) -> None:
     mask = np.concatenate([dropped(step, rate=rate) for step in range(10)])
     deviation = np.sqrt(rate * (1 - rate) / mask.size)
     assert abs(np.mean(mask == 0) - rate) < 4 * deviation
     np.testing.assert_allclose(mask[mask > 0], 1 / (1 - rate), rtol=1e-6)
 
 
-def test_the_gradient_goes_through_the_kept_units_alone():
+def test_the_gradient_goes_through_the_kept_units_alone() -> None:
     x = tf.ones([ROWS, UNITS])
     layer = Dropout(0.5, 5)
     with tf.GradientTape() as tape, batch_position(3, 1, 0, ROWS):
@@ -230,14 +241,14 @@ def test_the_gradient_goes_through_the_kept_units_alone():
     np.testing.assert_array_equal(tape.gradient(out, x), dropped(step=1))
 
 
-def test_nothing_is_dropped_in_inference_or_at_rate_zero():
+def test_nothing_is_dropped_in_inference_or_at_rate_zero() -> None:
     x = tf.ones([2, UNITS])
     with batch_position(0, 0, 0, 2):
         np.testing.assert_array_equal(Dropout(0.5, 1)(x, training=False), x)
         np.testing.assert_array_equal(Dropout(0.0, 1)(x, training=True), x)
 
 
-def test_without_a_position_it_is_keras_dropout():
+def test_without_a_position_it_is_keras_dropout() -> None:
     layer = Dropout(0.5, 1)
     x = tf.ones([4, UNITS])
     first, second = (layer(x, training=True).numpy() for _ in range(2))
@@ -245,16 +256,18 @@ def test_without_a_position_it_is_keras_dropout():
     assert 0.4 < np.mean(first == 0) < 0.6
 
 
-def test_a_position_ends_with_its_block_and_stays_in_its_thread():
+def test_a_position_ends_with_its_block_and_stays_in_its_thread() -> None:
     masks = {}
 
-    def replica(row):
+    def replica(row: Any) -> Any:
         masks[row] = dropped(step=1, first_row=row, rows=3)
 
     with batch_position(0, 0, 0, ROWS):
         threads = [threading.Thread(target=replica, args=(row,)) for row in (0, 3)]
-        [thread.start() for thread in threads]
-        [thread.join() for thread in threads]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     np.testing.assert_array_equal(np.concatenate([masks[0], masks[3]]), dropped(1))
     with pytest.raises(KeyError), batch_position(0, 0, 0, ROWS):
         raise KeyError
@@ -267,7 +280,7 @@ def test_a_position_ends_with_its_block_and_stays_in_its_thread():
     [LocalResponseNorm(), GroupedConv2D(4, 3, groups=2), Dropout(0.3, 7)],
     ids=lambda layer: type(layer).__name__,
 )
-def test_layers_come_back_from_their_settings(layer):
+def test_layers_come_back_from_their_settings(layer: Any) -> None:
     back = keras.layers.deserialize(keras.layers.serialize(layer))
     assert type(back) is type(layer)
     assert back.get_config() == layer.get_config()

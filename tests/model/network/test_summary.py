@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import tensorflow as tf
@@ -36,12 +37,12 @@ NAMES = (
 )
 
 
-def summary_of(**options):
+def summary_of(**options: Any) -> Any:
     config = NetworkConfig(**options)
     return summarize(build_network(config), config)
 
 
-def test_the_articles_table_row_by_row():
+def test_the_articles_table_row_by_row() -> None:
     summary = summary_of(variant="article")
     rows = [(row.type, row.output_shape, row.parameters) for row in summary.layers]
     assert rows == ARTICLE
@@ -51,7 +52,7 @@ def test_the_articles_table_row_by_row():
 
 
 @pytest.mark.parametrize("variant", ["article", "paper", "bn"])
-def test_rows_add_up_and_no_change_of_shape_is_left_out(variant):
+def test_rows_add_up_and_no_change_of_shape_is_left_out(variant: Any) -> None:
     config = NetworkConfig(variant, num_classes=3, image_size=67, width=0.05)
     network = build_network(config)
     summary = summarize(network, config)
@@ -67,7 +68,7 @@ def test_rows_add_up_and_no_change_of_shape_is_left_out(variant):
     assert summary.layers[-1].output_shape == (3,)
 
 
-def test_json():
+def test_json() -> None:
     summary = summary_of(variant="paper", image_size=67, width=0.05)
     values = summary.to_json()
     assert json.loads(json.dumps(values)) == values
@@ -84,7 +85,7 @@ def test_json():
 
 
 @pytest.mark.parametrize("variant", ["article", "paper", "bn"])
-def test_flops_are_those_of_tensorflows_profiler(variant):
+def test_flops_are_those_of_tensorflows_profiler(variant: Any) -> None:
     """It also counts biases, batch norm and pooling, which are a thousandth."""
     network = build_network(NetworkConfig(variant, num_classes=10))
     images = tf.TensorSpec([1, 227, 227, 3])
@@ -97,7 +98,7 @@ def test_flops_are_those_of_tensorflows_profiler(variant):
     assert 0.998 < forward_flops(network) / profiled.total_float_ops < 1
 
 
-def test_training_flops_of_the_article_by_hand():
+def test_training_flops_of_the_article_by_hand() -> None:
     """Positions x window x channels, and every dense layer's weights, as multiply-adds.
 
     The first convolution gives no gradient of its inputs.

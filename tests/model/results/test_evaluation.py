@@ -158,7 +158,7 @@ def two_states(trained_run: RunFolder, tmp_path: Path) -> RunFolder:
     ("which", "epoch", "guess"), [({}, 1, 0), ({"which": "last"}, 2, 1)]
 )
 def test_the_best_state_is_used_unless_the_last_is_asked_for(
-    two_states: RunFolder, which: dict[str, str], epoch: int, guess: int
+    two_states: RunFolder, which: dict[str, Any], epoch: int, guess: int
 ) -> None:
     report = evaluate(two_states, **which)
     assert (report.checkpoint, report.epoch) == (("best", "last")[epoch - 1], epoch)
@@ -305,7 +305,7 @@ def replace_classes(config: RunConfig, names: tuple[str, ...]) -> RunConfig:
 def test_records_of_another_size_are_refused(
     trained_run: RunFolder, record_sets: dict[str, Path]
 ) -> None:
-    with pytest.raises(RunError, match=r"hold 16 px .* Build them with --side 72"):
+    with pytest.raises(RunError, match=r"hold 16 px .* Build them with `side=72`"):
         evaluate(trained_run, record_sets["raw"])
 
 
@@ -313,9 +313,11 @@ def test_records_that_were_resized_otherwise_are_refused(
     trained_run: RunFolder, rebuild: Callable[..., Path]
 ) -> None:
     records = rebuild(resize="squash")
-    with pytest.raises(RunError, match=r"with --resize crop; .* --resize squash") as e:
+    with pytest.raises(
+        RunError, match=r"with `resize='crop'`; .* `resize='squash'`"
+    ) as e:
         evaluate(trained_run, records)
-    assert "Build them with --side 72 --resize crop" in str(e.value)
+    assert "Build them with `side=72` `resize='crop'`" in str(e.value)
 
 
 def test_an_unknown_split_is_refused(trained_run: RunFolder) -> None:

@@ -17,7 +17,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from alexnet.model.config import NetworkConfig
+from alexnet.model.config import NetworkConfig, Variant
 from alexnet.model.network.alexnet import build_network
 from alexnet.model.results.evaluation import load_classifier
 from alexnet.model.results.export import CONVERTERS, Format, export
@@ -156,11 +156,11 @@ def test_a_class_is_a_line_whatever_its_name(saved: Path) -> None:
 # --- files of the network alone
 
 
-VARIANTS = ("article", "paper", "bn")
+VARIANTS: tuple[Variant, ...] = ("article", "paper", "bn")
 
 
 @cache
-def classifier_of(variant: str) -> Classifier:
+def classifier_of(variant: Variant) -> Classifier:
     """Random weights, scaled so that pictures are told apart and none is sure."""
     tf.keras.utils.set_random_seed(4)
     network = build_network(NetworkConfig(variant, 4, IMAGE_SIDE, 1 / 16))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_one_pass_keeps_the_chosen_and_the_worst(batch_size: int) -> None:
         assert one.confidence == pytest.approx(odds[one.row].max())
 
 
-def captions(figure: Figure) -> list[tuple[str, str, object]]:
+def captions(figure: Figure) -> list[tuple[Any, ...]]:
     """File, judgement and colour of each caption."""
     titles = [axis.title for axis in figure.axes if axis.get_title()]
     return [(*title.get_text().split("\n"), title.get_color()) for title in titles]

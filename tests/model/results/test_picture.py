@@ -13,7 +13,8 @@ from PIL import Image
 
 from alexnet.model.results.file_header import WAY_OUT
 from alexnet.model.results.picture import decode_square
-from alexnet.pipeline.records.image import BadImage, read_image, square
+from alexnet.pipeline.errors import BadImage
+from alexnet.pipeline.records.image import read_image, to_square
 from tests.conftest import smooth_photo
 from tests.pipeline.odd_photos import (
     KINDS,
@@ -57,7 +58,7 @@ def refusal_of(data: bytes) -> str:
 
 def predicted(data: bytes) -> np.ndarray:
     """The square that `predict` shows the network."""
-    return np.asarray(square(read_image(data, SIDE), SIDE, "crop"))
+    return np.asarray(to_square(read_image(data, SIDE), SIDE, "crop"))
 
 
 def with_chunk(data: bytes, name: bytes, body: bytes) -> bytes:
@@ -83,7 +84,7 @@ def test_odd_photos_are_shown_as_predicted_or_refused(name: str) -> None:
     if refusal == b"":
         assert expected is not None or name == "bomb of text.png"
         if expected is not None:
-            np.testing.assert_array_equal(pixels, expected)
+            np.testing.assert_array_equal(pixels, np.asarray(expected))
     elif expected is not None:
         text = refusal.numpy().decode()
         assert re.match(REFUSED, text)
@@ -132,8 +133,8 @@ def test_jpegs_of_any_size(
 def test_a_jpeg_squashed() -> None:
     data = jpeg(smooth_photo(4, 150, 90))
     pixels, _ = decode_square(tf.constant(data), SIDE, "squash")
-    expected = square(read_image(data, SIDE), SIDE, "squash")
-    np.testing.assert_array_equal(pixels, expected)
+    expected = to_square(read_image(data, SIDE), SIDE, "squash")
+    np.testing.assert_array_equal(pixels, np.asarray(expected))
 
 
 @pytest.mark.parametrize("turn", range(1, 9))

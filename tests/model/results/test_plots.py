@@ -18,7 +18,8 @@ from alexnet.model.results.plots import (
     plot_run,
 )
 from alexnet.model.results.scores import Scores
-from alexnet.model.training.run import EpochRecord, RunFolder
+from alexnet.model.training.history import EpochRecord
+from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.errors import RunError
 from tests.conftest import NUM_HELD_OUT
 
@@ -114,8 +115,9 @@ def test_curves_are_the_history_and_mark_the_best_epoch(
             np.testing.assert_array_equal(line.get_ydata(), expected)
         assert "validation" in str(held_out.get_label())
         # Of two that are equally good, the first is the checkpoint.
-        assert list(best.get_xdata()) == [2, 2]
-        legend = [text.get_text() for text in axis.get_legend().get_texts()]
+        assert np.asarray(best.get_xdata()).tolist() == [2, 2]
+        assert axis.legend_
+        legend = [text.get_text() for text in axis.legend_.texts]
         assert legend[-1] == "best: epoch 2, accuracy 0.600"
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from alexnet.model.results.resample import to_square
 from alexnet.pipeline.config import Resize
-from alexnet.pipeline.records.image import square
+from alexnet.pipeline.records import image
 
 RNG = np.random.default_rng(7)
 resizes = pytest.mark.parametrize("resize", get_args(Resize))
@@ -24,7 +24,7 @@ def noise(height: int, width: int) -> np.ndarray:
 
 def require_pillows(pixels: np.ndarray, side: int, resize: Resize) -> None:
     found = to_square(tf.constant(pixels), side, resize)
-    expected = np.asarray(square(Image.fromarray(pixels), side, resize))
+    expected = np.asarray(image.to_square(Image.fromarray(pixels), side, resize))
     np.testing.assert_array_equal(found, expected)
 
 

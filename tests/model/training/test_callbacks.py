@@ -138,7 +138,7 @@ def test_a_hopeless_loss_ends_the_run_at_its_step(run: RunFolder, loss: float) -
         guard.on_train_batch_end(1, {"loss": loss})
     rate = 0.1 * (1 + math.cos(math.pi * 6 / (8 * STEPS))) / 2  # of the seventh step
     assert f"a learning rate of {rate:g}, at step 7; nothing was" in str(error.value)
-    assert "--learning-rate" in str(error.value)
+    assert "`learning_rate`" in str(error.value)
 
 
 class Saves:

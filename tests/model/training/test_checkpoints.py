@@ -229,7 +229,7 @@ def test_a_run_that_went_astray_names_what_is_kept(run: RunFolder) -> None:
     told = str(blown_up(run, 13, "the loss is nan"))
     assert told.startswith("the loss is nan at step 13; the state of ")
     assert "last/ckpt-12 is kept" in told
-    assert "--learning-rate" in told
+    assert "`learning_rate`" in told
 
 
 def test_a_checkpoint_of_another_network_is_named(run: RunFolder) -> None:

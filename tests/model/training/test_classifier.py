@@ -16,7 +16,7 @@ from tensorflow import keras
 from alexnet.model.config import Loss, NetworkConfig
 from alexnet.model.network.alexnet import build_network
 from alexnet.model.training.classifier import DRAWS, Classifier, InputClock
-from alexnet.pipeline.augment.augment import eval_view, fold, mix
+from alexnet.pipeline.augment.augment import fold_seed, mixup_cutmix, preprocess_batch
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import AugmentConfig
 from tests.conftest import BATCH, IMAGE_SIDE, TINY_NETWORK, TRAIN_SIDE
@@ -84,7 +84,7 @@ def test_a_step_is_plain_keras() -> None:
         run_eagerly=True,
     )
     before = plain.get_weights()
-    view = eval_view(BATCHED[0], PLAIN, IMAGE_SIDE)
+    view = preprocess_batch(BATCHED[0], PLAIN, IMAGE_SIDE)
     loss, accuracy = plain.train_on_batch(view, BATCHED[1])
     results = made.train_step(BATCHED)
     assert float(results["loss"]) == pytest.approx(loss, rel=1e-5)
@@ -132,7 +132,7 @@ def test_evaluation_counts_every_example_once(batch_size: int) -> None:
         results = made.test_step(
             tuple(map(tf.constant, (images.astype(np.uint8), labels, weights)))
         )
-    view = eval_view(tf.constant(IMAGES[:count]), PLAIN, IMAGE_SIDE)
+    view = preprocess_batch(tf.constant(IMAGES[:count]), PLAIN, IMAGE_SIDE)
     logits = made.network(view, training=False).numpy().astype(np.float64)
     odds = np.exp(logits)
     losses = -np.log(odds / odds.sum(1, keepdims=True))[range(count), LABELS[:count]]
@@ -229,9 +229,9 @@ def test_mixed_images_are_trained_on_mixed_labels() -> None:
     config = replace(PLAIN, mixup=1.0)
     made, plain = classifier(augment=config), network()
     images, labels = BATCHED
-    draws = fold(made.seed, DRAWS, 0)
-    view, targets = mix(
-        eval_view(images, config, IMAGE_SIDE),
+    draws = fold_seed(made.seed, DRAWS, 0)
+    view, targets = mixup_cutmix(
+        preprocess_batch(images, config, IMAGE_SIDE),
         tf.one_hot(labels, NUM_CLASSES),
         config,
         draws,

@@ -108,7 +108,7 @@ def test_what_cannot_be_written_is_told_and_kept(run: RunFolder) -> None:
 def test_a_place_where_no_folder_can_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     run = RunFolder(tmp_path / "letter.txt" / "run")
-    with pytest.raises(RunError, match=r"config\.json cannot .* another --run"):
+    with pytest.raises(RunError, match=r"config\.json cannot .* another `run`"):
         run.save_config(CONFIG)
 
 
@@ -147,7 +147,7 @@ def test_damaged_settings_are_named(
     assert str(run.config_path) in str(error.value)
 
 
-JUNK = (
+JUNK: tuple[Any, ...] = (
     *(None, True, -1, 0, 10**30, 1.5, 1e308, float("nan"), float("inf"), "", "x"),
     *([], [[]], {}, {"a": 1}, [1, "2", None], "\0", "\ud800", "9" * 5000),
 )
@@ -173,7 +173,7 @@ KINDS = {
     "float | None": (float, int, type(None)),
     **dict.fromkeys(("tuple[float, float]", "tuple[float, float, float]"), (tuple,)),
     "tuple[str, ...]": (tuple,),
-    **dict.fromkeys(("Storage", "Resize", "Variant", "OptimizerName"), (str,)),
+    **dict.fromkeys(("StorageName", "Resize", "Variant", "OptimizerName"), (str,)),
     **dict.fromkeys(("Schedule", "Loss", "StrategyName", "Reader", "Geometry"), (str,)),
     **{kind.__name__: (kind,) for kind in (NetworkConfig, AugmentConfig, TrainConfig)},
 }

@@ -28,7 +28,7 @@ from alexnet.model.training.plan import TrainPlan, make_run_config, plan_trainin
 from alexnet.model.training.report import FitReport
 from alexnet.model.training.run import RunFolder
 from alexnet.model.training.training import make_train_step, train
-from alexnet.pipeline.augment.augment import fold, train_view
+from alexnet.pipeline.augment.augment import augment_batch, fold_seed
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, ReadConfig
@@ -152,7 +152,7 @@ def test_a_strangers_folder_is_not_overwritten(
 ) -> None:
     (tmp_path / "config.json").write_text(text)
     (tmp_path / "checkpoints").mkdir()
-    with pytest.raises(RunError, match=r"is none of a run's.*another --run"):
+    with pytest.raises(RunError, match=r"is none of a run's.*another `run`"):
         plan_training(train_records, RunFolder(tmp_path), TINY_RUN, overwrite=True)
     assert (tmp_path / "config.json").read_text() == text
 
@@ -174,7 +174,7 @@ def test_a_deletion_that_was_cut_short_is_no_new_runs_past(
 ) -> None:
     """Its states must not be gone on from by a run of other settings."""
     copied_run.config_path.unlink()
-    with pytest.raises(RunError, match=r"holds a run already.*--overwrite"):
+    with pytest.raises(RunError, match=r"holds a run already.*`overwrite=True`"):
         plan_training(train_records, copied_run, TINY_RUN)
     plan = plan_training(train_records, copied_run, TINY_RUN, overwrite=True)
 
@@ -227,7 +227,7 @@ def test_planning_changes_nothing(copied_run: RunFolder, train_records: Path) ->
 def test_a_taken_run_folder_names_both_ways_out(
     trained_run: RunFolder, train_records: Path
 ) -> None:
-    with pytest.raises(RunError, match=r"--resume.*--overwrite"):
+    with pytest.raises(RunError, match=r"`resume=True`.*`overwrite=True`"):
         plan_training(train_records, trained_run, TINY_RUN)
 
 
@@ -259,7 +259,7 @@ def test_resuming_beyond_a_decay_of_its_own_is_refused(
 ) -> None:
     settings = {**TINY_RUN, "epochs": 1, "decay_epochs": 1}
     run.save_config(plan_training(train_records, run, settings).config)
-    with pytest.raises(ConfigError, match="with --decay-epochs 1 the learning rate"):
+    with pytest.raises(ConfigError, match="with `decay_epochs=1` the learning rate"):
         plan_training(None, run, {"epochs": 2}, resume=True)
 
 
@@ -302,10 +302,10 @@ def test_other_classes_are_not_this_runs(
     ("options", "told"),
     [
         ({"seed": 22}, "holds other photos, or was built with another seed or split"),
-        ({"side": 96}, "was built with --side 96 instead of 72"),
+        ({"side": 96}, "was built with `side=96` instead of 72"),
         (
             {"resize": "squash", "storage": "jpeg"},
-            "was built with --storage jpeg instead of raw, --resize squash instead of",
+            "was built with `storage='jpeg'` instead of raw, `resize='squash'` instead",
         ),
     ],
 )
@@ -329,7 +329,7 @@ def test_other_records_are_not_this_runs(
         plan_training(None, run, {}, resume=True)
     assert f"{records} {told}" in str(error.value)
     assert fingerprint not in str(error.value)
-    assert "start another --run" in str(error.value)
+    assert "start another `run`" in str(error.value)
 
 
 def test_other_photos_are_not_this_runs(
@@ -369,9 +369,9 @@ def test_one_class_is_refused(photos: Path, tmp_path: Path, run: RunFolder) -> N
 def test_small_records_and_large_batches_are_refused(
     train_records: Path, run: RunFolder
 ) -> None:
-    with pytest.raises(ConfigError, match=r"hold 72 px .* takes 227 px.*--side 227"):
+    with pytest.raises(ConfigError, match=r"hold 72 px .* takes 227 px.*`side=227`"):
         plan_training(train_records, run, {})
-    with pytest.raises(ConfigError, match="Choose --batch-size 30 or less"):
+    with pytest.raises(ConfigError, match="Choose `batch_size=30` or less"):
         plan_training(train_records, run, {**TINY_RUN, "batch_size": 31})
     plan = plan_training(train_records, run, {**TINY_RUN, "batch_size": 30})
     assert (plan.steps_per_epoch, plan.validation_steps) == (1, 1)
@@ -390,7 +390,7 @@ def test_without_validation(photos: Path, tmp_path: Path, run: RunFolder) -> Non
     assert not run.checkpoints_path("best").exists()
     config = plan.config
     assert load_network(run, build_network(config.network), "best") == 1
-    with pytest.raises(ConfigError, match=r"--patience waits .* no validation"):
+    with pytest.raises(ConfigError, match=r"`patience` waits .* no validation"):
         plan_training(records, run, {**settings, "patience": 1}, overwrite=True)
 
 
@@ -417,7 +417,7 @@ def test_patience_ends_the_run_and_more_of_it_goes_on(
 def test_one_run_is_trained_by_one_process_at_a_time(
     copied_run: RunFolder, train_records: Path
 ) -> None:
-    """Neither --resume nor --overwrite gets at it, and a look at it needs no lock."""
+    """Neither `resume` nor `overwrite` gets at it, and a look at it needs no lock."""
     before = copied_run.load_history()
     for more in ({"resume": True}, {"overwrite": True}):
         plan = plan_training(train_records, copied_run, TINY_RUN, **more)
@@ -438,7 +438,9 @@ def test_a_run_that_was_begun_meanwhile_is_not_begun_again(
     """Planned when there was none, by two at once."""
     plan = plan_training(train_records, run, TINY_RUN)
     shutil.copytree(trained_run.path, run.path)
-    with pytest.raises(RunError, match=r"holds a run already.*--resume.*--overwrite"):
+    with pytest.raises(
+        RunError, match=r"holds a run already.*`resume=True`.*`overwrite=True`"
+    ):
         do(plan)
     resumed = plan_training(None, run, {}, resume=True)
     do(plan_training(None, run, {"epochs": 3}, resume=True))
@@ -503,8 +505,8 @@ def test_the_articles_batches(train_records: Path, run: RunFolder) -> None:
 
 def test_the_articles_batch() -> None:
     images = tf.zeros([32, 256, 256, 3], tf.uint8)
-    view = train_view(
-        images, preset("article"), NetworkConfig().image_size, fold(1, 0), 0, 32
+    view = augment_batch(
+        images, preset("article"), NetworkConfig().image_size, fold_seed(1, 0), 0, 32
     )
     assert view.shape == (32, 227, 227, 3)
 
@@ -556,7 +558,7 @@ def test_a_label_that_somebody_forged_ends_the_run_by_its_name(
             "a/logs; No space left on device",
             r"a/logs; No space left .* then go on with",
         ),
-        ("OOM when allocating tensor", r"out of memory: OOM .* smaller --batch-size"),
+        ("OOM when allocating tensor", r"out of memory: OOM .* smaller `batch_size`"),
     ],
 )
 def test_a_full_disk_or_memory_is_told(

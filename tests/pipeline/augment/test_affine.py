@@ -16,7 +16,7 @@ from alexnet.pipeline.augment.affine import (
     AffineDraw,
     affine_rows,
     apply_affine,
-    averaged,
+    average_blocks,
     draw_affine,
     identity_draw,
     scaled_side,
@@ -169,10 +169,10 @@ def test_a_random_crop_is_a_slice() -> None:
 def test_picked_pixels_are_the_stored_ones(stored: int, side: int) -> None:
     """Crops and flips of RGB pixels and of luma; chroma is sampled as ever."""
     config = replace(PRESETS["paper"], flip_vertical=True)
-    assert config.keeps_pixels
+    assert config.needs_no_resampling
     draw = draw_affine(config, SEED, 9, stored, side)
     pictures = noise(stored, 9)
-    (picked,) = apply_affine(pictures, draw, side, "crop", keeps_pixels=True)
+    (picked,) = apply_affine(pictures, draw, side, "crop", needs_no_resampling=True)
     middle = (stored - side) // 2
     rows = zip(*(values.numpy() for values in draw), strict=True)
     for picture, view, row in zip(pictures, picked.numpy(), rows, strict=True):
@@ -184,7 +184,7 @@ def test_picked_pixels_are_the_stored_ones(stored: int, side: int) -> None:
         np.testing.assert_array_equal(view, window[::down, ::across])
     planes = noise(3 * stored // 2, 9)[:, :, :stored, 0]
     for ours, sampled in zip(
-        apply_affine(planes, draw, side, "crop", keeps_pixels=True),
+        apply_affine(planes, draw, side, "crop", needs_no_resampling=True),
         apply_affine(planes, draw, side, "crop"),
         strict=True,
     ):
@@ -204,8 +204,8 @@ def test_picked_pixels_are_the_stored_ones(stored: int, side: int) -> None:
     ],
 )
 def test_what_interpolates_is_sampled(change: dict[str, Any]) -> None:
-    assert not replace(PRESETS["paper"], **change).keeps_pixels
-    assert replace(PRESETS["paper"], geometry="centre").keeps_pixels
+    assert not replace(PRESETS["paper"], **change).needs_no_resampling
+    assert replace(PRESETS["paper"], geometry="centre").needs_no_resampling
 
 
 def test_a_resized_crop_scales_its_window() -> None:
@@ -317,13 +317,14 @@ def test_scaling_far_down_looks_at_every_pixel() -> None:
     theirs = np.asarray(
         Image.fromarray(pictures[0]).resize((108, 108), Image.Resampling.BILINEAR)
     )
-    for side, geometry in ((96, "crop"), (108, "whole")):
+    sizes: list[tuple[int, Geometry]] = [(96, "crop"), (108, "whole")]
+    for side, geometry in sizes:
         ours = warped(pictures, identity_draw(1), side, geometry).numpy()
         np.testing.assert_allclose(ours, 127.5, atol=0.01)
     assert np.abs(theirs - 127.5).max() < 3
-    np.testing.assert_array_equal(averaged(pictures, 129), pictures)
+    np.testing.assert_array_equal(average_blocks(pictures, 129), pictures)
     odd = noise(255)  # nothing but 3 divides it, which is too much here
-    np.testing.assert_array_equal(averaged(odd, 108), odd)
+    np.testing.assert_array_equal(average_blocks(odd, 108), odd)
 
 
 def test_resized_windows_keep_to_scale_ratio_and_picture() -> None:

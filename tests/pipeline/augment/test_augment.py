@@ -12,7 +12,12 @@ import tensorflow as tf
 from PIL import Image
 
 from alexnet.pipeline.augment.affine import apply_affine, identity_draw
-from alexnet.pipeline.augment.augment import eval_view, fold, mix, train_view
+from alexnet.pipeline.augment.augment import (
+    augment_batch,
+    fold_seed,
+    mixup_cutmix,
+    preprocess_batch,
+)
 from alexnet.pipeline.augment.presets import PRESETS
 from alexnet.pipeline.config import AugmentConfig, Geometry
 from alexnet.pipeline.records.image import rgb_from_planes, yuv420_planes
@@ -64,48 +69,50 @@ def both(
     first_row: int | tf.Tensor = 0,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """A training step's input, for the rows of one replica."""
-    seed = fold(21, step)
-    view = train_view(images, config, SIDE, seed, first_row, ROWS)
-    return mix(view, labels, config, seed, first_row, ROWS)
+    seed = fold_seed(21, step)
+    view = augment_batch(images, config, SIDE, seed, first_row, ROWS)
+    return mixup_cutmix(view, labels, config, seed, first_row, ROWS)
 
 
-def test_fold_is_a_function_of_its_numbers() -> None:
+def test_fold_seed_is_a_function_of_its_numbers() -> None:
     seeds = [
-        fold(21),
-        fold(22),
-        fold(21, 0),
-        fold(21, 1),
-        fold(21, 0, 1),
-        fold(21, 1, 0),
-        fold(2**40 + 7, 2**33),
+        fold_seed(21),
+        fold_seed(22),
+        fold_seed(21, 0),
+        fold_seed(21, 1),
+        fold_seed(21, 0, 1),
+        fold_seed(21, 1, 0),
+        fold_seed(2**40 + 7, 2**33),
     ]
     assert all(seed.dtype == tf.int32 and seed.shape == [2] for seed in seeds)
     assert len({tuple(seed.numpy()) for seed in seeds}) == len(seeds)
     step = tf.constant(1, tf.int64)
-    np.testing.assert_array_equal(fold(tf.constant(21), step), fold(21, 1))
-    np.testing.assert_array_equal(fold(fold(21, 1), step), fold(21, 1, 1))
-    np.testing.assert_array_equal(tf.function(fold)(21, step), fold(21, 1))
+    np.testing.assert_array_equal(fold_seed(tf.constant(21), step), fold_seed(21, 1))
+    np.testing.assert_array_equal(
+        fold_seed(fold_seed(21, 1), step), fold_seed(21, 1, 1)
+    )
+    np.testing.assert_array_equal(tf.function(fold_seed)(21, step), fold_seed(21, 1))
 
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_eval_is_the_identity_normalised(
     batch: np.ndarray, config: AugmentConfig
 ) -> None:
-    geometry = "whole" if config.geometry == "whole" else "crop"
+    geometry: Geometry = "whole" if config.geometry == "whole" else "crop"
     layers = apply_affine(batch, identity_draw(ROWS), SIDE, geometry)
     pixels = np.concatenate(layers, axis=-1)
     if len(layers) == 2:
         to_rgb = [[1, 0, 1.402], [1, -0.344136, -0.714136], [1, 1.772, 0]]
         pixels = (pixels - [0, 128, 128]) @ np.transpose(to_rgb)
     oracle = (pixels - config.mean) / config.std
-    view = eval_view(batch, config, SIDE)
+    view = preprocess_batch(batch, config, SIDE)
     assert view.dtype == tf.float32 and view.shape == [ROWS, SIDE, SIDE, 3]
     np.testing.assert_allclose(view, oracle, atol=1e-4)
 
 
 def test_eval_is_the_centre_crop(images: np.ndarray) -> None:
     plain = AugmentConfig(std=(1.0, 1.0, 1.0))
-    view = eval_view(images, plain, SIDE)
+    view = preprocess_batch(images, plain, SIDE)
     np.testing.assert_array_equal(view, images[:, 2:29, 2:29])
 
 
@@ -118,7 +125,7 @@ def test_eval_of_a_small_side_is_what_training_sees(
     geometry: Geometry = "whole" if config.geometry == "whole" else "centre"
     plain = replace(config, mean=(0, 0, 0), std=(1, 1, 1))
     layers = apply_affine(batch, identity_draw(ROWS), side, geometry)
-    view = eval_view(batch, plain, side)
+    view = preprocess_batch(batch, plain, side)
     if len(layers) == 2:
         luma, chroma = (
             np.asarray(layer) - [0, 128][i] for i, layer in enumerate(layers)
@@ -134,7 +141,7 @@ def test_a_small_side_sees_as_much_of_the_picture() -> None:
     picture[:, 16:32, 16:32] = 255
     plain = AugmentConfig(std=(1.0, 1.0, 1.0))
     for side in (227, 96):
-        view = eval_view(picture, plain, side).numpy()
+        view = preprocess_batch(picture, plain, side).numpy()
         area = (view / 255).mean() * side**2
         scale = 108 / 256 if side == 96 else 1
         assert area == pytest.approx((16 * scale) ** 2, rel=0.02)
@@ -142,8 +149,9 @@ def test_a_small_side_sees_as_much_of_the_picture() -> None:
 
 def test_planes_are_seen_as_pillow_decodes_them(smooth: np.ndarray) -> None:
     plain, planes, side = AugmentConfig(std=(1, 1, 1)), planes_of(smooth), 2 * STORED
-    ours = eval_view(planes, plain, side).numpy()
-    theirs = np.stack([rgb_from_planes(one.tobytes(), side) for one in planes])
+    ours = preprocess_batch(planes, plain, side).numpy()
+    pictures = [rgb_from_planes(rows.tobytes(), side) for rows in planes]
+    theirs = np.stack([np.asarray(picture) for picture in pictures])
     # Pillow rounds chroma twice, ties up, and pixels once: 1.772 levels and a half.
     np.testing.assert_allclose(ours, theirs, atol=2.3)
     assert abs((ours - theirs).mean()) < 0.25
@@ -155,7 +163,7 @@ def test_planes_are_augmented_as_their_pixels(
 ) -> None:
     """The same places and colours, by peak signal-to-noise ratio in dB."""
     views = [
-        train_view(images, config, 2 * SIDE, fold(1), 0, ROWS) * config.std
+        augment_batch(images, config, 2 * SIDE, fold_seed(1), 0, ROWS) * config.std
         for images in (smooth, planes_of(smooth))
     ]
     error = np.square(views[0] - views[1]).mean()
@@ -165,17 +173,19 @@ def test_planes_are_augmented_as_their_pixels(
 @pytest.mark.parametrize("side", [SIDE, 11])
 def test_eval_compiles_under_xla(batch: np.ndarray, side: int) -> None:
     for name in ("article", "none"):
-        compiled = tf.function(eval_view, jit_compile=True)
-        eager = eval_view(batch, PRESETS[name], side)
+        compiled = tf.function(preprocess_batch, jit_compile=True)
+        eager = preprocess_batch(batch, PRESETS[name], side)
         ours = compiled(batch, PRESETS[name], side)
         np.testing.assert_allclose(ours, eager, atol=1e-4)
 
 
 def test_none_trains_on_what_it_evaluates(images: np.ndarray) -> None:
-    view = train_view(images, PRESETS["none"], SIDE, fold(1), 0, ROWS)
-    np.testing.assert_array_equal(view, eval_view(images, PRESETS["none"], SIDE))
-    small = train_view(images, PRESETS["none"], 11, fold(1), 0, ROWS)
-    np.testing.assert_allclose(small, eval_view(images, PRESETS["none"], 11), atol=1e-4)
+    view = augment_batch(images, PRESETS["none"], SIDE, fold_seed(1), 0, ROWS)
+    np.testing.assert_array_equal(view, preprocess_batch(images, PRESETS["none"], SIDE))
+    small = augment_batch(images, PRESETS["none"], 11, fold_seed(1), 0, ROWS)
+    np.testing.assert_allclose(
+        small, preprocess_batch(images, PRESETS["none"], 11), atol=1e-4
+    )
 
 
 def test_paper_is_a_crop_or_its_reflection_in_another_light(
@@ -183,7 +193,7 @@ def test_paper_is_a_crop_or_its_reflection_in_another_light(
 ) -> None:
     """Every view, normalised back, is a slice of its picture and a colour."""
     config = PRESETS["paper"]
-    views = train_view(images, config, SIDE, fold(1), 0, ROWS).numpy()
+    views = augment_batch(images, config, SIDE, fold_seed(1), 0, ROWS).numpy()
     views = views * config.std + config.mean
     for view, picture in zip(views, images, strict=True):
         tops = lefts = range(STORED - SIDE + 1)
@@ -197,9 +207,9 @@ def test_replicas_share_the_whole_batch_s_draws(
     batch: np.ndarray, config: AugmentConfig
 ) -> None:
     """The same picture in every row, so that a row's view is its draw."""
-    same, seed = np.repeat(batch[:1], ROWS, axis=0), fold(21, 5)
-    one = train_view(same, config, SIDE, seed, 0, ROWS).numpy()
-    two = [train_view(same[:4], config, SIDE, seed, row, ROWS) for row in (0, 4)]
+    same, seed = np.repeat(batch[:1], ROWS, axis=0), fold_seed(21, 5)
+    one = augment_batch(same, config, SIDE, seed, 0, ROWS).numpy()
+    two = [augment_batch(same[:4], config, SIDE, seed, row, ROWS) for row in (0, 4)]
     np.testing.assert_array_equal(np.concatenate(two), one)
     if config != PRESETS["none"]:
         assert len(np.unique(one[:, 5, 5, 0])) == ROWS
@@ -207,12 +217,12 @@ def test_replicas_share_the_whole_batch_s_draws(
 
 def test_replicas_share_the_mixing_draws(images: np.ndarray) -> None:
     """Row 0's partner is the last of its own replica, so shares are compared."""
-    labels, seed = tf.eye(ROWS), fold(21, 5)
+    labels, seed = tf.eye(ROWS), fold_seed(21, 5)
     views = tf.image.resize(images, [SIDE, SIDE])
-    _, one = mix(views, labels, EVERYTHING, seed, 0, ROWS)
+    _, one = mixup_cutmix(views, labels, EVERYTHING, seed, 0, ROWS)
     for first in (0, 4):
         rows = slice(first, first + 4)
-        _, part = mix(views[rows], labels[rows], EVERYTHING, seed, first, ROWS)
+        _, part = mixup_cutmix(views[rows], labels[rows], EVERYTHING, seed, first, ROWS)
         shares = np.diag(part.numpy()[:, rows])
         np.testing.assert_array_equal(shares, np.diag(one)[rows])
     assert 0 < np.diag(one).min() < 1
@@ -237,18 +247,20 @@ def test_eager_graph_and_tf_data_agree(
 @pytest.mark.usefixtures("policy")
 def test_mixed_precision_leaves_float32(images: np.ndarray) -> None:
     view, labels = both(tf.constant(images), tf.eye(ROWS), EVERYTHING, 3)
-    assert view.dtype == labels.dtype == eval_view(images, EVERYTHING, SIDE).dtype
+    assert (
+        view.dtype == labels.dtype == preprocess_batch(images, EVERYTHING, SIDE).dtype
+    )
     assert view.dtype == tf.float32
 
 
 def test_geometry_and_erasing_are_drawn_apart() -> None:
     """Whether a row is erased says nothing about how far it is turned."""
     ramp = np.broadcast_to(np.arange(16, dtype=np.uint8)[:, None, None], (16, 16, 3))
-    rows, seed = 400, fold(21, 5)
+    rows, seed = 400, fold_seed(21, 5)
     ramps = np.repeat(100 + ramp[None], rows, axis=0)
     turning, erasing = AugmentConfig(rotation_degrees=20), AugmentConfig(erasing=0.5)
-    turned = train_view(ramps, turning, 16, seed, 0, rows)
-    erased = train_view(ramps, erasing, 16, seed, 0, rows)
+    turned = augment_batch(ramps, turning, 16, seed, 0, rows)
+    erased = augment_batch(ramps, erasing, 16, seed, 0, rows)
     turns = turned[:, 8, 12, 0] - turned[:, 8, 4, 0]
     blank = tf.reduce_min(erased, axis=[1, 2, 3]) == 0
     assert abs(np.corrcoef(turns, blank)[0, 1]) < 0.2
@@ -267,10 +279,10 @@ def test_steps_differ_and_repeat(images: np.ndarray) -> None:
 def test_batches_of_unknown_length(batch: np.ndarray, name: str) -> None:
     spec, config = tf.TensorSpec([None, *batch.shape[1:]], tf.uint8), PRESETS[name]
     unknown = tf.function(
-        lambda x, first: train_view(x, config, SIDE, fold(2), first, ROWS),
+        lambda x, first: augment_batch(x, config, SIDE, fold_seed(2), first, ROWS),
         input_signature=[spec, tf.TensorSpec([], tf.int32)],
     )
-    known = train_view(batch[4:], config, SIDE, fold(2), 4, ROWS)
+    known = augment_batch(batch[4:], config, SIDE, fold_seed(2), 4, ROWS)
     np.testing.assert_allclose(unknown(batch[4:], 4), known, atol=1e-4)
 
 
@@ -283,14 +295,14 @@ def test_inside_a_strategy(images: np.ndarray) -> None:
     def step(batch: tf.Tensor) -> tf.Tensor:
         context = tf.distribute.get_replica_context()
         first = context.replica_id_in_sync_group * ROWS
-        return train_view(batch, config, SIDE, fold(2), first, ROWS)
+        return augment_batch(batch, config, SIDE, fold_seed(2), first, ROWS)
 
     views = strategy.run(step, [tf.constant(images)])
-    known = train_view(images, config, SIDE, fold(2), 0, ROWS)
+    known = augment_batch(images, config, SIDE, fold_seed(2), 0, ROWS)
     np.testing.assert_allclose(views, known, atol=1e-4)
 
 
 def test_without_mixing_nothing_is_touched(images: np.ndarray) -> None:
     views, labels = tf.image.resize(images, [SIDE, SIDE]), tf.eye(ROWS)
-    mixed = mix(views, labels, PRESETS["paper"], fold(1), 0, ROWS)
+    mixed = mixup_cutmix(views, labels, PRESETS["paper"], fold_seed(1), 0, ROWS)
     assert mixed[0] is views and mixed[1] is labels

@@ -56,7 +56,8 @@ def test_each_factor_is_pillows(name: str, enhancer: type, factor: float) -> Non
 
 
 def test_all_at_once_is_one_after_the_other() -> None:
-    draw = ColorDraw(*(tf.constant([v, 1 / v]) for v in (1.2, 0.7, 1.4)), tf.eye(3)[:2])
+    factors = [tf.constant([v, 1 / v]) for v in (1.2, 0.7, 1.4)]
+    draw = ColorDraw._make([*factors, tf.eye(3)[:2]])
     x = pictures().astype(np.float64)
     factors = [np.asarray(v, np.float64)[:, None, None, None] for v in draw[:3]]
     brightness, contrast, saturation = factors

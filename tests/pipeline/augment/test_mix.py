@@ -65,7 +65,7 @@ def test_mixup_is_the_weighted_sum() -> None:
     weight = tf.constant([0.25, 1.0, 0.5])
     images, labels = apply_mix(solid(3), tf.eye(3), MixDraw(weight, empty))
     np.testing.assert_allclose(images[:, 0, 0, 0], [0.25 + 2.25, 2, 1 + 1.5])
-    np.testing.assert_allclose(labels, [[0.25, 0, 0.75], [0, 1, 0], [0, 0.5, 0.5]])
+    np.testing.assert_allclose(labels, [[0.25, 0, 0.75], [0.0, 1, 0], [0, 0.5, 0.5]])
 
 
 def test_cutmix_pastes_the_partner() -> None:
@@ -74,7 +74,7 @@ def test_cutmix_pastes_the_partner() -> None:
     oracle = solid(2).numpy()
     oracle[0, 8:16] = 2
     np.testing.assert_array_equal(images, oracle)
-    np.testing.assert_allclose(labels, [[0.75, 0.25], [0, 1]])
+    np.testing.assert_allclose(labels, [[0.75, 0.25], [0.0, 1]])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet.pipeline.augment.yuv import is_yuv420, layers_of, stored_side_of
+from alexnet.pipeline.augment.yuv import is_yuv420, split_planes, stored_side_of
 from alexnet.pipeline.errors import ConfigError
 
 
@@ -31,9 +31,14 @@ def test_layers_are_the_planes(side: int) -> None:
     planes = stored(luma, cb, cr)
     assert planes.shape == (3, 3 * side // 2, side)
     graph = tf.function(
-        layers_of, input_signature=[tf.TensorSpec([None, *planes.shape[1:]], tf.uint8)]
+        split_planes,
+        input_signature=[tf.TensorSpec([None, *planes.shape[1:]], tf.uint8)],
     )
-    for one, two in (layers_of(planes), layers_of(tf.constant(planes)), graph(planes)):
+    for one, two in (
+        split_planes(planes),
+        split_planes(tf.constant(planes)),
+        graph(planes),
+    ):
         assert one.dtype == two.dtype == tf.uint8
         np.testing.assert_array_equal(one, luma[..., None])
         np.testing.assert_array_equal(two, np.stack([cb, cr], axis=-1))
@@ -42,7 +47,9 @@ def test_layers_are_the_planes(side: int) -> None:
 def test_the_layers_sides_are_known_when_the_graph_is_made() -> None:
     @tf.function(input_signature=[tf.TensorSpec([None, 24, 16], tf.uint8)])
     def shapes(planes: tf.Tensor) -> tf.Tensor:
-        return tf.constant([layer.shape[1:].as_list() for layer in layers_of(planes)])
+        return tf.constant(
+            [layer.shape[1:].as_list() for layer in split_planes(planes)]
+        )
 
     empty = np.zeros([0, 24, 16], np.uint8)
     np.testing.assert_array_equal(shapes(empty), [[16, 16, 1], [8, 8, 2]])
@@ -50,7 +57,7 @@ def test_the_layers_sides_are_known_when_the_graph_is_made() -> None:
 
 def test_pixels_are_one_layer() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
-    (layer,) = layers_of(pixels)
+    (layer,) = split_planes(pixels)
     np.testing.assert_array_equal(layer, pixels)
 
 

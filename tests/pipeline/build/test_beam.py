@@ -16,7 +16,7 @@ from alexnet.pipeline.build.build import build
 from alexnet.pipeline.build.plan import ShardPlan, make_plan
 from alexnet.pipeline.build.state import STATE
 from alexnet.pipeline.build.workers import EncodeJob
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.records.encode import Encoded
 from alexnet.pipeline.records.tfrecord import write_shard
@@ -30,7 +30,10 @@ PROCESSES = ("--direct_running_mode=multi_processing",)
 
 @pytest.mark.parametrize("storage", ["jpeg", "raw", "yuv420", "original"])
 def test_the_bytes_are_those_of_a_local_build(
-    photos: Path, record_sets: dict[Storage, Path], storage: Storage, tmp_path: Path
+    photos: Path,
+    record_sets: dict[StorageName, Path],
+    storage: StorageName,
+    tmp_path: Path,
 ) -> None:
     config = BuildConfig(storage, side=SIDE, shards=3)
     report = build(scan(photos), tmp_path, config, beam=())
@@ -39,7 +42,7 @@ def test_the_bytes_are_those_of_a_local_build(
 
 
 def test_processes_of_beam_write_them_too(
-    photos: Path, record_sets: dict[Storage, Path], tmp_path: Path
+    photos: Path, record_sets: dict[StorageName, Path], tmp_path: Path
 ) -> None:
     build(scan(photos), tmp_path, CONFIG, beam=PROCESSES, workers=2)
     assert content(tmp_path) == content(record_sets["jpeg"])
@@ -65,7 +68,7 @@ def test_the_workers_are_as_many_as_are_asked_for(
 
 
 def test_only_what_is_missing_is_written(
-    photos: Path, record_sets: dict[Storage, Path], tmp_path: Path
+    photos: Path, record_sets: dict[StorageName, Path], tmp_path: Path
 ) -> None:
     """Begun on this machine and ended by Beam, with a killed worker's folder there."""
 
@@ -123,7 +126,7 @@ def test_bad_photos_are_set_aside(flawed: Path, tmp_path: Path) -> None:
 def test_too_many_bad_photos_end_it(flawed: Path, tmp_path: Path) -> None:
     """When all are seen: Beam's workers do not know of each other's."""
     out = tmp_path / "records"
-    with pytest.raises(DataError, match=r"2 of the first 26 .*--max-bad 0.01"):
+    with pytest.raises(DataError, match=r"2 of the first 26 .*`max_bad=0.01`"):
         build(scan(flawed), out, CONFIG, beam=())
     assert not (out / "dataset.json").exists()
     report = build(scan(flawed), out, CONFIG, beam=(), max_bad=0.1)
@@ -133,7 +136,7 @@ def test_too_many_bad_photos_end_it(flawed: Path, tmp_path: Path) -> None:
 
 def test_a_worker_that_fails_is_told_with_the_way_on(
     photos: Path,
-    record_sets: dict[Storage, Path],
+    record_sets: dict[StorageName, Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -170,7 +173,7 @@ class Overtaken:
 
 
 def test_two_workers_at_one_shard_do_not_meet(
-    photos: Path, record_sets: dict[Storage, Path], tmp_path: Path
+    photos: Path, record_sets: dict[StorageName, Path], tmp_path: Path
 ) -> None:
     source = scan(photos)
     shard = make_plan(source.files, source.class_names, CONFIG).shards[0]

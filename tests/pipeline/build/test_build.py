@@ -164,7 +164,7 @@ def test_an_unfinished_build_whose_settings_are_damaged_is_told(
     settings.write_text(text, errors="surrogateescape")
     before = content(tmp_path)
     for overwrite in (False, True):  # which of the files are ours is not known
-        with pytest.raises(DataError, match=rf"{settings} is damaged .* another --out"):
+        with pytest.raises(DataError, match=rf"{settings} is damaged .* another `out`"):
             build(source, tmp_path, CONFIG, workers=1, overwrite=overwrite)
     assert content(tmp_path) == before
 
@@ -229,8 +229,8 @@ def test_the_report_has_the_promised_fields(photos: Path, tmp_path: Path) -> Non
         },
         "quarantined": 0,
         "duplicates": 0,
-        "leaked": 0,
-        "conflicting": 0,
+        "duplicates_across_splits": 0,
+        "duplicates_with_other_label": 0,
     }
 
 
@@ -261,7 +261,7 @@ def test_other_settings_need_overwrite(
             build(source, out, CONFIG, workers=1, progress=stop)
     before = content(out)
     other = BuildConfig(**{**CONFIG.to_json(), **settings})
-    with pytest.raises(DataError, match=message + ".*--overwrite"):
+    with pytest.raises(DataError, match=message + ".*`overwrite=True`"):
         build(source, out, other, workers=1)
     assert content(out) == before
     build(source, out, other, workers=1, overwrite=True)
@@ -329,7 +329,7 @@ def test_a_folder_with_a_foreign_card_is_refused_and_untouched(
     for overwrite in (False, True):
         with pytest.raises(DataError, match=r"dataset.json .*another folder") as error:
             build(scan(photos), tmp_path, CONFIG, workers=1, overwrite=overwrite)
-        assert "--overwrite" not in str(error.value)
+        assert "overwrite" not in str(error.value)
     assert content(tmp_path) == before
 
 
@@ -340,7 +340,7 @@ def test_hidden_files_of_others_stay(
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
     if name == ".build/settings.json":
-        with pytest.raises(DataError, match=r"another program's.*another --out"):
+        with pytest.raises(DataError, match=r"another program's.*another `out`"):
             build(scan(photos), tmp_path, CONFIG, workers=1)
         assert content(tmp_path) == {name: b"mine"}
     else:
@@ -486,7 +486,7 @@ def test_how_many_may_be_bad(
     with pytest.raises(DataError) as raised:
         build(source, out, CONFIG, workers=1, max_bad=max_bad)
     assert "'cat/cut.jpg': cannot be decoded" in str(raised.value)
-    assert f"--max-bad {max_bad:g} of 27" in str(raised.value)
+    assert f"`max_bad={max_bad:g}` of 27" in str(raised.value)
     assert not (out / "dataset.json").exists()
     # What was finished is kept, so that allowing more is enough.
     report = build(source, out, CONFIG, workers=1, max_bad=1)

@@ -27,7 +27,7 @@ import pytest
 import alexnet.pipeline.build.build
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.build.processes import Worker
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.source.scan import Source, scan
 from tests.conftest import smooth_photo
@@ -107,7 +107,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Many:
         photo = smooth_photo(number, 20 + number % 7, 20 + number % 5)
         photo.save(folder / f"{('cat', 'dog')[number % 2]}.{number}.png")
     source, whole = scan(folder), {}
-    for storage in get_args(Storage):
+    for storage in get_args(StorageName):
         out = tmp_path_factory.mktemp("whole") / storage
         build(source, out, config(storage), workers=1)
         whole[storage] = content(out)
@@ -193,7 +193,7 @@ def test_a_build_killed_at_a_file_operation_goes_on(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 def test_a_build_killed_at_any_file_operation_goes_on(
     many: Many, tmp_path: Path, storage: str
 ) -> None:
@@ -224,7 +224,7 @@ def test_a_killed_build_leaves_no_process_and_no_shared_memory(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 def test_a_build_with_workers_killed_at_any_time_goes_on(
     many: Many, tmp_path: Path, storage: str
 ) -> None:
@@ -264,7 +264,7 @@ def test_a_kill_while_an_old_set_is_deleted_is_mended_by_the_next_build(
             build(many.source, out, config("jpeg"), workers=1, overwrite=True)
     assert not (out / "dataset.json").exists()
     assert list(out.rglob("train-*"))
-    with pytest.raises(DataError, match=r"other settings \(.*Say --overwrite"):
+    with pytest.raises(DataError, match=r"other settings \(.*Say `overwrite=True`"):
         build(many.source, out, config("jpeg"), workers=1)
     build(many.source, out, config("jpeg"), workers=1, overwrite=True)
     assert content(out) == many.whole["jpeg"]
@@ -320,7 +320,7 @@ def test_a_second_build_into_the_folder_says_so_and_stops(
     assert content(out) == many.whole["jpeg"]
     (message,) = set(messages)
     assert message.startswith(f"another process is building in {out}")
-    assert "Wait for it to end, or choose another --out" in message
+    assert "Wait for it to end, or choose another `out`" in message
 
 
 @pytest.mark.parametrize("interrupted", ["unlink", "rmdir"])

@@ -18,7 +18,7 @@ from alexnet.pipeline.build.duplicates import (
     count_duplicates,
     find_duplicates,
 )
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.records.image import pixel_digest
 from alexnet.pipeline.records.manifest import Manifest
 from alexnet.pipeline.source.scan import scan
@@ -72,9 +72,9 @@ def split_of(folder: Path, key: str) -> str:
     return split
 
 
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 def test_copies_in_other_formats_are_found(
-    storage: Storage, repeating: Path, tmp_path: Path
+    storage: StorageName, repeating: Path, tmp_path: Path
 ) -> None:
     config = BuildConfig(storage, side=SIDE)
     report = build(scan(repeating), tmp_path, config, workers=1)
@@ -85,8 +85,10 @@ def test_copies_in_other_formats_are_found(
         assert group["splits"] == [split_of(tmp_path, key) for key in group["keys"]]
     manifest = report.manifest
     assert manifest.duplicates == 4
-    assert manifest.leaked == sum(len(set(group["splits"])) > 1 for group in found)
-    assert manifest.conflicting == 1
+    assert manifest.duplicates_across_splits == sum(
+        len(set(group["splits"])) > 1 for group in found
+    )
+    assert manifest.duplicates_with_other_label == 1
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -96,14 +98,23 @@ def test_a_group_in_two_splits_has_leaked(
     config = BuildConfig(side=SIDE, seed=seed, validation_fraction=0.5)
     report = build(scan(repeating), tmp_path, config, workers=1)
     places = [{split_of(tmp_path, key) for key in group} for group in GROUPS]
-    assert report.manifest.leaked == sum(len(splits) == 2 for splits in places)
-    assert report.manifest.leaked == report.to_json()["leaked"]
+    assert report.manifest.duplicates_across_splits == sum(
+        len(splits) == 2 for splits in places
+    )
+    assert (
+        report.manifest.duplicates_across_splits
+        == report.to_json()["duplicates_across_splits"]
+    )
 
 
 def test_a_set_of_one_split_leaks_nothing(repeating: Path, tmp_path: Path) -> None:
     config = BuildConfig(side=SIDE, validation_fraction=0)
     manifest = build(scan(repeating), tmp_path, config, workers=1).manifest
-    assert (manifest.duplicates, manifest.leaked, manifest.conflicting) == (4, 0, 1)
+    assert (
+        manifest.duplicates,
+        manifest.duplicates_across_splits,
+        manifest.duplicates_with_other_label,
+    ) == (4, 0, 1)
 
 
 @pytest.fixture(scope="module")
@@ -173,10 +184,10 @@ def test_overwriting_removes_the_list(repeating: Path, tmp_path: Path) -> None:
     assert not (out / "duplicates.jsonl").exists()
 
 
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 @pytest.mark.parametrize("place", [(0, 0), (SIDE - 1, SIDE - 1), (3, 9)])
 def test_a_pixel_one_level_apart_is_no_duplicate(
-    place: tuple[int, int], storage: Storage, tmp_path: Path
+    place: tuple[int, int], storage: StorageName, tmp_path: Path
 ) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -231,7 +242,7 @@ def test_groups_are_those_of_a_dictionary() -> None:
         Photo(f"{key:03}.jpg", split, f"class {key % 3}")
         for key, split in zip(generator.permutation(100), splits, strict=True)
     ]
-    expected = {}
+    expected: dict[int, list[Photo]] = {}
     for number, photo in zip(drawn, photos, strict=True):
         expected.setdefault(int(number), []).append(photo)
     groups = [sorted(group) for group in expected.values() if len(group) > 1]
@@ -243,6 +254,6 @@ def test_groups_are_those_of_a_dictionary() -> None:
     counts = count_duplicates(found)
     assert counts.duplicates == 100 - len(expected)
     both = [len({photo.split for photo in group}) == 2 for group in groups]
-    assert counts.leaked == sum(both) > 0
+    assert counts.duplicates_across_splits == sum(both) > 0
     kinds = [len({photo.class_name for photo in group}) for group in groups]
-    assert counts.conflicting == sum(kind > 1 for kind in kinds)
+    assert counts.duplicates_with_other_label == sum(kind > 1 for kind in kinds)

@@ -202,7 +202,7 @@ def test_shards_are_no_larger_than_asked() -> None:
 
 
 def test_more_shards_than_examples_are_refused() -> None:
-    with pytest.raises(DataError, match="--shards 16, but train has only 15 examples"):
+    with pytest.raises(DataError, match="`shards=16`, but train has only 15 examples"):
         planned(10, 10, shards=16)
 
 

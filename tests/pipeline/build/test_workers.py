@@ -108,7 +108,7 @@ def test_workers_that_cannot_start_are_not_started_for_ever() -> None:
     job = EncodeJob(Unreadable(), ("cat",), BuildConfig(), None)
     with (
         encoder(job, 2, 1000) as encode,
-        pytest.raises(DataError, match=r"as soon as they start \(exit.*--workers 1"),
+        pytest.raises(DataError, match=r"as soon as they start \(exit.*`workers=1`"),
     ):
         list(encode([ImageFile("a", 0, 1)]))
 

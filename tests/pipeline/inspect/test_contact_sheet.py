@@ -12,7 +12,7 @@ from PIL import Image
 
 import alexnet.pipeline.inspect.contact_sheet
 from alexnet.pipeline.build.build import build
-from alexnet.pipeline.config import BuildConfig, ReadConfig, Storage
+from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.inspect.contact_sheet import draw_sheet, to_rgb_images
 from alexnet.pipeline.read.dataset import eval_dataset
@@ -37,9 +37,9 @@ def images_in(figure: Figure) -> np.ndarray:
     return np.stack([np.asarray(image.get_array()) for image in shown])
 
 
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 def test_every_image_is_the_splits_under_its_class(
-    record_sets: dict[Storage, Path], storage: Storage, drawn: list[Figure]
+    record_sets: dict[StorageName, Path], storage: StorageName, drawn: list[Figure]
 ) -> None:
     records = open_records(record_sets[storage])
     assert draw_sheet(records.folder, Path("out.png")) == ("train", 18)

@@ -152,7 +152,14 @@ def test_the_manifests_fields_stay(record_sets: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["duplicates", "leaked", "conflicting", "source_sizes", "layout"]
+    "name",
+    [
+        "duplicates",
+        "duplicates_across_splits",
+        "duplicates_with_other_label",
+        "source_sizes",
+        "layout",
+    ],
 )
 def test_a_card_that_lacks_a_field_is_refused(
     record_sets: dict[str, Path], tmp_path: Path, name: str

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet.pipeline.config import ReadConfig, Reader, Storage
+from alexnet.pipeline.config import ReadConfig, Reader, StorageName
 from alexnet.pipeline.errors import DataError, data_error_in
 from alexnet.pipeline.read.dataset import eval_dataset, train_dataset
 from alexnet.pipeline.records.record_set import open_records
+from tests.conftest import flip
 from tests.pipeline.read.test_dataset import WAYS
-from tests.pipeline.verify.test_damage import flip, remove_indexes
+from tests.pipeline.verify.test_damage import remove_indexes
 
 BATCH = 6
 EPOCH = 18 // BATCH
@@ -46,9 +47,9 @@ def refused(folder: Path, reader: Reader, whole: list[np.ndarray]) -> bool:
 @pytest.mark.parametrize("flips", [6, pytest.param(150, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("storage", "reader"), WAYS)
 def test_a_flipped_byte_is_never_trained_on(
-    record_sets: dict[Storage, Path],
+    record_sets: dict[StorageName, Path],
     tmp_path: Path,
-    storage: Storage,
+    storage: StorageName,
     reader: Reader,
     flips: int,
 ) -> None:
@@ -71,7 +72,10 @@ def test_a_flipped_byte_is_never_trained_on(
 
 @pytest.mark.parametrize(("storage", "reader"), WAYS)
 def test_a_shard_that_lost_its_end_is_never_trained_on(
-    record_sets: dict[Storage, Path], tmp_path: Path, storage: Storage, reader: Reader
+    record_sets: dict[StorageName, Path],
+    tmp_path: Path,
+    storage: StorageName,
+    reader: Reader,
 ) -> None:
     """Zeros, as a file has them whose last blocks did not reach the disk."""
     folder = Path(shutil.copytree(record_sets[storage], tmp_path / "set"))

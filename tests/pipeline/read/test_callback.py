@@ -212,7 +212,7 @@ def test_a_method_is_called_for_as_long_as_its_owner_is_lent() -> None:
             return fetch_outside(owner.fetch, rows, BuildConfig(side=SIDE), lent)
 
         function: Any = tf.function(fetch)
-        return function.get_concrete_function(rows, lent)  # type: ignore[no-any-return]
+        return function.get_concrete_function(rows, lent)
 
     rows, owner = tf.constant([3, 1, 2]), Doubler()
     lent = lease(owner)

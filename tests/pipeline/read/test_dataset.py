@@ -16,7 +16,7 @@ from PIL import Image
 
 import alexnet.pipeline.read.mapped
 from alexnet.pipeline.build.build import build
-from alexnet.pipeline.config import BuildConfig, ReadConfig, Reader, Storage
+from alexnet.pipeline.config import BuildConfig, ReadConfig, Reader, StorageName
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.read.dataset import (
     compose,
@@ -25,9 +25,10 @@ from alexnet.pipeline.read.dataset import (
     train_dataset,
     train_stages,
 )
+from alexnet.pipeline.read.decode import decode_images
 from alexnet.pipeline.read.image_folder import open_photos
-from alexnet.pipeline.read.order import Share
-from alexnet.pipeline.records.image import read_image, square
+from alexnet.pipeline.read.order import PipelineShard
+from alexnet.pipeline.records.image import read_image, to_square
 from alexnet.pipeline.records.record_set import RecordSet, open_records
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import SIDE
@@ -35,9 +36,10 @@ from tests.conftest import SIDE
 Batch = tuple[np.ndarray, ...]
 Photo = tuple[str, int]  # key and label
 READERS: list[Reader] = ["stream", "mmap"]
+BY_ROWS: list[StorageName] = ["jpeg", "raw", "yuv420"]
 # Every storage, read in every way it can be.
-WAYS: list[tuple[Storage, Reader]] = [
-    *itertools.product(("jpeg", "raw", "yuv420"), READERS),
+WAYS: list[tuple[StorageName, Reader]] = [
+    *itertools.product(BY_ROWS, READERS),
     ("original", "stream"),
 ]
 STREAMED = ["read", "shuffle", "batch", "parse", "decode", "prefetch"]
@@ -49,12 +51,12 @@ BY_ROW = {
 
 
 @pytest.fixture(scope="module")
-def records(record_sets: dict[Storage, Path]) -> RecordSet:
+def records(record_sets: dict[StorageName, Path]) -> RecordSet:
     """Those of bare pixels, whose batches are told apart byte by byte."""
     return open_records(record_sets["raw"])
 
 
-def stored_pixels(feature: Any, storage: Storage) -> bytes:
+def stored_pixels(feature: Any, storage: StorageName) -> bytes:
     """What a batch should hold of a record, by Pillow."""
     if storage in ("raw", "yuv420"):
         (pixels,) = feature["image/raw"].bytes_list.value
@@ -62,11 +64,11 @@ def stored_pixels(feature: Any, storage: Storage) -> bytes:
     (encoded,) = feature["image/encoded"].bytes_list.value
     if storage == "jpeg":
         return Image.open(io.BytesIO(encoded)).tobytes()
-    return square(read_image(encoded, SIDE), SIDE, "crop").tobytes()
+    return to_square(read_image(encoded, SIDE), SIDE, "crop").tobytes()
 
 
 @cache
-def examples(folder: Path, storage: Storage, split: str) -> dict[bytes, Photo]:
+def examples(folder: Path, storage: StorageName, split: str) -> dict[bytes, Photo]:
     """The photo that the pixels of each record of a split belong to, in order."""
     found = {}
     for path in sorted(folder.glob(f"{split}-*.tfrecord")):
@@ -87,7 +89,7 @@ def photos_of(
     batches: list[Batch], records: RecordSet, split: str = "train"
 ) -> list[Photo]:
     """The photo and label of every row; the label that came with it must be its own."""
-    names = examples(records.folder, records.storage, split)
+    names = examples(records.folder, records.storage.name, split)
     rows = []
     for images, labels, *_ in batches:
         for image, label in zip(images, labels, strict=True):
@@ -98,7 +100,7 @@ def photos_of(
 
 
 def all_of(records: RecordSet, split: str = "train") -> list[Photo]:
-    return list(examples(records.folder, records.storage, split).values())
+    return list(examples(records.folder, records.storage.name, split).values())
 
 
 def same(left: list[Batch], right: list[Batch]) -> bool:
@@ -109,13 +111,13 @@ def same(left: list[Batch], right: list[Batch]) -> bool:
     )
 
 
-def image_shape(storage: Storage) -> tuple[int, ...]:
+def image_shape(storage: StorageName) -> tuple[int, ...]:
     return (24, 16) if storage == "yuv420" else (16, 16, 3)
 
 
 @pytest.mark.parametrize(("storage", "reader"), WAYS)
 def test_batches_have_fixed_shapes(
-    record_sets: dict[Storage, Path], storage: Storage, reader: Reader
+    record_sets: dict[StorageName, Path], storage: StorageName, reader: Reader
 ) -> None:
     records = open_records(record_sets[storage])
     dataset = train_dataset(records, ReadConfig(batch_size=5, reader=reader))
@@ -133,7 +135,7 @@ def test_batches_have_fixed_shapes(
 
 @pytest.mark.parametrize(("storage", "reader"), WAYS)
 def test_every_epoch_holds_every_example_once_in_another_order(
-    record_sets: dict[Storage, Path], storage: Storage, reader: Reader
+    record_sets: dict[StorageName, Path], storage: StorageName, reader: Reader
 ) -> None:
     records = open_records(record_sets[storage])
     config = ReadConfig(batch_size=6, reader=reader)
@@ -176,8 +178,8 @@ def test_the_order_is_a_function_of_seed_and_epoch(
 
 @pytest.mark.parametrize(("storage", "reader"), WAYS)
 def test_the_order_does_not_depend_on_the_machine(
-    record_sets: dict[Storage, Path],
-    storage: Storage,
+    record_sets: dict[StorageName, Path],
+    storage: StorageName,
     reader: Reader,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -200,7 +202,7 @@ def test_the_order_does_not_depend_on_the_machine(
     ],
 )
 def test_both_readers_deliver_the_same(
-    photos: Path, tmp_path: Path, storage: Storage, side: int
+    photos: Path, tmp_path: Path, storage: StorageName, side: int
 ) -> None:
     """Of pixels that end within a page, in several shards and uneven batches."""
     build(scan(photos), tmp_path, BuildConfig(storage, side, shards=5), workers=1)
@@ -253,9 +255,9 @@ def test_shares_of_training_are_the_single_pipelines_batches(
     config = ReadConfig(batch_size=12, reader=reader)
     steps = 3  # an epoch has one
     datasets = [
-        train_dataset(records, config, Share(12, replicas, pipelines, index)).take(
-            steps * replicas // pipelines
-        )
+        train_dataset(
+            records, config, PipelineShard(12, replicas, pipelines, index)
+        ).take(steps * replicas // pipelines)
         for index in range(pipelines)
     ]
     found = interleaved(datasets, replicas)
@@ -269,7 +271,9 @@ def test_shares_of_evaluation_are_the_single_pipelines_batches(
 ) -> None:
     config = ReadConfig(batch_size=12, reader=reader)
     datasets = [
-        eval_dataset(records, config, "train", Share(12, replicas, pipelines, index))
+        eval_dataset(
+            records, config, "train", PipelineShard(12, replicas, pipelines, index)
+        )
         for index in range(pipelines)
     ]
     lengths = {int(dataset.cardinality()) for dataset in datasets}
@@ -291,7 +295,7 @@ def test_an_epoch_gone_on_with_is_the_tail_of_an_unbroken_run(
     config = ReadConfig(batch_size=4, reader=reader)
     turns = replicas // pipelines
     for index in range(pipelines):
-        share = Share(4, replicas, pipelines, index)
+        share = PipelineShard(4, replicas, pipelines, index)
         unbroken = take(train_dataset(records, config, share), 3 * 4 * turns)
         going_on = train_dataset(records, config, share, None, 1, step)
         rest = unbroken[(4 + step) * turns :]
@@ -299,10 +303,9 @@ def test_an_epoch_gone_on_with_is_the_tail_of_an_unbroken_run(
 
 
 def test_what_is_skipped_is_not_decoded(
-    record_sets: dict[Storage, Path], monkeypatch: pytest.MonkeyPatch
+    record_sets: dict[StorageName, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[int] = []
-    decode_images = alexnet.pipeline.read.mapped.decode_images
 
     def counting(count: int, *arguments: Any) -> np.ndarray:
         decoded.append(count)
@@ -321,7 +324,7 @@ def test_what_is_skipped_is_not_decoded(
 
 @pytest.mark.parametrize(("storage", "reader"), WAYS)
 def test_evaluation_is_in_the_order_of_the_records(
-    record_sets: dict[Storage, Path], storage: Storage, reader: Reader
+    record_sets: dict[StorageName, Path], storage: StorageName, reader: Reader
 ) -> None:
     records = open_records(record_sets[storage])
     config = ReadConfig(batch_size=9, reader=reader)
@@ -355,7 +358,7 @@ def test_evaluation_yields_every_example_once_and_pads_with_weight_0(
 
 @pytest.mark.parametrize(("storage", "reader"), WAYS)
 def test_the_stages_have_their_names(
-    record_sets: dict[Storage, Path], storage: Storage, reader: Reader
+    record_sets: dict[StorageName, Path], storage: StorageName, reader: Reader
 ) -> None:
     records = open_records(record_sets[storage])
     names = STREAMED if reader == "stream" else BY_ROW[storage]
@@ -374,7 +377,10 @@ def test_the_stages_have_their_names(
     ],
 )
 def test_every_prefix_of_the_stages_is_a_dataset(
-    record_sets: dict[Storage, Path], storage: Storage, reader: Reader, length: int
+    record_sets: dict[StorageName, Path],
+    storage: StorageName,
+    reader: Reader,
+    length: int,
 ) -> None:
     records = open_records(record_sets[storage])
     stages = train_stages(records, ReadConfig(batch_size=6, reader=reader))[:length]
@@ -409,5 +415,5 @@ def test_a_batch_larger_than_the_split_is_refused(
         with pytest.raises(ConfigError, match=message):
             train_stages(data, ReadConfig(batch_size=19))
     assert steps_per_epoch(records, 6, "validation") == 1
-    with pytest.raises(ConfigError, match="--batch-size 6 or less"):
+    with pytest.raises(ConfigError, match="`batch_size=6` or less"):
         steps_per_epoch(records, 7, "validation")

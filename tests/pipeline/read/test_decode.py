@@ -14,7 +14,7 @@ import alexnet.pipeline.read.decode
 from alexnet.pipeline.config import BuildConfig, Resize
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.read.decode import decode_images, empty_batch
-from alexnet.pipeline.records.image import read_image, square
+from alexnet.pipeline.records.image import read_image, to_square
 from tests.conftest import smooth_photo
 
 SIDE = 24
@@ -104,8 +104,8 @@ def test_originals_are_squared_as_a_build_squares_them(resize: Resize) -> None:
     config = BuildConfig("original", side=SIDE, resize=resize)
     found = decoded(list(ORIGINALS.values()), config)
     for name, image, data in zip(ORIGINALS, found, ORIGINALS.values(), strict=True):
-        built = square(read_image(data, SIDE), SIDE, resize)
-        np.testing.assert_array_equal(image, built, err_msg=name)
+        built = to_square(read_image(data, SIDE), SIDE, resize)
+        np.testing.assert_array_equal(image, np.asarray(built), err_msg=name)
         upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
         method = Image.Resampling.BICUBIC
         plain = (

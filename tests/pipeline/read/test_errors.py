@@ -13,9 +13,10 @@ from tensorflow import keras
 
 import alexnet.pipeline.read.errors
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.read.errors import blame_data, reading
+from alexnet.pipeline.read.errors import raise_data_error, reading
 from alexnet.pipeline.read.parse import parse
 from alexnet.pipeline.records.record_set import RecordSet, open_records
+from alexnet.pipeline.records.storage import STORAGES
 
 BATCH = 4
 
@@ -45,7 +46,7 @@ def broken() -> tf.data.Dataset:
     """As `whole`, of records that are none."""
 
     def parsed(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        _, labels = parse(batch, "jpeg")
+        _, labels = parse(batch, STORAGES["jpeg"])
         return tf.zeros([BATCH, 3]), labels
 
     records = tf.data.Dataset.from_tensor_slices([b"junk"] * 16).batch(BATCH)
@@ -110,7 +111,7 @@ def test_the_networks_own_errors_cost_no_reading(
 ) -> None:
     with pytest.raises(tf.errors.InvalidArgumentError) as error, reading(records):
         run()
-    blame_data(records, error.value)
+    raise_data_error(records, error.value)
     assert reads == []
 
 
@@ -139,7 +140,7 @@ def test_others_that_wait_for_a_failed_op_are_no_iterator(
     """As TensorFlow tells it where a batch is copied to a GPU."""
     for origin, times in [("{{node dense/MatMul}}", 0), ("IteratorGetNext_1", 1)]:
         text = f"Matrix size-incompatible\n\t [[{origin}]]\n\t [[IteratorGetNext/_7]]"
-        blame_data(records, tf.errors.InvalidArgumentError(None, None, text))
+        raise_data_error(records, tf.errors.InvalidArgumentError(None, None, text))
         assert len(reads) == times
 
 
@@ -152,12 +153,14 @@ def test_a_label_that_is_no_class_is_the_datas_fault(
     with pytest.raises(tf.errors.InvalidArgumentError) as error:
         tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
     assert f"label value of {label} " in str(error.value)
-    blame_data(records, error.value)
+    raise_data_error(records, error.value)
     assert len(reads) == times
 
 
 def test_lost_data_is_looked_for(records: RecordSet, reads: list[RecordSet]) -> None:
-    blame_data(records, tf.errors.DataLossError(None, None, "corrupted record at 0"))
+    raise_data_error(
+        records, tf.errors.DataLossError(None, None, "corrupted record at 0")
+    )
     assert reads == [records]
 
 
@@ -166,5 +169,5 @@ def test_what_the_pipeline_itself_said_is_passed_on(
 ) -> None:
     text = "DataError: a.jpg cannot be used\nTraceback (most recent call last):\n..."
     with pytest.raises(DataError, match=r"^a\.jpg cannot be used$"):
-        blame_data(records, tf.errors.UnknownError(None, None, text))
+        raise_data_error(records, tf.errors.UnknownError(None, None, text))
     assert reads == []

@@ -119,7 +119,7 @@ def test_an_epoch_holds_every_photo_once(mixed: Path, records: RecordSet) -> Non
 def test_without_settings_a_build_of_originals_is_meant(mixed: Path) -> None:
     source = open_photos(mixed)
     assert source.manifest.config == BuildConfig("original")
-    assert source.storage == "original"
+    assert source.storage.name == "original"
     batch = next(iter(eval_dataset(source, ReadConfig(batch_size=2))))
     assert batch[0].shape == (2, 256, 256, 3)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.read.image_folder import open_photos
 from alexnet.pipeline.read.lookup import file_keys, read_records, sample_rows
@@ -33,10 +33,10 @@ def keys_by_hand(folder: Path, split: str) -> list[str]:
     return [name.decode() for name in names]
 
 
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_records_and_keys_by_their_numbers(
-    record_sets: dict[Storage, Path], storage: Storage, split: str
+    record_sets: dict[StorageName, Path], storage: StorageName, split: str
 ) -> None:
     records = open_records(record_sets[storage])
     expected = records_by_hand(records.folder, split)
@@ -46,9 +46,9 @@ def test_records_and_keys_by_their_numbers(
     assert file_keys(records, split, range(len(keys))) == keys
 
 
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 def test_records_without_index_files(
-    record_sets: dict[Storage, Path], storage: Storage, tmp_path: Path
+    record_sets: dict[StorageName, Path], storage: StorageName, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(record_sets[storage], tmp_path / "records"))
     shutil.rmtree(folder / "idx", ignore_errors=True)
@@ -65,7 +65,7 @@ def test_photos_are_known_by_their_files(photos: Path) -> None:
 
 @pytest.mark.parametrize("storage", ["jpeg", "raw"])
 def test_a_damaged_record_is_named(
-    record_sets: dict[Storage, Path], storage: Storage, tmp_path: Path
+    record_sets: dict[StorageName, Path], storage: StorageName, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(record_sets[storage], tmp_path / "records"))
     shard = folder / "validation-00000-of-00001.tfrecord"

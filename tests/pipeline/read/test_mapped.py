@@ -17,7 +17,7 @@ from PIL import Image
 
 import alexnet.pipeline.read.mmap
 from alexnet.pipeline.build.build import build
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError, data_error_in
 from alexnet.pipeline.read.mapped import JpegRows, PixelRows, Rows, open_rows
 from alexnet.pipeline.records.record_set import RecordSet, open_records
@@ -27,7 +27,7 @@ from tests.pipeline.read.test_mmap import RefusingLibc
 
 HEADER, FOOTER = 12, 4
 # Pixels that fill whole pages, end within one, or have room for no page behind them.
-SIDES: list[tuple[Storage, int]] = [
+SIDES: list[tuple[StorageName, int]] = [
     *(("raw", side) for side in (8, 9, 64, 72, 100, 226)),
     *(("yuv420", side) for side in (8, 64, 72, 100, 226)),
 ]
@@ -43,7 +43,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def built(photos: Path, out: Path, storage: Storage, side: int = SIDE) -> RecordSet:
+def built(photos: Path, out: Path, storage: StorageName, side: int = SIDE) -> RecordSet:
     config = BuildConfig(storage, side=side, shards=3, validation_fraction=0)
     build(scan(photos), out, config, workers=1, max_bad=1)
     return open_records(out)
@@ -60,7 +60,9 @@ def stored(records: RecordSet, key: str) -> tuple[list[Any], list[int]]:
     return values, labels
 
 
-def fetched(rows: Rows, numbers: Sequence[int]) -> tuple[tf.Tensor, tf.Tensor]:
+def fetched(
+    rows: Rows, numbers: Sequence[int] | np.ndarray
+) -> tuple[tf.Tensor, tf.Tensor]:
     return rows.fetch(tf.constant(numbers), *rows.lend())
 
 
@@ -72,7 +74,7 @@ def order_of(count: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("storage", "side"), SIDES)
 def test_rows_of_pixels_are_the_records(
-    storage: Storage, side: int, few: Path, tmp_path: Path
+    storage: StorageName, side: int, few: Path, tmp_path: Path
 ) -> None:
     records = built(few, tmp_path, storage, side)
     pixels, labels = stored(records, "image/raw")
@@ -106,7 +108,7 @@ def test_rows_of_jpegs_are_the_records(record_sets: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("storage", ["jpeg", "raw", "yuv420"])
 def test_shapes_are_known_inside_tf_data(
-    record_sets: dict[str, Path], storage: Storage
+    record_sets: dict[str, Path], storage: StorageName
 ) -> None:
     rows = open_rows(open_records(record_sets[storage]), "validation")
     numbers = tf.data.Dataset.from_tensors(tf.constant([3, 1, 3], tf.int32))
@@ -137,7 +139,7 @@ def test_an_index_that_was_deleted_is_not_missed(
 
 @pytest.mark.parametrize("storage", ["jpeg", "raw", "yuv420"])
 def test_a_shard_without_records_is_passed_over(
-    few: Path, tmp_path: Path, storage: Storage
+    few: Path, tmp_path: Path, storage: StorageName
 ) -> None:
     """The build leaves one whose files were all set aside."""
     photos = Path(shutil.copytree(few, tmp_path / "photos"))
@@ -264,5 +266,5 @@ def test_a_jpeg_shard_that_cannot_be_mapped_is_told_with_the_way_out(
         open_rows(records, "train")
     assert str(error.value) == (
         f"{records.paths('train')[1]} cannot be mapped ({os.strerror(errno.ENODEV)})."
-        " Read the records with --reader stream."
+        " Read the records with `reader='stream'`."
     )

@@ -167,7 +167,7 @@ def test_a_file_system_that_cannot_map_is_told_with_the_way_out(
     reason = os.strerror(errno.ENODEV)
     assert str(error.value) == (
         f"{paths[files]} cannot be mapped ({reason}). Read the records with"
-        " --reader stream."
+        " `reader='stream'`."
     )
     del error
     assert await_garbage(lambda: unmapped == [sum(SIZES)])
@@ -210,7 +210,7 @@ def test_more_files_are_mapped_than_may_be_open(tmp_path: Path) -> None:
 def test_a_file_that_ends_within_a_page_is_told(tmp_path: Path) -> None:
     """The rows of the one after it would have to start there."""
     mapping = Mapping(written(tmp_path, (PAGE, PAGE + 100, PAGE)))
-    with pytest.raises(DataError, match=r"1\.bin cannot be mapped .*--reader stream"):
+    with pytest.raises(DataError, match=r"1\.bin cannot be mapped .*`reader='stream'`"):
         mapping.view(0, PAGE)
 
 

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.read.order import Share, epoch_order, epoch_seed
+from alexnet.pipeline.read.order import PipelineShard, epoch_order, epoch_seed
 
 
 def orders(seed: int, epochs: int, count: int = 10) -> list[list[int]]:
@@ -96,7 +96,7 @@ def test_the_epochs_seed_is_the_pair() -> None:
 def test_a_share_is_a_slice_of_every_global_batch(
     pipelines: int, pipeline: int, batches: list[list[int]]
 ) -> None:
-    share = Share(6, 6, pipelines, pipeline)
+    share = PipelineShard(6, 6, pipelines, pipeline)
     assert share.per_replica == 1
     assert share.replicas_here == 6 // pipelines
     found = share.of(tf.data.Dataset.range(12)).as_numpy_iterator()
@@ -110,7 +110,9 @@ def test_shares_put_together_are_the_whole_batches(
 ) -> None:
     """Of 27 rows in batches of 8, the last 3 fill none."""
     rows = np.random.default_rng(0).permutation(27)
-    shares = [Share(8, replicas, pipelines, index) for index in range(pipelines)]
+    shares = [
+        PipelineShard(8, replicas, pipelines, index) for index in range(pipelines)
+    ]
     whole = rows[:24].reshape(3, pipelines, -1, 8 // replicas)
     for index, share in enumerate(shares):
         mine = whole[:, index].reshape(-1, 8 // replicas)
@@ -120,11 +122,11 @@ def test_shares_put_together_are_the_whole_batches(
 
 
 def test_one_pipeline_takes_all_whole_batches() -> None:
-    found = Share(2).of(tf.data.Dataset.range(5)).as_numpy_iterator()
+    found = PipelineShard(2).of(tf.data.Dataset.range(5)).as_numpy_iterator()
     assert [batch.tolist() for batch in found] == [[0, 1], [2, 3]]
-    assert Share(2).rows_of(tf.range(5)).numpy().tolist() == [[0, 1], [2, 3]]
+    assert PipelineShard(2).rows_of(tf.range(5)).numpy().tolist() == [[0, 1], [2, 3]]
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"batch of 6 .* 4 replicas.* multiple of 4"):
-        Share(6, num_replicas=4)
+        PipelineShard(6, num_replicas=4)

@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 import tensorflow as tf
 
-from alexnet.pipeline.config import Reader, Storage
+from alexnet.pipeline.config import Reader, StorageName
 from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.machine import Memory
 from alexnet.pipeline.read.choose import choose_reader
@@ -27,7 +27,7 @@ from alexnet.pipeline.records.manifest import Shard, SplitCard
 from alexnet.pipeline.records.record_set import RecordSet, open_records
 
 TRAIN = [f"train-{index:05d}-of-00003.tfrecord" for index in range(3)]
-WAY_OUT = "Mend it with `alexnet records verify {} --repair"
+REPAIR_HINT = "Mend it with `alexnet records verify {} --repair"
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_an_intact_set_opens(folder: Path) -> None:
 @pytest.mark.parametrize("name", [TRAIN[1], "validation-00000-of-00001.tfrecord"])
 def test_a_missing_shard_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
-    message = f"{folder / name} is missing; [0-9]+ bytes are expected. {WAY_OUT}"
+    message = f"{folder / name} is missing; [0-9]+ bytes are expected. {REPAIR_HINT}"
     with pytest.raises(DataError, match=message.format(folder)):
         open_records(folder)
 
@@ -76,7 +76,9 @@ def test_a_shard_of_another_size_is_named(folder: Path, change: int) -> None:
     data = (folder / TRAIN[2]).read_bytes()
     size = len(data) + change
     (folder / TRAIN[2]).write_bytes((data + b"x")[:size])
-    message = f"{TRAIN[2]} has {size} bytes; {len(data)} bytes are expected. {WAY_OUT}"
+    message = (
+        f"{TRAIN[2]} has {size} bytes; {len(data)} bytes are expected. {REPAIR_HINT}"
+    )
     with pytest.raises(DataError, match=message.format(folder)):
         open_records(folder)
 
@@ -155,7 +157,7 @@ def on(
 @pytest.mark.parametrize("storage", ["jpeg", "raw", "yuv420"])
 def test_local_records_are_mapped(
     record_sets: dict[str, Path],
-    storage: Storage,
+    storage: StorageName,
     kind: str | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -204,10 +206,10 @@ def test_originals_are_streamed(record_sets: dict[str, Path]) -> None:
     with pytest.raises(ConfigError) as error:
         choose_reader(originals, "mmap")
     for words in (
-        f"--reader mmap cannot read {record_sets['original']}",
+        f"`reader='mmap'` cannot read {record_sets['original']}",
         "original files",
-        "--reader stream",
-        "--storage jpeg, raw or yuv420",
+        "`reader='stream'`",
+        "`storage='jpeg'`, raw or yuv420",
     ):
         assert words in str(error.value)
 
@@ -220,13 +222,13 @@ def test_pages_that_do_not_divide_a_record_are_told(
     choice = choose_reader(open_records(record_sets[storage]))
     assert choice.name == "stream"
     assert choice.reason == "this machine's pages are 65536 bytes, not 4096"
-    with pytest.raises(ConfigError, match=r"65536 bytes, not 4096.*--reader stream"):
+    with pytest.raises(ConfigError, match=r"65536 bytes, not 4096.*`reader='stream'`"):
         choose_reader(open_records(record_sets[storage]), "mmap")
     # JPEG records are found by an index, wherever they start.
     assert choose_reader(open_records(record_sets["jpeg"])).name == "mmap"
 
 
-@pytest.mark.parametrize("storage", get_args(Storage))
+@pytest.mark.parametrize("storage", get_args(StorageName))
 def test_streaming_is_always_possible(
     record_sets: dict[str, Path], storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +243,6 @@ def test_images_are_no_records(photos: Path, asked: Reader) -> None:
     choice = choose_reader(source)
     assert (choice.name, choice.random_access) == ("photos", True)
     with pytest.raises(
-        ConfigError, match=rf"--reader {asked} .*{photos}.*records build"
+        ConfigError, match=rf"`reader='{asked}'` .*{photos}.*records build"
     ):
         choose_reader(source, asked)

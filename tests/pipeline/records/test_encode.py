@@ -12,11 +12,13 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from alexnet.pipeline.config import BuildConfig, Resize, Storage
+from alexnet.pipeline.config import BuildConfig, Resize, StorageName
+from alexnet.pipeline.errors import BadImage
 from alexnet.pipeline.read.parse import decode, find_jpeg, parse
-from alexnet.pipeline.records.encode import ENCODED, LABEL, encode_record
+from alexnet.pipeline.records.encode import LABEL, encode_record
 from alexnet.pipeline.records.fixed_layout import plan_layout
-from alexnet.pipeline.records.image import BadImage, yuv420_planes
+from alexnet.pipeline.records.image import yuv420_planes
+from alexnet.pipeline.records.storage import ENCODED, STORAGES
 from alexnet.pipeline.records.tfrecord import encode_example
 from tests.conftest import smooth_photo
 
@@ -67,7 +69,7 @@ def round_trip(data: bytes, config: BuildConfig) -> np.ndarray:
     """What a batch of the record and another holds of it."""
     other = encoded(photo_bytes("PNG"), config, label=5)
     records = tf.constant([other, encoded(data, config)])
-    stored, labels = parse(records, config.storage)
+    stored, labels = parse(records, STORAGES[config.storage])
     assert labels.dtype == tf.int64 and labels.numpy().tolist() == [5, 1]
     images = decode(stored, config)
     assert images.dtype == tf.uint8
@@ -88,7 +90,7 @@ def distance(found: np.ndarray, expected: np.ndarray) -> float:
     ],
 )
 def test_a_record_has_the_promised_features(
-    storage: Storage, key: str, file_format: bytes, size: tuple[int, int]
+    storage: StorageName, key: str, file_format: bytes, size: tuple[int, int]
 ) -> None:
     config = BuildConfig(storage, side=SIDE)
     data = photo_bytes("JPEG")
@@ -116,7 +118,7 @@ def test_a_record_has_the_promised_features(
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("storage", ["raw", "original"])
 def test_pillows_pixels_come_out(
-    storage: Storage, file_format: str, turn: int, resize: Resize
+    storage: StorageName, file_format: str, turn: int, resize: Resize
 ) -> None:
     data = photo_bytes(file_format, turn=turn)
     found = round_trip(data, BuildConfig(storage, side=SIDE, resize=resize))
@@ -219,15 +221,15 @@ def test_original_shows_a_transparent_colour_as_white() -> None:
     assert (found[:, 10:] == 255).all()
 
 
-@pytest.mark.parametrize("storage", get_args(Storage))
-def test_a_cut_photo_makes_no_record(storage: Storage) -> None:
+@pytest.mark.parametrize("storage", get_args(StorageName))
+def test_a_cut_photo_makes_no_record(storage: StorageName) -> None:
     cut = photo_bytes("JPEG")[:-300]
     with pytest.raises(BadImage, match="truncated"):
         encoded(cut, BuildConfig(storage, side=SIDE))
 
 
-@pytest.mark.parametrize("storage", get_args(Storage))
-def test_equal_photos_make_equal_bytes(storage: Storage) -> None:
+@pytest.mark.parametrize("storage", get_args(StorageName))
+def test_equal_photos_make_equal_bytes(storage: StorageName) -> None:
     records = {
         encoded(photo_bytes("JPEG"), BuildConfig(storage, side=SIDE)) for _ in range(2)
     }

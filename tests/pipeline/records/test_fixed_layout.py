@@ -16,10 +16,11 @@ import tensorflow as tf
 from PIL import Image
 
 from alexnet.pipeline.build.build import build
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.config import BuildConfig, StorageName
+from alexnet.pipeline.errors import BadImage
 from alexnet.pipeline.records.encode import encode_record
 from alexnet.pipeline.records.fixed_layout import Layout, encode_fixed, plan_layout
-from alexnet.pipeline.records.image import BadImage, yuv420_planes
+from alexnet.pipeline.records.image import yuv420_planes
 from alexnet.pipeline.records.manifest import load_manifest
 from alexnet.pipeline.records.record_set import open_records
 from alexnet.pipeline.source.scan import scan
@@ -27,7 +28,7 @@ from alexnet.pipeline.verify.checksums import require_whole_shards
 from tests.conftest import smooth_photo
 
 HEADER, FOOTER, PAGE = 12, 4, 4096
-SIDES: list[tuple[Storage, int]] = [
+SIDES: list[tuple[StorageName, int]] = [
     *(("raw", side) for side in (8, 9, 33, 72)),
     *(("yuv420", side) for side in (8, 10, 34, 72)),
 ]
@@ -46,7 +47,7 @@ def png(number: int, side: int) -> bytes:
     return file.getvalue()
 
 
-def pixels_of(data: bytes, storage: Storage) -> bytes:
+def pixels_of(data: bytes, storage: StorageName) -> bytes:
     image = Image.open(io.BytesIO(data))
     return image.tobytes() if storage == "raw" else yuv420_planes(image)
 
@@ -74,7 +75,7 @@ def little_varint(data: bytes) -> int:
 
 @pytest.mark.parametrize(("storage", "side"), SIDES)
 def test_a_record_is_an_example_with_its_pixels_in_place(
-    storage: Storage, side: int
+    storage: StorageName, side: int
 ) -> None:
     config = BuildConfig(storage, side=side)
     longest = max(len((key + name).encode()) for key, name in NAMES.items())
@@ -180,7 +181,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("storage", ["raw", "yuv420"])
 def test_a_mapped_shard_is_a_matrix_of_records(
-    storage: Storage, archive: Path, tmp_path: Path
+    storage: StorageName, archive: Path, tmp_path: Path
 ) -> None:
     config = BuildConfig(storage, side=34, shards=3)
     report = build(scan(archive), tmp_path, config, workers=1)

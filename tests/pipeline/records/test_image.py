@@ -11,13 +11,13 @@ import pytest
 from PIL import Image, ImageOps
 
 from alexnet.pipeline.config import Resize
+from alexnet.pipeline.errors import BadImage
 from alexnet.pipeline.records.image import (
-    BadImage,
     orientation,
     read_image,
     rgb_from_planes,
-    square,
     to_rgb,
+    to_square,
     yuv420_planes,
 )
 from tests.conftest import smooth_photo
@@ -116,14 +116,14 @@ def test_exif_rotation(turn: int, resize: Resize) -> None:
     else:
         expected = upright.resize((12, 12), Image.Resampling.BICUBIC)
     assert orientation(read_image(data)) == turn
-    assert distance(square(read_image(data), 12, resize), expected) <= 1
+    assert distance(to_square(read_image(data), 12, resize), expected) <= 1
 
 
 @pytest.mark.parametrize("turn", [0, 9, 300])
 def test_an_orientation_that_does_not_exist_is_none(turn: int) -> None:
     image = read_image(tagged(PHOTO, turn))
     assert orientation(image) == 1
-    assert distance(square(image, 24, "crop"), RGB[:, 8:32]) == 0
+    assert distance(to_square(image, 24, "crop"), RGB[:, 8:32]) == 0
 
 
 @pytest.mark.parametrize("resize", ["crop", "squash"])
@@ -136,7 +136,7 @@ def test_a_square_samples_where_it_should(
     ramp = np.zeros((height, width, 3), np.uint8)
     ramp[..., 0] = 2 * np.arange(width)
     ramp[..., 1] = 2 * np.arange(height)[:, None]
-    found = np.asarray(square(Image.fromarray(ramp), side, resize), float)
+    found = np.asarray(to_square(Image.fromarray(ramp), side, resize), float)
     # A ramp keeps its values wherever it is sampled, away from the picture's edges.
     extents = (min(size), min(size)) if resize == "crop" else size
     for channel, (whole, part) in enumerate(zip(size, extents, strict=True)):
@@ -148,7 +148,7 @@ def test_a_square_samples_where_it_should(
 
 def test_a_square_of_the_right_size_is_untouched() -> None:
     image = smooth_photo(2, 16, 16)
-    assert distance(square(image, 16, "crop"), image) == 0
+    assert distance(to_square(image, 16, "crop"), image) == 0
 
 
 def test_a_large_jpeg_is_decoded_at_a_fraction_and_looks_the_same() -> None:
@@ -156,7 +156,7 @@ def test_a_large_jpeg_is_decoded_at_a_fraction_and_looks_the_same() -> None:
     draft, full = read_image(data, 64), read_image(data)
     assert full.size == (900, 640)
     assert 128 <= min(draft.size) < 256
-    assert distance(square(draft, 64, "crop"), square(full, 64, "crop")) <= 3
+    assert distance(to_square(draft, 64, "crop"), to_square(full, 64, "crop")) <= 3
 
 
 def test_a_drafted_jpeg_keeps_its_rotation() -> None:
@@ -165,7 +165,7 @@ def test_a_drafted_jpeg_keeps_its_rotation() -> None:
     data = saved(smooth_photo(3, 640, 480), "JPEG", quality=95, exif=exif)
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
     expected = ImageOps.fit(upright, (32, 32), Image.Resampling.BICUBIC)
-    assert distance(square(read_image(data, 32), 32, "crop"), expected) <= 3
+    assert distance(to_square(read_image(data, 32), 32, "crop"), expected) <= 3
 
 
 def png_of(width: int, height: int) -> bytes:

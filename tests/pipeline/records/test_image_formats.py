@@ -113,6 +113,6 @@ def test_a_name_tells_what_the_content_does_not() -> None:
 
 def test_a_format_is_read_or_has_a_way_out() -> None:
     for kind in FORMATS:
-        assert bool(kind.pillow) != bool(kind.way_out), kind.name
+        assert bool(kind.pillow) != bool(kind.advice), kind.name
     endings = [ending for kind in FORMATS for ending in kind.endings.split()]
     assert len(endings) == len(set(endings))

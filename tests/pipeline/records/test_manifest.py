@@ -135,14 +135,18 @@ def test_what_a_build_found_out_is_saved_and_loaded(tmp_path: Path) -> None:
     found = dataclasses.replace(
         MANIFEST,
         duplicates=5,
-        leaked=2,
-        conflicting=1,
+        duplicates_across_splits=2,
+        duplicates_with_other_label=1,
         source_sizes=SourceSizes(10, 20, 30, num_smaller=4),
     )
     found.save(tmp_path)
     assert load_manifest(tmp_path) == found
     saved = json.loads((tmp_path / "dataset.json").read_text())
-    assert (saved["duplicates"], saved["leaked"], saved["conflicting"]) == (5, 2, 1)
+    assert (
+        saved["duplicates"],
+        saved["duplicates_across_splits"],
+        saved["duplicates_with_other_label"],
+    ) == (5, 2, 1)
 
 
 def test_source_sizes_are_counted() -> None:
@@ -210,7 +214,7 @@ def test_a_damaged_card_is_told(
     said, _, next_step = str(error.value).partition(". It cannot be repaired")
     assert re.fullmatch(f"{path} is damaged or of another version: .*{reason}.*", said)
     assert "make the set in another folder (`alexnet records build" in next_step
-    assert "--overwrite" not in next_step  # which would refuse
+    assert "overwrite" not in next_step  # which would refuse
 
 
 def test_a_card_from_before_there_were_layouts_is_told(tmp_path: Path) -> None:

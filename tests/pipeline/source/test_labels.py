@@ -146,7 +146,7 @@ def test_images_without_labels_are_named_and_left_out(
         (
             many("A/cats/{}.jpg", "A/dogs/{}.jpg", "B/cats/{}.jpg", "B/dogs/{}.jpg"),
             "every one of A, B holds the folders cats, dogs.*one level deeper.*such as"
-            " A/.*--labels folder if A, B are",
+            " A/.*`labels='folder'` if A, B are",
         ),
         (
             many("train/a/{}.jpg", "train/b/{}.jpg", "more/a/{}.jpg", "more/b/{}.jpg"),

@@ -185,7 +185,7 @@ def test_a_csv_may_name_what_is_no_file(tmp_path: Path) -> None:
         (
             images("train/1.jpg", "Test/2.jpg"),
             "auto",
-            "Test, train is named as splits are.* carry no label.*Say --labels folder",
+            "Test, train is named .* carry no label.*Say `labels='folder'`",
         ),
         (images("cat.1.jpg", "2.jpg"), "auto", "1 of 2 names carry no label.*'2.jpg'"),
         (images("cat/1.jpg", "2.jpg"), "folder", "1 of 2 images lie in no class"),

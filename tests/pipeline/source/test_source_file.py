@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 import tarfile
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,9 +41,7 @@ NO_NAME = [errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EN
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that were waited between tries, and are not."""
     waited: list[float] = []
-    monkeypatch.setattr(
-        alexnet.pipeline.source.source_file.time, "sleep", waited.append
-    )
+    monkeypatch.setattr(time, "sleep", waited.append)
     return waited
 
 
@@ -100,7 +99,7 @@ def test_what_has_passed_costs_nothing(
         if waited == tries:
             store.failing.unlink()
 
-    monkeypatch.setattr(alexnet.pipeline.source.source_file.time, "sleep", wait)
+    monkeypatch.setattr(time, "sleep", wait)
     assert read_file(store, LISTED, bytes) == b"photo"
     assert waited == tries
 
@@ -209,7 +208,7 @@ def test_memory_that_a_picture_takes_is_waited_for(
         waits.clear()
         raise MemoryError
 
-    with pytest.raises(ReadError, match=r"Cannot allocate .* Give fewer --workers"):
+    with pytest.raises(ReadError, match=r"Cannot allocate .* Give fewer `workers`"):
         read_file(open_store(folder), LISTED, never)
 
 

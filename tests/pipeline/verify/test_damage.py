@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from alexnet.pipeline.build.build import build
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.records.manifest import LABELS, MANIFEST, load_manifest
 from alexnet.pipeline.records.record_set import RecordSet, open_records
@@ -24,7 +24,7 @@ from alexnet.pipeline.verify.damage import BadRecord
 from alexnet.pipeline.verify.verify import verify
 from tests.conftest import NUM_PHOTOS, SIDE, flip
 
-STORAGES = get_args(Storage)
+STORAGES = get_args(StorageName)
 SHARD = "train-00001-of-00003.tfrecord"
 NUM_RECORDS = 6
 HEADER, FOOTER = 12, 4
@@ -69,7 +69,7 @@ def remove_indexes(folder: Path) -> None:
 
 @pytest.fixture(params=STORAGES)
 def folder(
-    request: pytest.FixtureRequest, record_sets: dict[Storage, Path], tmp_path: Path
+    request: pytest.FixtureRequest, record_sets: dict[StorageName, Path], tmp_path: Path
 ) -> Path:
     """A record set of each storage that may be spoilt: shards of 6 records."""
     return Path(shutil.copytree(record_sets[request.param], tmp_path / "set"))
@@ -83,7 +83,7 @@ def indexed_or_not(request: pytest.FixtureRequest, folder: Path) -> None:
 
 
 @pytest.fixture
-def jpeg(record_sets: dict[Storage, Path], tmp_path: Path) -> Path:
+def jpeg(record_sets: dict[StorageName, Path], tmp_path: Path) -> Path:
     """A `jpeg` record set that may be spoilt."""
     return Path(shutil.copytree(record_sets["jpeg"], tmp_path / "set"))
 
@@ -218,7 +218,7 @@ def test_a_missing_shard_and_one_that_cannot_be_read(folder: Path) -> None:
 
 
 def test_another_whole_shard_in_its_place_is_told(
-    record_sets: dict[Storage, Path], tmp_path: Path
+    record_sets: dict[StorageName, Path], tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(record_sets["raw"], tmp_path / "set"))
     shutil.copy(folder / SHARD, folder / SHARD.replace("1", "0", 1))
@@ -244,7 +244,7 @@ def test_a_damaged_index_is_named_beside_its_whole_shard(
     index.write_bytes(change(index.read_bytes()))
     (bad,) = verify(jpeg).bad
     assert (bad.shard, bad.record, bad.offset) == (f"idx/{index.name}", None, None)
-    assert "delete it, or let --repair" in bad.reason
+    assert "delete it, or let `records verify --repair`" in bad.reason
     records = places(jpeg / SHARD)
     flip(jpeg / SHARD, records[4].start)  # found without the index
     (bad,) = verify(jpeg).bad

@@ -13,18 +13,17 @@ import pytest
 import alexnet.pipeline.build.plan
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.build.quarantine import QUARANTINE
-from alexnet.pipeline.config import BuildConfig, Storage
+from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.records.manifest import LABELS, MANIFEST, load_manifest
 from alexnet.pipeline.source.scan import scan
 from alexnet.pipeline.verify.repair import find_origin, name_photos, repair
 from alexnet.pipeline.verify.verify import verify
-from tests.conftest import NUM_PHOTOS, SIDE, smooth_photo
+from tests.conftest import NUM_PHOTOS, SIDE, flip, smooth_photo
 from tests.pipeline.build.test_build import content, stop_after
 from tests.pipeline.verify.test_damage import (
     STORAGES,
     change_manifest,
-    flip,
     places,
     remove_indexes,
 )
@@ -34,14 +33,14 @@ SHARDS = [f"train-{number:05d}-of-00003.tfrecord" for number in range(3)]
 
 @pytest.fixture(params=STORAGES)
 def folder(
-    request: pytest.FixtureRequest, record_sets: dict[Storage, Path], tmp_path: Path
+    request: pytest.FixtureRequest, record_sets: dict[StorageName, Path], tmp_path: Path
 ) -> Path:
     """A record set of `photos` of each storage that may be spoilt."""
     return Path(shutil.copytree(record_sets[request.param], tmp_path / "set"))
 
 
 @pytest.fixture
-def jpeg(record_sets: dict[Storage, Path], tmp_path: Path) -> Path:
+def jpeg(record_sets: dict[StorageName, Path], tmp_path: Path) -> Path:
     """A `jpeg` record set of `photos` that may be spoilt."""
     return Path(shutil.copytree(record_sets["jpeg"], tmp_path / "set"))
 
