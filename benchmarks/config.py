@@ -6,17 +6,18 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import get_args
 
-from alexnet.model.config import NetworkConfig, TrainConfig
+from alexnet.model.config import NETWORK, TRAIN
 from alexnet.pipeline.config import (
+    BUILD,
     BuildConfig,
     Config,
+    Preset,
     ReadConfig,
     Resize,
     StorageName,
     require,
+    setting,
 )
-
-BUILD, NETWORK, TRAIN = BuildConfig(), NetworkConfig(), TrainConfig()
 
 
 class Loader(str, Enum):
@@ -33,18 +34,18 @@ class Loader(str, Enum):
     MOSAIC = "mosaic"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BenchConfig(ReadConfig):
-    """What `bench input-pipeline` measures, and for how long."""
+    """Which input pipeline is measured, beside which loaders, and for how long."""
 
     # For each rung, limit and turn of a loader, after a warm-up of half of it.
     seconds: float = 5.0
     against: tuple[str, ...] = ()
-    augment: str = TRAIN.augment
+    augment: Preset = TRAIN.augment
     image_size: int = NETWORK.image_size
 
-    def __post_init__(self) -> None:
-        ReadConfig.__post_init__(self)
+    def check(self) -> None:
+        """Check the ranges, and that the loaders are known."""
         require(self.seconds > 0, "seconds", self.seconds, "more than 0")
         require(self.image_size >= 1, "image_size", self.image_size, "1 or more")
         known = [loader.value for loader in Loader]
@@ -56,7 +57,7 @@ class BenchConfig(ReadConfig):
 
 @dataclass(frozen=True)
 class BenchSettings:
-    """What has to agree of two reports; the names are those of their JSON."""
+    """The settings that two reports must share; the names are those of their JSON."""
 
     storage: StorageName
     side: int
@@ -72,24 +73,26 @@ class BenchSettings:
     precision: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EstimateConfig(Config):
-    """Records to estimate, how many photos to try, and the device they are for."""
+    """Records to estimate, photos to try for it, and the device they are for."""
 
     side: int = BUILD.side
     resize: Resize = BUILD.resize
     quality: int = BUILD.quality
-    sample: int = 300
-    # For reading each storage, after a warm-up of half of it.
-    seconds: float = 2.0
-    # What the device takes, or `train_step` to measure it here.
-    train_images_per_second: float | None = None
-    train_step: bool = False
-    mixed_precision: bool = False
+    sample: int = setting(300, "Number of photos to try.", 1, needs="1 or more photos")
+    seconds: float = setting(2.0, "Seconds to read each storage, after a warm-up.")
+    train_images_per_second: float | None = setting(
+        None,
+        "Images a second that your device trains on, as `alexnet bench train-step`"
+        " measures them.",
+    )
+    train_step: bool = setting(False, "Measure that here instead.")
+    mixed_precision: bool = TRAIN.mixed_precision
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Check the ranges, and that the train step is given or measured, not both."""
         demand = self.train_images_per_second
-        require(self.sample >= 1, "sample", self.sample, "1 or more photos")
         require(self.seconds > 0, "seconds", self.seconds, "more than 0")
         possible = demand is None or demand > 0
         require(possible, "train_images_per_second", demand, "more than 0")

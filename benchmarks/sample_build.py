@@ -25,9 +25,9 @@ from alexnet.benchmarks.measure import (
     deliver,
 )
 from alexnet.pipeline.build.build import build
+from alexnet.pipeline.build.encoder import CHUNK
 from alexnet.pipeline.build.plan import BuildPlan
 from alexnet.pipeline.build.report import BuildReport
-from alexnet.pipeline.build.workers import CHUNK
 from alexnet.pipeline.config import BuildConfig, ReadConfig, Reader
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import atomic_path

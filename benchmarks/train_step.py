@@ -16,14 +16,14 @@ from tensorflow import keras
 from alexnet.benchmarks.input_pipeline.device_stages import DeviceStage, repeat
 from alexnet.benchmarks.machine import gpu_names, read_processor
 from alexnet.benchmarks.measure import Deliveries, Progress, Stopwatch, Timing
-from alexnet.model.config import NetworkConfig, TrainConfig, Variant
+from alexnet.model.config import NETWORK, TRAIN, NetworkConfig, TrainConfig, Variant
 from alexnet.model.network.summary import training_flops
 from alexnet.model.training.classifier import DRAWS, Classifier
 from alexnet.model.training.hardware import Hardware, set_up_hardware
 from alexnet.model.training.training import as_function, make_classifier
 from alexnet.pipeline.augment.augment import augment_batch, fold_seed, mixup_cutmix
 from alexnet.pipeline.augment.presets import preset
-from alexnet.pipeline.config import BuildConfig, Config, require
+from alexnet.pipeline.config import BUILD, Config, Preset, require
 from alexnet.pipeline.files import count
 
 # Large enough that a device computes as fast as it can, small enough for many a second.
@@ -33,28 +33,29 @@ MATMUL_SIDES = {"CPU": 2048, "GPU": 8192}
 STEPS_PER_EPOCH = 10**6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainStepConfig(Config):
     """Which step is measured, and for how long; the names are those of `fit`."""
 
     # For each of the timings, after a warm-up of half of it.
     seconds: float = 5.0
-    variant: Variant = "article"
-    batch_size: int = 128
-    image_size: int = 227
-    num_classes: int = 2
-    width: float = 1.0
-    augment: str = "paper"
-    mixed_precision: bool = False
-    xla: bool | None = None
+    variant: Variant = NETWORK.variant
+    batch_size: int = TRAIN.batch_size
+    image_size: int = NETWORK.image_size
+    num_classes: int = NETWORK.num_classes
+    width: float = NETWORK.width
+    augment: Preset = TRAIN.augment
+    mixed_precision: bool = TRAIN.mixed_precision
+    xla: bool | None = TRAIN.xla
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Check that there is something to measure."""
         require(self.seconds > 0, "seconds", self.seconds, "more than 0")
 
     @property
     def stored_side(self) -> int:
         """The side of records as ever, or of what the network takes if that is more."""
-        return max(BuildConfig().side, self.image_size)
+        return max(BUILD.side, self.image_size)
 
     def network(self) -> NetworkConfig:
         """The network's part of the settings.
@@ -63,7 +64,10 @@ class TrainStepConfig(Config):
             ConfigError: one is out of range.
         """
         return NetworkConfig(
-            self.variant, self.num_classes, self.image_size, self.width
+            variant=self.variant,
+            num_classes=self.num_classes,
+            image_size=self.image_size,
+            width=self.width,
         )
 
     def train(self) -> TrainConfig:

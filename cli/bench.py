@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alexnet.benchmarks.config import NETWORK, TRAIN, BenchConfig, Loader
-from alexnet.cli.console import meter, print_json, say
+from alexnet.benchmarks.config import BenchConfig, Loader
+from alexnet.cli.console import Meter, print_json, say
 from alexnet.cli.ladder import print_changes, print_ladder, print_train_step
-from alexnet.cli.options import (
-    AugmentOption,
-    DataArgument,
-    ImageSizeOption,
-    Json,
-    MixedPrecisionOption,
-    RamBudgetOption,
-    ReaderOption,
-    VariantOption,
-    Verbose,
-    WidthOption,
-    XlaOption,
-    examples,
-    parse_size,
-)
+from alexnet.cli.options import DataArgument, Json, Verbose, examples
+from alexnet.cli.settings import takes_settings
+from alexnet.model.config import NETWORK, NetworkConfig, TrainConfig
 
 if TYPE_CHECKING:
     from alexnet.benchmarks.input_pipeline.compare import Figures
     from alexnet.benchmarks.input_pipeline.device_stages import DeviceStage
     from alexnet.benchmarks.input_pipeline.report import BenchReport
 
-DEFAULTS = BenchConfig()
+# Settings that change the speed of the pipeline, or of the training step.
+SHARED = ("augment", "batch_size", "image_size", "mixed_precision")
+PIPELINE_SETTINGS = (*SHARED, "reader", "ram_budget_bytes", "seed")
+STEP_SETTINGS = (*SHARED, "variant", "width", "xla")
+
+SecondsOption = Annotated[
+    float, typer.Option(help="Seconds for each measurement, after a warm-up.")
+]
 
 app = typer.Typer(
     help="Measure where the time goes.",
@@ -57,27 +52,20 @@ def bench() -> None:
         "alexnet bench input-pipeline records --fail-below-share 0.7",
     )
 )
+@takes_settings(NetworkConfig, TrainConfig, only=PIPELINE_SETTINGS)
 def input_pipeline(
     data: DataArgument = Path("records"),
-    seconds: Annotated[
-        float, typer.Option(help="Seconds for each rung, after a warm-up of half that.")
-    ] = DEFAULTS.seconds,
-    batch_size: Annotated[int, typer.Option(help="Images in a batch.")] = (
-        DEFAULTS.batch_size
-    ),
-    augment: AugmentOption = DEFAULTS.augment,  # type: ignore[assignment]
-    image_size: ImageSizeOption = DEFAULTS.image_size,
+    seconds: SecondsOption = 5.0,
     train_step: Annotated[
-        bool, typer.Option(help="Time a training step as the last rung.")
+        bool, typer.Option(help="Time a training step on top of the pipeline.")
     ] = True,
-    mixed_precision: MixedPrecisionOption = TRAIN.mixed_precision,
     against: Annotated[
         list[Loader],
-        typer.Option(help="Time another loader too, in turn; may be repeated."),
+        typer.Option(help="Time another loader in turn, too; may be repeated."),
     ] = [],  # noqa: B006  # typer's way to say none
-    reader: ReaderOption = DEFAULTS.reader,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the ladder as a PNG.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the rungs into a PNG file."),
     ] = None,
     compare: Annotated[
         Path | None,
@@ -95,10 +83,9 @@ def input_pipeline(
             " device that has one (column `of its limit`).",
         ),
     ] = None,
-    ram_budget: RamBudgetOption = "4GiB",
-    seed: Annotated[int, typer.Option(help="Seed of the order.")] = DEFAULTS.seed,
     as_json: Json = False,
     verbose: Verbose = False,
+    **settings: Any,
 ) -> None:
     """Time every stage of the pipeline that `fit` uses, and its limits.
 
@@ -112,22 +99,15 @@ def input_pipeline(
     from alexnet.benchmarks.input_pipeline import compare as comparison
     from alexnet.benchmarks.input_pipeline.input_pipeline import run_bench
 
-    config = BenchConfig(
-        seconds=seconds,
-        batch_size=batch_size,
-        against=tuple(loader.value for loader in against),
-        augment=augment,
-        image_size=image_size,
-        seed=seed,
-        ram_budget_bytes=parse_size(ram_budget),
-        reader=reader,
-    )
+    mixed_precision = settings.pop("mixed_precision")
+    names = tuple(loader.value for loader in against)
+    config = BenchConfig(seconds=seconds, against=names, **settings)
     old = comparison.load_figures(compare) if compare else None
     step = _make_step(data, config, mixed_precision) if train_step else None
     if old:
         _require_comparable(old, data, config)
-    with meter("measuring", "timings") as progress:
-        report = run_bench(data, config, progress.announce, step)
+    with Meter("measuring", "timings") as meter:
+        report = run_bench(data, config, meter.announce, step)
     new = comparison.figures(report.to_json())
     _show(report, old, new, plot, as_json)
     if old and fail_below is not None:
@@ -137,16 +117,15 @@ def input_pipeline(
 
 
 def _make_step(data: Path, config: BenchConfig, mixed_precision: bool) -> DeviceStage:
-    """A training step on the record set's batches, in the precision it computes in."""
-    from alexnet.model.config import TrainConfig
+    """Return a training step on the record set's batches."""
     from alexnet.model.training.training import make_train_step
 
-    settings = TrainConfig(
+    train = TrainConfig(
         batch_size=config.batch_size,
         augment=config.augment,
         mixed_precision=mixed_precision,
     )
-    return make_train_step(data, settings, config.image_size)
+    return make_train_step(data, train, config.image_size)
 
 
 def _require_comparable(old: Figures, data: Path, config: BenchConfig) -> None:
@@ -192,25 +171,15 @@ def _show(
         "alexnet bench train-step --variant paper --classes 1000 --no-xla --json",
     )
 )
+@takes_settings(NetworkConfig, TrainConfig, only=STEP_SETTINGS)
 def train_step(
-    variant: VariantOption = NETWORK.variant,
-    batch_size: Annotated[int, typer.Option(help="Images in a step.")] = (
-        TRAIN.batch_size
-    ),
-    image_size: ImageSizeOption = NETWORK.image_size,
-    classes: Annotated[int, typer.Option(help="Number of classes.")] = (
-        NETWORK.num_classes
-    ),
-    width: WidthOption = NETWORK.width,
-    mixed_precision: MixedPrecisionOption = TRAIN.mixed_precision,
-    xla: XlaOption = TRAIN.xla,
-    augment: AugmentOption = TRAIN.augment,  # type: ignore[assignment]
-    seconds: Annotated[
-        float,
-        typer.Option(help="Seconds for each timing, after a warm-up of half that."),
-    ] = DEFAULTS.seconds,
+    classes: Annotated[
+        int, typer.Option(help="Number of classes.")
+    ] = NETWORK.num_classes,
+    seconds: SecondsOption = 5.0,
     as_json: Json = False,
     verbose: Verbose = False,
+    **settings: Any,
 ) -> None:
     """Time the training step alone, on noise that one device holds already.
 
@@ -219,19 +188,9 @@ def train_step(
     """
     from alexnet.benchmarks.train_step import TrainStepConfig, run_train_step
 
-    config = TrainStepConfig(
-        seconds=seconds,
-        variant=variant,
-        batch_size=batch_size,
-        image_size=image_size,
-        num_classes=classes,
-        width=width,
-        augment=augment,
-        mixed_precision=mixed_precision,
-        xla=xla,
-    )
-    with meter("measuring", "timings") as progress:
-        report = run_train_step(config, progress.announce)
+    config = TrainStepConfig(seconds=seconds, num_classes=classes, **settings)
+    with Meter("measuring", "timings") as meter:
+        report = run_train_step(config, meter.announce)
     if as_json:
         print_json(report.to_json())
     else:

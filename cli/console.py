@@ -1,4 +1,4 @@
-"""How the command speaks: results on stdout, everything else on stderr.
+"""Output of the commands: results on stdout, everything else on stderr.
 
 Progress is a bar with rate and time left on a terminal, and a plain line now and then
 when it is not one.
@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,7 +26,7 @@ CTRL_C_COLUMNS = len("^C^C")
 
 
 def stdout() -> Console:
-    """The console for results."""
+    """Return the console for results."""
     from rich.console import Console
 
     return Console(**PLAIN)
@@ -46,11 +44,11 @@ def print_json(value: dict[str, Any]) -> None:
 
 
 class Meter:
-    """Shows how far a job is: `show(done, total, note)` as often as one likes."""
+    """A display of a job's progress; `show` may be called as often as one likes."""
 
     def __init__(self, label: str, unit: str) -> None:
-        """`unit` is a plural, or has none: 'images', 'MiB'."""
-        self.label, self.unit, self.one = label, unit, unit.removesuffix("s")
+        """Take a label and a unit, in the plural where it has one: 'images', 'MiB'."""
+        self.label, self.unit, self.singular = label, unit, unit.removesuffix("s")
         self._bar: Progress | None = None
         self._task: Any = None
         self._started = self._said = time.monotonic()
@@ -64,11 +62,11 @@ class Meter:
             self._bar.stop()
 
     def start_clock(self, done: int) -> None:
-        """Rates count from here: what went before was start-up."""
+        """Count rates from here: what went before was start-up."""
         self._first, self._started = done, time.monotonic()
 
     def show(self, done: int, total: int, note: str = "") -> None:
-        """The job stands at `done` of `total`."""
+        """Show that `done` of `total` are done."""
         if not total:
             return
         if self._first is None:
@@ -80,7 +78,7 @@ class Meter:
             say(self._line(done, total, note))
 
     def announce(self, note: str, done: int, total: int) -> None:
-        """As `show`, for jobs whose steps have names."""
+        """Show a job whose steps have names."""
         self.show(done, total, note)
 
     def _show_bar(self, done: int, total: int, note: str) -> None:
@@ -96,16 +94,16 @@ class Meter:
         return (done - (self._first or 0)) / seconds if seconds else 0.0
 
     def _describe_rate(self, done: int) -> str:
-        """Such as '52 steps/s', '1.4 steps/s' or '3.2 s/step'; '' before the first."""
+        """Return '52 steps/s', '1.4 steps/s' or '3.2 s/step'; '' before the first."""
         rate = self._rate(done)
         if not rate:
             return ""
         if rate < 1:
-            return f"{1 / rate:,.1f} s/{self.one}"
+            return f"{1 / rate:,.1f} s/{self.singular}"
         return f"{rate:,.{0 if rate >= 10 else 1}f} {self.unit}/s"
 
     def _line(self, done: int, total: int, note: str) -> str:
-        parts = [f"{done:,} of {total:,} {self.one if total == 1 else self.unit}"]
+        parts = [f"{done:,} of {total:,} {self.singular if total == 1 else self.unit}"]
         rate = self._rate(done)
         if rate:
             parts.append(self._describe_rate(done))
@@ -152,13 +150,6 @@ def _progress_bar() -> Progress:
         TextColumn("{task.fields[note]}"),
         console=NarrowConsole(stderr=True, **PLAIN),
     )
-
-
-@contextmanager
-def meter(label: str, unit: str) -> Iterator[Meter]:
-    """A Meter for the time of the block."""
-    with Meter(label, unit) as shown:
-        yield shown
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:

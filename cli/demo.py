@@ -1,4 +1,4 @@
-"""`alexnet demo`: the main job on drawn shapes, by the commands a user would type."""
+"""`alexnet demo`: the whole way on drawn shapes, by the commands a user would type."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ def add_commands(app: typer.Typer, run: Callable[[list[str]], int]) -> None:
 
     @app.command(epilog=examples("alexnet demo", "alexnet demo --out somewhere"))
     def demo(
-        out: Annotated[Path, typer.Option(help="Where everything goes.")] = Path(
-            "demo"
-        ),
+        out: Annotated[Path, typer.Option(help="Folder for all of it.")] = Path("demo"),
         verbose: Verbose = False,
     ) -> None:
         """Draw a set of shapes, build records, train, evaluate, draw pictures.
@@ -47,7 +45,7 @@ def add_commands(app: typer.Typer, run: Callable[[list[str]], int]) -> None:
 def demo_lines(
     source_path: Path, records_path: Path, run_path: Path
 ) -> list[list[str]]:
-    """The command lines of the demo, without the command's name."""
+    """Return the command lines of the demo, without the command's name."""
     sheet = quote(str(records_path.parent / "sheet.png"))
     paths = (source_path, records_path, run_path)
     source, records, run = (quote(str(path)) for path in paths)

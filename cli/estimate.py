@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from alexnet.benchmarks.config import BUILD, EstimateConfig
-from alexnet.cli.console import meter, print_json, print_table, say
-from alexnet.cli.options import Json, MixedPrecisionOption, Verbose, examples
-from alexnet.cli.source import (
-    LabelsOption,
-    OutOption,
-    QualityOption,
-    ResizeOption,
-    SideOption,
-    SourceArgument,
-    say_found,
-)
+from alexnet.benchmarks.config import EstimateConfig
+from alexnet.cli.console import Meter, print_json, print_table, say
+from alexnet.cli.options import Json, Verbose, examples
+from alexnet.cli.settings import takes_settings
+from alexnet.cli.source import OutOption, SourceArgument, say_source
+from alexnet.model.config import TrainConfig
+from alexnet.pipeline.config import BuildConfig
 
 if TYPE_CHECKING:
     from alexnet.benchmarks.estimate import Estimate, EstimateReport
 
-DEFAULTS = EstimateConfig()
+SETTINGS = (
+    *("labels", "side", "resize", "quality", "mixed_precision"),
+    *("sample", "seconds", "train_images_per_second", "train_step"),
+)
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -37,34 +35,13 @@ def add_commands(app: typer.Typer) -> None:
     )(estimate)
 
 
+@takes_settings(EstimateConfig, BuildConfig, TrainConfig, only=SETTINGS)
 def estimate(
     source: SourceArgument,
     out: OutOption = Path("records"),
-    side: SideOption = DEFAULTS.side,
-    resize: ResizeOption = DEFAULTS.resize,
-    quality: QualityOption = DEFAULTS.quality,
-    labels: LabelsOption = BUILD.labels,
-    sample: Annotated[int, typer.Option(help="Number of photos to try.")] = (
-        DEFAULTS.sample
-    ),
-    seconds: Annotated[
-        float,
-        typer.Option(help="Seconds of reading each storage, after half of that."),
-    ] = DEFAULTS.seconds,
-    train_images_per_second: Annotated[
-        float | None,
-        typer.Option(
-            help="Images per second that your device trains on: see `alexnet bench"
-            " train-step`."
-        ),
-    ] = DEFAULTS.train_images_per_second,
-    train_step: Annotated[
-        bool,
-        typer.Option("--train-step", help="Measure the training step on this machine."),
-    ] = DEFAULTS.train_step,
-    mixed_precision: MixedPrecisionOption = DEFAULTS.mixed_precision,
     as_json: Json = False,
     verbose: Verbose = False,
+    **settings: Any,
 ) -> None:
     """Predict size, duration and reading speed of every storage, before you build.
 
@@ -72,23 +49,14 @@ def estimate(
     """
     from alexnet.pipeline.source.scan import scan
 
-    photos = scan(source, labels)
-    say_found(source, photos, verbose)
+    photos = scan(source, settings.pop("labels"))
+    say_source(source, photos, verbose)
     # After the scan: TensorFlow, which it brings, takes seconds.
     from alexnet.benchmarks.estimate import run_estimate
 
-    config = EstimateConfig(
-        side=side,
-        resize=resize,
-        quality=quality,
-        sample=sample,
-        seconds=seconds,
-        train_images_per_second=train_images_per_second,
-        train_step=train_step,
-        mixed_precision=mixed_precision,
-    )
-    with meter("trying", "steps") as progress:
-        report = run_estimate(source, photos, out, config, progress.announce)
+    config = EstimateConfig(**settings)
+    with Meter("trying", "steps") as meter:
+        report = run_estimate(source, photos, out, config, meter.announce)
     if as_json:
         print_json(report.to_json())
     else:
@@ -111,7 +79,7 @@ def _print_estimate(report: EstimateReport) -> None:
 
 
 def _cells(estimate: Estimate) -> list[str]:
-    """A storage's estimate, for people."""
+    """What is predicted of a storage, for people."""
     from alexnet.pipeline.files import format_bytes
 
     error = f"{estimate.bytes_error / estimate.bytes:.1%}"

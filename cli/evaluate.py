@@ -1,4 +1,4 @@
-"""`alexnet evaluate`: a run's network on labelled examples: figures, a picture."""
+"""`alexnet evaluate`: the figures of a run's network on labelled examples."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from alexnet.cli.console import meter, print_json, print_table, say
+from alexnet.cli.console import Meter, print_json, print_table, say
 from alexnet.cli.options import CheckpointOption, Json, RunArgument, Verbose, examples
+from alexnet.pipeline.config import READ
 
 if TYPE_CHECKING:
     from alexnet.model.results.evaluation import EvaluationReport
@@ -34,38 +35,41 @@ def evaluate(
         Path | None,
         typer.Argument(
             metavar="DATA",
-            help="Records or photos. Default: what the run was trained on.",
+            help="Record set or photos. Default: what the run was trained on.",
         ),
     ] = None,
     split: Annotated[
         Literal["validation", "train", "test", "all"] | None,
         typer.Option(
-            help="Examples to evaluate. Default: validation, or all of other records"
+            help="Split to evaluate. Default: validation; all where DATA is another set"
             " than the run's."
         ),
     ] = None,
     checkpoint: CheckpointOption = "best",
-    batch_size: Annotated[int, typer.Option(min=1, help="Changes no figure.")] = 128,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Images in a batch; the figures stay the same.")
+    ] = READ.batch_size,
     out: Annotated[
         Path | None,
-        typer.Option(help="Where the picture goes. Default: the run folder."),
+        typer.Option(help="Folder of the picture. Default: the run folder."),
     ] = None,
     confusion: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Also write the confusion as CSV: true, predicted."
+            metavar="FILE",
+            help="Write the confusion as CSV, too: true class, predicted class, count.",
         ),
     ] = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Say how good a run's network is: loss, top-1, top-5, every class, confusion."""
+    """Measure a run's network: loss, top-1, top-5, every class, confusion."""
     from alexnet.model.results.evaluation import evaluate as run_evaluation
     from alexnet.model.training.run import RunFolder
 
-    with meter("evaluating", "images") as shown:
+    with Meter("evaluating", "images") as meter:
         report = run_evaluation(
-            RunFolder(run), data, split, checkpoint, batch_size, shown.show
+            RunFolder(run), data, split, checkpoint, batch_size, meter.show
         )
     if as_json:
         print_json(report.to_json())
@@ -98,15 +102,18 @@ def _print_report(report: EvaluationReport) -> None:
 
 
 def _print_classes(title: str, scores: Scores) -> None:
-    """Print a row for each class, or for those that are recognised worst."""
+    """Print a row for each class, or for those with the lowest F1."""
     classes = scores.per_class()
     if len(classes) > MOST_ROWS:
-        met = [one for one in classes if one.num_examples]
-        classes = sorted(met, key=lambda one: one.f1)[:MOST_ROWS]
+        seen = [scored for scored in classes if scored.num_examples]
+        classes = sorted(seen, key=lambda scored: scored.f1)[:MOST_ROWS]
     rows = [
-        [one.name, *(f"{x:.4f}" for x in (one.precision, one.recall, one.f1)), count]
-        for one in classes
-        for count in [f"{one.num_examples:,}"]
+        [
+            scored.name,
+            *(f"{x:.4f}" for x in (scored.precision, scored.recall, scored.f1)),
+            f"{scored.num_examples:,}",
+        ]
+        for scored in classes
     ]
     print_table(title, ["class", "precision", "recall", "F1", "examples"], rows)
     if len(classes) < len(scores.class_names):
@@ -117,7 +124,7 @@ def _print_classes(title: str, scores: Scores) -> None:
 
 
 def _draw(report: EvaluationReport, run: Path, out: Path | None) -> None:
-    """Draw the confusion; a run folder that cannot be written is no failure.
+    """Draw the confusion matrix; a run folder that cannot be written is no failure.
 
     Raises:
         OSError: a folder that was asked for cannot be written.

@@ -24,11 +24,11 @@ def add_commands(app: typer.Typer) -> None:
 def export(
     run: RunArgument,
     out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="A folder to make, or a file.")
+        Path, typer.Argument(metavar="OUT", help="Folder to make, or file to write.")
     ],
-    to: Annotated[
+    format: Annotated[
         Literal["saved-model", "keras", "tflite", "onnx"],
-        typer.Option("--format", help="What to write; all but the first are files."),
+        typer.Option(help="Format to write; all but saved-model are single files."),
     ] = "saved-model",
     checkpoint: CheckpointOption = "best",
     as_json: Json = False,
@@ -46,12 +46,12 @@ def export(
     from alexnet.model.results.file_header import REFUSED, TAKEN
     from alexnet.model.training.run import RunFolder
 
-    report = run_export(RunFolder(run), out, to, checkpoint)
+    report = run_export(RunFolder(run), out, format, checkpoint)
     if as_json:
         print_json(report.to_json())
         return
-    say(f"{out}: {to} of epoch {report.epoch}")
+    say(f"{out}: {format} of epoch {report.epoch}")
     for name, inputs in report.signatures.items():
         say(f"  {name}: {inputs}")
-    if to == "saved-model":
+    if format == "saved-model":
         say(f"It shows {TAKEN} as `predict` does, and refuses {REFUSED}.")

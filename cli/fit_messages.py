@@ -1,4 +1,4 @@
-"""What `fit` says: before it trains, after every step and epoch, and at the end."""
+"""Messages of `fit`: before it trains, after every step and epoch, and at the end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from alexnet.cli.console import Meter, say
-from alexnet.cli.source import say_found
+from alexnet.cli.source import say_source
 from alexnet.pipeline.files import count
 
 if TYPE_CHECKING:
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
-    """Tell what will be trained, on what, and where it goes."""
+    """Print what will be trained, on what, and where it goes."""
     from alexnet.pipeline.read.image_folder import PhotoSet
 
     config, splits = plan.config, plan.records.manifest.splits
     if isinstance(plan.records, PhotoSet):
-        say_found(plan.records.folder, plan.records.source, verbose)
+        say_source(plan.records.folder, plan.records.source, verbose)
     say(
         f"{config.data}: {splits['train'].num_examples:,} train and"
         f" {count(splits['validation'].num_examples, 'validation example')};"
@@ -40,7 +40,7 @@ def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
 
 
 def _say_scale(plan: TrainPlan) -> None:
-    """Tell of pictures that are much larger than what is cut of them."""
+    """Print a note on pictures that are much larger than what is cut of them."""
     from alexnet.pipeline.augment.affine import CROP, STORED, scaled_side
 
     stored, side = plan.config.stored_side, plan.config.network.image_size
@@ -54,7 +54,7 @@ def _say_scale(plan: TrainPlan) -> None:
 
 
 def _say_stretch(plan: TrainPlan) -> None:
-    """Tell what becomes of the learning rate in a run that gets more epochs."""
+    """Print what becomes of the learning rate in a run that gets more epochs."""
     train = plan.config.train
     if not plan.former or train.schedule == "constant":
         return
@@ -68,28 +68,28 @@ def _say_stretch(plan: TrainPlan) -> None:
 
 
 class FitProgress:
-    """Shows a training's steps on a Meter and a line an epoch."""
+    """Progress of a training: its steps on a Meter, and a line for each epoch."""
 
-    def __init__(self, shown: Meter) -> None:
-        self.shown = shown
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
         self.total = 0
         self.first: int | None = None
 
     def start(self, first_step: int, total_steps: int) -> None:
-        """The run begins, or goes on, at `first_step`."""
+        """Begin, or go on, at `first_step`."""
         self.total = total_steps
-        self.shown.show(first_step, total_steps)
+        self.meter.show(first_step, total_steps)
 
     def step(self, step: int, logs: dict[str, float]) -> None:
-        """A step has ended; the first one was spent on tracing and compiling."""
+        """Show a step that has ended; the first was spent on tracing and compiling."""
         if self.first is None:
             self.first = step
-            self.shown.start_clock(step)
+            self.meter.start_clock(step)
         note = f"loss {logs.get('loss', 0):.3f}, accuracy {logs.get('accuracy', 0):.3f}"
-        self.shown.show(step, self.total, note)
+        self.meter.show(step, self.total, note)
 
     def epoch(self, record: EpochRecord, total_epochs: int, gpu: str) -> None:
-        """An epoch has ended: its figures in a line, what is rarer in another."""
+        """Print an epoch's figures in a line, and what is rarer in another."""
         figures = [
             f"epoch {record.epoch:>{len(str(total_epochs))}}/{total_epochs}",
             f"loss {_loss(record.loss)} acc {record.accuracy:.3f}",
@@ -98,13 +98,13 @@ class FitProgress:
         ]
         if record.val_loss is not None:
             figures.insert(2, f"val {_loss(record.val_loss)} {record.val_accuracy:.3f}")
-        self.shown.write("  ".join(figures))
+        self.meter.write("  ".join(figures))
         more = [gpu] if gpu else []
         if record.skipped_steps:
             skipped = count(record.skipped_steps, "step")
             more.append(f"{skipped} skipped: float16 overflowed")
         if more:
-            self.shown.write(f"  {', '.join(more)}")
+            self.meter.write(f"  {', '.join(more)}")
 
 
 def _loss(loss: float) -> str:
@@ -112,7 +112,7 @@ def _loss(loss: float) -> str:
 
 
 def say_report(report: FitReport) -> None:
-    """Tell what a run has reached, and what to make of it."""
+    """Print what a run has reached, and what to make of it."""
     from alexnet.model.training.run import RunFolder
 
     lost = sum(e.seconds * e.input_wait_share for e in report.history)

@@ -1,4 +1,4 @@
-"""`alexnet records info`: what a record set holds, how even, how large, read how."""
+"""`alexnet records info`: the classes, splits, sizes and settings of a record set."""
 
 from __future__ import annotations
 
@@ -25,43 +25,43 @@ def info(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Say what a record set holds: classes, splits, sizes, duplicates, settings."""
+    """Print what a record set holds: classes, splits, sizes, duplicates, settings."""
     from alexnet.pipeline.inspect.info import records_info
 
-    found = records_info(data)
+    contents = records_info(data)
     if as_json:
-        print_json(found.to_json())
+        print_json(contents.to_json())
         return
-    _print_classes(found)
-    for name, text in _facts(found).items():
+    _print_classes(contents)
+    for name, text in _facts(contents).items():
         print(f"{name:<14}{text}")
 
 
-def _print_classes(found: RecordsInfo) -> None:
+def _print_classes(contents: RecordsInfo) -> None:
     from alexnet.pipeline.files import format_bytes
 
-    columns = [["class", *found.manifest.class_names, "all", "shards", "size"]]
-    for split, card in found.manifest.splits.items():
+    columns = [["class", *contents.manifest.class_names, "all", "shards", "size"]]
+    for split, card in contents.manifest.splits.items():
         counts = [f"{count:,}" for count in (*card.class_counts, card.num_examples)]
         size = format_bytes(card.num_bytes)
         columns.append([split, *counts, str(len(card.shards)), size])
-        shares = [f"{share:.1%}" for share in found.class_shares(split)]
+        shares = [f"{share:.1%}" for share in contents.class_shares(split)]
         columns.append(["share", *shares, "", "", ""])
     header, *rows = ([*row] for row in zip(*columns, strict=True))
-    print_table(str(found.data), header, rows)
+    print_table(str(contents.data), header, rows)
 
 
-def _facts(found: RecordsInfo) -> dict[str, str]:
-    """What is printed below the table: a name and a text each."""
-    manifest, config = found.manifest, found.manifest.config
+def _facts(contents: RecordsInfo) -> dict[str, str]:
+    """Return the lines below the table: a name and a text each."""
+    manifest, config = contents.manifest, contents.manifest.config
     facts = {
         "settings": f"{config.storage}, {config.side} px, resize {config.resize},"
         f" quality {config.quality}, seed {config.seed}",
-        "an image": _size_text(found),
+        "an image": _size_text(contents),
         "photos": _photos_text(manifest),
-        "duplicates": duplicates_text(manifest, found.data),
-        "set aside": _set_aside_text(found),
-        "read by": f"{found.reader.name}: {found.reader.reason}",
+        "duplicates": duplicates_text(manifest, contents.data),
+        "set aside": _set_aside_text(contents),
+        "read by": f"{contents.reader.name}: {contents.reader.reason}",
     }
     if manifest.layout:
         facts["layout"] = (
@@ -69,15 +69,15 @@ def _facts(found: RecordsInfo) -> dict[str, str]:
             f" {manifest.layout.pixel_bytes:,} are pixels, from byte"
             f" {manifest.layout.pixel_offset}"
         )
-    if found.imbalance:
-        facts["note"] = found.imbalance
+    if contents.imbalance:
+        facts["note"] = contents.imbalance
     return facts
 
 
-def _size_text(found: RecordsInfo) -> str:
+def _size_text(contents: RecordsInfo) -> str:
     from alexnet.pipeline.files import format_bytes
 
-    size = found.bytes_per_image
+    size = contents.bytes_per_image
     if size is None:
         return "none"
     low, high = format_bytes(size.min), format_bytes(size.max)
@@ -96,7 +96,7 @@ def _photos_text(manifest: Manifest) -> str:
 
 
 def duplicates_text(manifest: Manifest, data: Path) -> str:
-    """How many photos repeat another, what harm that does, and the way out."""
+    """Return how many photos repeat another, the harm that does, and the remedy."""
     from alexnet.pipeline.build.duplicates import DUPLICATES
     from alexnet.pipeline.files import count
 
@@ -120,8 +120,10 @@ def duplicates_text(manifest: Manifest, data: Path) -> str:
     )
 
 
-def _set_aside_text(found: RecordsInfo) -> str:
-    reasons = [f"{count:,} {why}" for why, count in found.quarantine_reasons.items()]
-    if found.manifest.quarantined and not reasons:
+def _set_aside_text(contents: RecordsInfo) -> str:
+    reasons = [f"{count:,} {why}" for why, count in contents.quarantine_reasons.items()]
+    if contents.manifest.quarantined and not reasons:
         reasons = ["their list, quarantine.jsonl, is missing or damaged"]
-    return f"{found.manifest.quarantined:,}" + "".join(f"; {one}" for one in reasons)
+    return f"{contents.manifest.quarantined:,}" + "".join(
+        f"; {reason}" for reason in reasons
+    )

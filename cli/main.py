@@ -137,7 +137,7 @@ def _require_local(words: list[str]) -> None:
 
 
 def _quieten_libraries(debug: bool) -> None:
-    """Keep what is imported later from what a user has not asked for.
+    """Silence messages of libraries that a user has not asked for.
 
     TensorFlow's start-up chatter (plugins registered twice, missing TensorRT) is no
     news; nor is the cache folder that Matplotlib makes where there is no home. Warnings
@@ -153,7 +153,7 @@ def _quieten_libraries(debug: bool) -> None:
 
 
 def _describe(error: Exception) -> str:
-    """The message of an error; of the system's, such as a full disk, where and why."""
+    """Return an error's message; of the system's (a full disk), where and why."""
     if not isinstance(error, OSError) or not error.strerror:
         return shell_words(str(error), option_names(get_command(app)))
     place = error.filename2 or error.filename

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,7 +14,7 @@ UNITS |= {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
 
 def parse_size(text: str) -> int:
-    """Bytes from a size like 128MiB, 4GiB or 500000.
+    """Return the bytes of a size like 128MiB, 4GiB or 500000.
 
     Raises:
         typer.BadParameter: it is no size.
@@ -25,13 +25,13 @@ def parse_size(text: str) -> int:
     return int(float(match.group(1)) * UNITS[match.group(2)])
 
 
-def given(context: typer.Context, *left_out: str) -> dict[str, Any]:
-    """The options on the command line, by name; those left at defaults are not."""
+def given(context: typer.Context) -> set[str]:
+    """Return the names of the parameters that stood on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
     return {
-        name: value
-        for name, value in context.params.items()
-        if name not in left_out
-        and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+        name
+        for name, source in sources.items()
+        if source and source.name == "COMMANDLINE"
     }
 
 
@@ -43,12 +43,13 @@ def hear_tensorflow(verbose: bool) -> bool:
 
 
 def examples(*lines: str) -> str:
-    """The end of a command's help: its examples, one a line."""
+    """Return the end of a command's help: its examples, one a line."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")
+    bool,
+    typer.Option("--json", help="Print one JSON object, and nothing else, on stdout."),
 ]
 Verbose = Annotated[
     bool,
@@ -56,41 +57,16 @@ Verbose = Annotated[
         "--verbose",
         "-v",
         callback=hear_tensorflow,
-        help="Say more, TensorFlow's own messages too.",
+        help="Print more, including TensorFlow's own messages.",
     ),
 ]
 RunArgument = Annotated[
-    Path, typer.Argument(metavar="RUN", help="A run folder that `alexnet fit` made.")
+    Path, typer.Argument(metavar="RUN", help="Run folder that `alexnet fit` made.")
 ]
 DataArgument = Annotated[
-    Path, typer.Argument(metavar="DATA", help="A folder that `records build` made.")
-]
-VariantOption = Annotated[
-    Literal["article", "paper", "bn"], typer.Option(help="Which AlexNet.")
-]
-ImageSizeOption = Annotated[int, typer.Option(min=1, help="Side the network takes.")]
-WidthOption = Annotated[
-    float, typer.Option(help="Channels and units, as a share of the paper's.")
-]
-AugmentOption = Annotated[
-    Literal["article", "paper", "modern", "none"],
-    typer.Option(help="How training images are changed at random."),
-]
-MixedPrecisionOption = Annotated[
-    bool,
-    typer.Option("--mixed-precision", help="float16 on a GPU, bfloat16 on a CPU."),
-]
-XlaOption = Annotated[
-    bool | None,
-    typer.Option("--xla/--no-xla", help="Compile the step. Default: on GPUs."),
-]
-ReaderOption = Annotated[
-    Literal["auto", "stream", "mmap"], typer.Option(help="How shards are read.")
-]
-RamBudgetOption = Annotated[
-    str, typer.Option(metavar="SIZE", help="What the input pipeline may hold.")
+    Path, typer.Argument(metavar="DATA", help="Record set that `records build` made.")
 ]
 CheckpointOption = Annotated[
     Literal["best", "last"],
-    typer.Option(help="The best epoch by validation accuracy, or the last one."),
+    typer.Option(help="Take the best epoch by validation accuracy, or the last one."),
 ]

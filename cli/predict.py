@@ -1,4 +1,4 @@
-"""`alexnet predict`: what a run's network says of images, on the screen and as CSV."""
+"""`alexnet predict`: the classes of images, on the screen and as CSV."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alexnet.cli.console import meter, print_json, say
+from alexnet.cli.console import Meter, print_json, say
 from alexnet.cli.options import CheckpointOption, Json, RunArgument, Verbose, examples
 
 if TYPE_CHECKING:
@@ -31,47 +31,54 @@ def predict(
     run: RunArgument,
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="IMAGE_OR_FOLDER...", help="Files, folders, patterns."),
+        typer.Argument(
+            metavar="IMAGE_OR_FOLDER...",
+            help="Image files, folders of them, or patterns.",
+        ),
     ],
-    top_k: Annotated[int, typer.Option(min=1, help="Classes to show.")] = 5,
+    top_k: Annotated[
+        int, typer.Option(min=1, help="Number of classes to print for an image.")
+    ] = 5,
     csv: Annotated[
-        Path | None, typer.Option(help="Also write Kaggle's submission form here.")
+        Path | None,
+        typer.Option(help="CSV file to write, in the form of a Kaggle submission."),
     ] = None,
     checkpoint: CheckpointOption = "best",
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Say what is on images; those that cannot be read are named, the rest is done."""
+    """Classify images; those that cannot be read are named, and the rest is done."""
     from alexnet.model.results.prediction import predict as run_prediction
     from alexnet.model.training.run import RunFolder
 
-    with meter("predicting", "images") as shown:
-        report = run_prediction(RunFolder(run), images, checkpoint, shown.show)
+    with Meter("predicting", "images") as meter:
+        report = run_prediction(RunFolder(run), images, checkpoint, meter.show)
     if csv:
         say(f"{report.save_csv(csv):,} images written: {csv}")
     if as_json:
         print_json(report.to_json())
     else:
         _print_predictions(report, top_k)
-    for one in report.failed:
-        say(f"{one.image}: {one.error}")
+    for failed in report.failed:
+        say(f"{failed.image}: {failed.error}")
     say(_summary(report))
     if report.failed:
         raise typer.Exit(1)
 
 
 def _print_predictions(report: PredictionReport, top_k: int) -> None:
-    for one in report.predictions:
-        if one.error is None:
+    for prediction in report.predictions:
+        if prediction.error is None:
             ranked = sorted(
-                zip(one.probabilities, report.class_names, strict=True), reverse=True
+                zip(prediction.probabilities, report.class_names, strict=True),
+                reverse=True,
             )
-            said = ", ".join(f"{name} {p:.1%}" for p, name in ranked[:top_k])
-            print(f"{one.image}: {said}")
+            classes = ", ".join(f"{name} {p:.1%}" for p, name in ranked[:top_k])
+            print(f"{prediction.image}: {classes}")
 
 
 def _summary(report: PredictionReport) -> str:
-    """How many images are of which class: '3 images: 2 cat, 1 dog; ...'."""
+    """Return how many images are of which class: '3 images: 2 cat, 1 dog; ...'."""
     from alexnet.pipeline.files import count
 
     counts = report.class_counts

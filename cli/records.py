@@ -5,33 +5,28 @@ from __future__ import annotations
 import logging
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from alexnet.cli import estimate, info, verify
-from alexnet.cli.console import meter, print_json, print_table, say
-from alexnet.cli.options import (
-    DataArgument,
-    ImageSizeOption,
-    Json,
-    Verbose,
-    examples,
-    parse_size,
-)
+from alexnet.cli.console import Meter, print_json, print_table, say
+from alexnet.cli.options import DataArgument, Json, Verbose, examples
+from alexnet.cli.settings import takes_settings
 from alexnet.cli.source import (
-    LabelsOption,
     OutOption,
-    QualityOption,
-    ResizeOption,
-    SideOption,
     SourceArgument,
-    say_found,
+    say_source,
     unlabelled_path,
 )
+from alexnet.model.config import NETWORK
+from alexnet.pipeline.config import BUILD, MAX_BAD, MAX_SEED, BuildConfig, Preset, Split
 
 if TYPE_CHECKING:
     from alexnet.pipeline.build.report import BuildReport
+
+# Images set aside that are named without -v.
+MOST_SET_ASIDE = 5
 
 app = typer.Typer(
     help="Turn photos into sharded TFRecords, and look at them.",
@@ -50,45 +45,32 @@ app = typer.Typer(
         " --beam-options '--runner=FlinkRunner --flink_master=host:8081'",
     )
 )
+@takes_settings(BuildConfig)
 def build(
     source: SourceArgument,
     out: OutOption = Path("records"),
-    storage: Annotated[
-        Literal["jpeg", "raw", "yuv420", "original"],
-        typer.Option(help="What a record holds of its image."),
-    ] = "jpeg",
-    side: SideOption = 256,
-    resize: ResizeOption = "crop",
-    quality: QualityOption = 90,
-    labels: LabelsOption = "auto",
-    validation_fraction: Annotated[
-        float, typer.Option(help="Share held out, 0 to 1; exact, and in every class.")
-    ] = 0.25,
-    seed: Annotated[int, typer.Option(help="Decides split and order.")] = 21,
-    shards: Annotated[
-        int | None, typer.Option(help="Train shards; validation gets its share.")
-    ] = None,
-    shard_size: Annotated[
-        str, typer.Option(metavar="SIZE", help="No shard is to be larger.")
-    ] = "128MiB",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes. Default: one a CPU.")
+        int | None,
+        typer.Option(min=1, help="Number of processes. Default: one for each CPU."),
     ] = None,
     max_bad: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="Share of the images that may be unusable; 0: none."
+            min=0,
+            max=1,
+            help="Share of the images that may be unusable; 0 allows none.",
         ),
-    ] = 0.01,
+    ] = MAX_BAD,
     runner: Annotated[
         Literal["local", "beam"],
-        typer.Option(help="Who writes the shards: this machine, or Apache Beam."),
+        typer.Option(help="Write the shards on this machine, or with Apache Beam."),
     ] = "local",
     beam_options: Annotated[
         str,
         typer.Option(
             metavar="OPTIONS",
-            help="Of the Beam pipeline, quoted. Default: on this machine, to try it.",
+            help="Options for the Beam pipeline, as one quoted word. Default: a runner"
+            " on this machine, for trying it.",
         ),
     ] = "",
     overwrite: Annotated[
@@ -96,6 +78,7 @@ def build(
     ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
+    **settings: Any,
 ) -> None:
     """Turn photos into sharded TFRecords.
 
@@ -104,39 +87,28 @@ def build(
     """
     from alexnet.pipeline.build.build import build as run_build
     from alexnet.pipeline.build.build import require_beam
-    from alexnet.pipeline.config import BuildConfig
     from alexnet.pipeline.source.scan import scan
 
-    config = BuildConfig(
-        storage=storage,
-        side=side,
-        resize=resize,
-        quality=quality,
-        labels=labels,
-        validation_fraction=validation_fraction,
-        seed=seed,
-        shards=shards,
-        shard_size_bytes=parse_size(shard_size),
-    )
+    config = BuildConfig(**settings)
     beam = _beam(runner, beam_options)
     if beam is not None:
         require_beam()
         if not verbose:
             logging.disable(logging.WARNING)  # Beam's, about itself
         source = source.absolute()  # its workers may run in another folder
-    found = scan(source, labels)
+    photos = scan(source, config.labels)
     try:
-        say_found(source, found, verbose)
-        with meter("building", "images") as shown:
+        say_source(source, photos, verbose)
+        with Meter("building", "images") as meter:
             report = run_build(
-                found,
+                photos,
                 out,
                 config,
                 workers=workers,
                 max_bad=max_bad,
                 overwrite=overwrite,
                 beam=beam,
-                progress=shown.show,
+                progress=meter.show,
             )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
@@ -151,11 +123,11 @@ def build(
     if as_json:
         print_json(report.to_json())
     else:
-        _print_report(report, verbose, unlabelled_path(found))
+        _print_report(report, verbose, unlabelled_path(photos))
 
 
 def _beam(runner: str, options: str) -> list[str] | None:
-    """The Beam pipeline's options, one by one; None when Beam is not asked for.
+    """Return the Beam pipeline's options, one by one; None for the local runner.
 
     Raises:
         typer.BadParameter: they are not words, or are for nothing.
@@ -206,11 +178,11 @@ def _say_set_aside(report: BuildReport, verbose: bool) -> None:
         say(f"{report.manifest.quarantined} set aside; their list, {path}, is missing")
         return
     say(f"{len(report.quarantined)} set aside, see {path}:")
-    shown = len(report.quarantined) if verbose else 5
-    for bad in report.quarantined[:shown]:
+    most = len(report.quarantined) if verbose else MOST_SET_ASIDE
+    for bad in report.quarantined[:most]:
         say(f"  {bad.key!r}: {bad.reason}")
-    if len(report.quarantined) > shown:
-        say(f"  ... and {len(report.quarantined) - shown} more")
+    if len(report.quarantined) > most:
+        say(f"  ... and {len(report.quarantined) - most} more")
 
 
 @app.command(
@@ -221,36 +193,45 @@ def _say_set_aside(report: BuildReport, verbose: bool) -> None:
 )
 def show(
     data: DataArgument = Path("records"),
-    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path(
+    out: Annotated[Path, typer.Option(help="Picture file to write.")] = Path(
         "sheet.png"
     ),
     split: Annotated[
-        Literal["train", "validation", "test"] | None,
-        typer.Option(help="Default: train, or the first that has examples."),
+        Split | None,
+        typer.Option(
+            help="Split to show. Default: train, or the first that has examples."
+        ),
     ] = None,
     augment: Annotated[
-        Literal["article", "paper", "modern", "none"] | None,
-        typer.Option(help="Show what the network would see with this augmentation."),
+        Preset | None,
+        typer.Option(help="Show images as the network sees them with this change."),
     ] = None,
-    image_size: ImageSizeOption = 227,
+    image_size: Annotated[
+        int, typer.Option(min=1, help="Side of the augmented images, in pixels.")
+    ] = NETWORK.image_size,
     seed: Annotated[
-        int, typer.Option(min=0, help="Decides which images, and the augmentation.")
-    ] = 21,
+        int,
+        typer.Option(
+            min=0,
+            max=MAX_SEED,
+            help="Seed of the choice of images and of their augmentation.",
+        ),
+    ] = BUILD.seed,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Draw a contact sheet with labels: stored images, or augmented samples of them.
+    """Draw a contact sheet of images with their labels, as stored or augmented.
 
     The images are drawn at random from the whole split.
     """
     from alexnet.pipeline.inspect.contact_sheet import draw_sheet
 
-    split_shown, shown = draw_sheet(data, out, split, augment, image_size, seed)
+    drawn, number = draw_sheet(data, out, split, augment, image_size, seed)
     if as_json:
-        values = {"data": str(data), "split": split_shown, "images": shown}
+        values = {"data": str(data), "split": drawn, "images": number}
         print_json({**values, "out": str(out)})
     else:
-        say(f"{shown} {split_shown} images drawn: {out}")
+        say(f"{number} {drawn} images drawn: {out}")
 
 
 info.add_commands(app)

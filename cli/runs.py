@@ -1,24 +1,23 @@
-"""What a run leaves to look at: pictures, and its network's layers."""
+"""`alexnet plot` and `alexnet summary`: pictures of a run, layers of a network."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from alexnet.cli.console import meter, print_json, print_table, say
+from alexnet.cli.console import Meter, print_json, print_table, say
 from alexnet.cli.options import (
     CheckpointOption,
-    ImageSizeOption,
     Json,
     RunArgument,
-    VariantOption,
     Verbose,
-    WidthOption,
     examples,
     given,
 )
+from alexnet.cli.settings import takes_settings
+from alexnet.model.config import NETWORK, NetworkConfig
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -35,7 +34,8 @@ def add_commands(app: typer.Typer) -> None:
 def plot(
     run: RunArgument,
     out: Annotated[
-        Path | None, typer.Option(help="Where pictures go. Default: the run folder.")
+        Path | None,
+        typer.Option(help="Folder of the pictures. Default: the run folder."),
     ] = None,
     checkpoint: CheckpointOption = "best",
     as_json: Json = False,
@@ -45,8 +45,8 @@ def plot(
     from alexnet.model.results.plots import plot_run
     from alexnet.model.training.run import RunFolder
 
-    with meter("evaluating", "images") as shown:
-        drawn = plot_run(RunFolder(run), out or run, checkpoint, shown.show)
+    with Meter("evaluating", "images") as meter:
+        drawn = plot_run(RunFolder(run), out or run, checkpoint, meter.show)
     if as_json:
         values = {"checkpoint": drawn.checkpoint, "epoch": drawn.epoch}
         pictures = [str(path) for path in drawn.paths]
@@ -57,43 +57,43 @@ def plot(
         say(f"{drawn.checkpoint} checkpoint, epoch {drawn.epoch}")
 
 
+@takes_settings(NetworkConfig, only=("variant", "image_size", "width"))
 def summary(
     context: typer.Context,
     run: Annotated[
         Path | None,
-        typer.Argument(metavar="RUN", help="A run, whose network it is then."),
+        typer.Argument(metavar="RUN", help="A run folder, to print its network."),
     ] = None,
-    variant: VariantOption = "article",
-    classes: Annotated[int, typer.Option(help="How many classes.")] = 2,
-    image_size: ImageSizeOption = 227,
-    width: WidthOption = 1.0,
+    classes: Annotated[
+        int, typer.Option(help="Number of classes.")
+    ] = NETWORK.num_classes,
     as_json: Json = False,
     verbose: Verbose = False,
+    **settings: Any,
 ) -> None:
-    """Print a network's layers and parameters, those of a run or of a variant."""
-    from alexnet.model.config import NetworkConfig
+    """Print the layers and parameters of a variant, or of a run's network."""
     from alexnet.model.network.alexnet import build_network
     from alexnet.model.network.summary import summarize
     from alexnet.model.training.run import RunFolder
 
     if run is None:
-        config = NetworkConfig(variant, classes, image_size, width)
-    elif others := given(context, "run", "as_json", "verbose"):
-        option = next(iter(others)).replace("_", "-")
+        config = NetworkConfig(num_classes=classes, **settings)
+    elif others := given(context) & {"classes", *settings}:
+        option = min(others).replace("_", "-")
         raise typer.BadParameter(f"--{option} is the run's own: leave it or RUN out")
     else:
         config = RunFolder(run).load_config().network
-    found = summarize(build_network(config), config)
+    table = summarize(build_network(config), config)
     if as_json:
-        print_json(found.to_json())
+        print_json(table.to_json())
         return
     rows = [
-        [one.name, one.type, " x ".join(map(str, one.output_shape)), count]
-        for one in found.layers
-        for count in [f"{one.parameters:,}"]
+        [layer.name, layer.type, " x ".join(map(str, layer.output_shape)), count]
+        for layer in table.layers
+        for count in [f"{layer.parameters:,}"]
     ]
     title = f"{config.variant}, {config.num_classes} classes, {config.image_size} px"
     print_table(title, ["layer", "type", "output", "parameters"], rows)
     print(
-        f"parameters: {found.parameters:,} ({found.trainable_parameters:,} trainable)"
+        f"parameters: {table.parameters:,} ({table.trainable_parameters:,} trainable)"
     )

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alexnet.cli.console import meter, print_json, say
+from alexnet.cli.console import Meter, print_json, say
 from alexnet.cli.fit_messages import FitProgress, say_plan, say_report
-from alexnet.cli.options import (
-    AugmentOption,
-    ImageSizeOption,
-    Json,
-    MixedPrecisionOption,
-    RamBudgetOption,
-    ReaderOption,
-    VariantOption,
-    Verbose,
-    WidthOption,
-    XlaOption,
-    examples,
-    given,
-    parse_size,
-)
+from alexnet.cli.options import Json, Verbose, examples, given
+from alexnet.cli.settings import takes_settings
+from alexnet.model.config import CHECKPOINT_MINUTES, NetworkConfig, TrainConfig
 
 if TYPE_CHECKING:
     from alexnet.model.training.plan import TrainPlan
@@ -44,76 +32,24 @@ def add_commands(app: typer.Typer) -> None:
     )(fit)
 
 
+@takes_settings(NetworkConfig, TrainConfig)
 def fit(
     context: typer.Context,
     data: Annotated[
         Path,
         typer.Argument(
             metavar="DATA",
-            help="A folder that `records build` made, or photos: a folder of them, a"
-            " zip, or a CSV that names them.",
+            help="A record set that `records build` made, or photos: a folder of them,"
+            " a zip, or a CSV that names them.",
         ),
     ] = Path("records"),
     run: Annotated[
-        Path | None, typer.Option(help="The run's folder. Default: runs/<date-time>.")
+        Path | None, typer.Option(help="Run folder. Default: runs/<date-time>.")
     ] = None,
-    variant: VariantOption = "article",
-    augment: AugmentOption = "paper",
-    epochs: Annotated[int, typer.Option(help="Epochs of the whole run.")] = 20,
-    batch_size: Annotated[
-        int, typer.Option(help="Global batch, over all replicas.")
-    ] = 128,
-    image_size: ImageSizeOption = 227,
-    width: WidthOption = 1.0,
-    dropout: Annotated[float, typer.Option(help="Share dropped.")] = 0.5,
-    learning_rate: Annotated[float, typer.Option(help="Its peak.")] = 0.02,
-    optimizer: Annotated[
-        Literal["momentum", "sgd", "adam"],
-        typer.Option(help="SGD with momentum 0.9, plain SGD, or Adam."),
-    ] = "momentum",
-    schedule: Annotated[
-        Literal["cosine", "steps", "constant"],
-        typer.Option(help="How the learning rate falls after its warm-up."),
-    ] = "cosine",
-    warmup_epochs: Annotated[
-        float | None,
-        typer.Option(
-            help="Epochs to rise over. Default: 1, or a tenth of a short run."
-        ),
-    ] = None,
-    decay_epochs: Annotated[
-        int | None,
-        typer.Option(help="Epochs until it has fallen. Default: --epochs."),
-    ] = None,
-    patience: Annotated[
-        int | None,
-        typer.Option(help="End the run so many epochs after its best validation."),
-    ] = None,
-    weight_decay: Annotated[
-        float, typer.Option(help="Decoupled: weights shrink by rate x this a step.")
-    ] = 0.005,
-    loss: Annotated[
-        Literal["sparse", "one-hot"],
-        typer.Option(help="Cross-entropy of class numbers or of one-hot labels."),
-    ] = "sparse",
-    mixed_precision: MixedPrecisionOption = False,
-    xla: XlaOption = None,
-    strategy: Annotated[
-        Literal["auto", "none", "mirrored", "multi-worker"],
-        typer.Option(help="tf.distribute strategy; auto takes all GPUs."),
-    ] = "auto",
-    logical_cpus: Annotated[
-        int | None, typer.Option(help="Split the CPU, to try a strategy without GPUs.")
-    ] = None,
-    steps_per_execution: Annotated[
-        int, typer.Option(help="Steps between returns to Python.")
-    ] = 1,
-    reader: ReaderOption = "auto",
-    ram_budget: RamBudgetOption = "4GiB",
-    seed: Annotated[int, typer.Option(help="Decides everything random.")] = 21,
     checkpoint_minutes: Annotated[
-        float, typer.Option(help="Between saved states, besides every epoch's.")
-    ] = 10.0,
+        float,
+        typer.Option(help="Minutes between saved states, besides every epoch's."),
+    ] = CHECKPOINT_MINUTES,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")
     ] = False,
@@ -122,6 +58,7 @@ def fit(
     ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
+    **settings: Any,
 ) -> None:
     """Train an AlexNet on a record set, or on photos as they are.
 
@@ -135,25 +72,12 @@ def fit(
         raise typer.BadParameter("--resume goes on, --overwrite deletes: choose one")
     if resume and run is None:
         raise typer.BadParameter("--resume needs --run, the folder of the run")
-    settings = given(
-        context,
-        "data",
-        "run",
-        "resume",
-        "overwrite",
-        "as_json",
-        "verbose",
-        "ram_budget",
-        "checkpoint_minutes",
-    )
-    if "ram_budget" in given(context):
-        settings["ram_budget_bytes"] = parse_size(ram_budget)
-    records = data if "data" in given(context) or not resume else None
+    typed = given(context)
     with nullcontext(RunFolder(run)) if run else new_run() as folder:
         plan = plan_training(
-            records,
+            data if "data" in typed or not resume else None,
             folder,
-            settings,
+            {name: value for name, value in settings.items() if name in typed},
             resume=resume,
             overwrite=overwrite,
             checkpoint_minutes=checkpoint_minutes,
@@ -172,15 +96,17 @@ def _run_plan(plan: TrainPlan, verbose: bool) -> FitReport:
     hardware = set_up_hardware(plan.config.train)
     say_plan(plan, hardware, verbose)
     try:
-        with meter("training", "steps") as shown:
-            progress = FitProgress(shown)
+        with Meter("training", "steps") as meter:
+            progress = FitProgress(meter)
             report = train(plan, hardware, progress)
     except KeyboardInterrupt as interrupt:
-        told = "interrupted before the run had begun"
+        message = "interrupted before the run had begun"
         if plan.run.exists():
-            told = "interrupted: what was trained is kept; go on with"
-            told += f" `{plan.run.resume_command}`"
-        raise type(interrupt)(told) from None
+            message = (
+                "interrupted: what was trained is kept; go on with"
+                f" `{plan.run.resume_command}`"
+            )
+        raise type(interrupt)(message) from None
     if progress.first is None:
         say(f"{plan.run.path} is finished already: nothing was left to train")
     if hardware.is_chief:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alexnet.cli.console import meter, print_json, say
+from alexnet.cli.console import Meter, print_json, say
 from alexnet.cli.options import DataArgument, Json, Verbose, examples
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from alexnet.pipeline.verify.repair import Origin
     from alexnet.pipeline.verify.verify import VerifyReport
 
-# Findings that are printed without -v.
-SHOWN = 20
+# Damaged records that are printed without -v.
+MOST_RECORDS = 20
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -33,19 +33,20 @@ def add_commands(app: typer.Typer) -> None:
 def verify(
     data: DataArgument = Path("records"),
     repair: Annotated[
-        bool, typer.Option("--repair", help="Make what is damaged again.")
+        bool,
+        typer.Option("--repair", help="Build damaged shards again from the photos."),
     ] = False,
     source: Annotated[
         Path | None,
-        typer.Option(metavar="SOURCE", help="The photos the records were built from."),
+        typer.Option(metavar="SOURCE", help="Photos that the records were built from."),
     ] = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Read every byte of every shard, and name the records that are damaged.
+    """Read every byte of every shard, and name the damaged records.
 
-    Exits with 1 where some are. --repair makes the broken shards again from the photos,
-    byte for byte, and leaves the others alone.
+    Exits with 1 where some are. --repair builds the broken shards again, byte for byte,
+    and leaves the others alone.
     """
     from alexnet.pipeline.records.record_set import repair_hint
     from alexnet.pipeline.verify.repair import find_origin, name_photos
@@ -57,12 +58,12 @@ def verify(
     if origin:
         report = name_photos(report, origin)
     if not as_json:
-        _print_findings(report, verbose)
+        _print_bad(report, verbose)
     if origin and repair:
         report = _mend(report, origin)
         if report.repaired and not as_json:
             print(f"mended: {', '.join(report.repaired)}")
-            _print_findings(report, verbose)
+            _print_bad(report, verbose)
     if as_json:
         print_json(report.to_json())
     if report.bad:
@@ -73,19 +74,19 @@ def verify(
 def _read(data: Path, names: tuple[str, ...] | None) -> VerifyReport:
     from alexnet.pipeline.verify.verify import verify as run_verify
 
-    with meter("verifying", "MiB") as shown:
+    with Meter("verifying", "MiB") as meter:
         return run_verify(
-            data, lambda done, total: shown.show(done >> 20, total >> 20), names
+            data, lambda done, total: meter.show(done >> 20, total >> 20), names
         )
 
 
 def _mend(report: VerifyReport, origin: Origin) -> VerifyReport:
-    """Mend what `report` found, and read that again."""
+    """Repair the shards that `report` names, and read them again."""
     from alexnet.pipeline.verify.repair import repair
 
     try:
-        with meter("mending", "images") as shown:
-            repaired = repair(report, origin, shown.show)
+        with Meter("mending", "images") as meter:
+            repaired = repair(report, origin, meter.show)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "interrupted: mended shards are kept, the others are as they were; run the"
@@ -94,14 +95,14 @@ def _mend(report: VerifyReport, origin: Origin) -> VerifyReport:
     return replace(_read(report.data, repaired), repaired=repaired)
 
 
-def _print_findings(report: VerifyReport, verbose: bool) -> None:
+def _print_bad(report: VerifyReport, verbose: bool) -> None:
     from alexnet.pipeline.files import count
 
-    shown = len(report.bad) if verbose else SHOWN
-    for one in report.bad[:shown]:
-        print(_told(one))
-    if len(report.bad) > shown:
-        print(f"... and {len(report.bad) - shown} more")
+    most = len(report.bad) if verbose else MOST_RECORDS
+    for bad in report.bad[:most]:
+        print(_describe(bad))
+    if len(report.bad) > most:
+        print(f"... and {len(report.bad) - most} more")
     if not report.bad:
         print(
             f"{report.data}: {count(report.num_examples, 'example')}, every byte is"
@@ -109,12 +110,13 @@ def _print_findings(report: VerifyReport, verbose: bool) -> None:
         )
 
 
-def _told(one: BadRecord) -> str:
-    place = one.shard
-    if one.record is not None:
-        place += f", record {one.record}"
-    if one.offset is not None:
-        place += f", byte {one.offset}"
-    if one.key is not None:
-        place += f" ({one.key!r})"
-    return f"{place}: {one.reason}"
+def _describe(bad: BadRecord) -> str:
+    """Return a line such as 'train-00000-of-00004.tfrecord, record 3: ...'."""
+    place = bad.shard
+    if bad.record is not None:
+        place += f", record {bad.record}"
+    if bad.offset is not None:
+        place += f", byte {bad.offset}"
+    if bad.key is not None:
+        place += f" ({bad.key!r})"
+    return f"{place}: {bad.reason}"

@@ -6,8 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from alexnet.pipeline.augment.presets import preset
-from alexnet.pipeline.config import Config, ReadConfig, Reader, require, require_choice
+from alexnet.pipeline.config import (
+    MAX_COUNT,
+    Config,
+    Preset,
+    ReadConfig,
+    require,
+    setting,
+)
 from alexnet.pipeline.errors import ConfigError
 
 Variant = Literal["article", "paper", "bn"]
@@ -16,81 +22,96 @@ Schedule = Literal["cosine", "steps", "constant"]
 Loss = Literal["sparse", "one-hot"]
 StrategyName = Literal["auto", "none", "mirrored", "multi-worker"]
 
-# The default recipe's length; see the README's curve.
-DEFAULT_EPOCHS = 20
-# The upper ends keep mistyped settings and damaged files out of TensorFlow's way.
-RANGES = {
-    "epochs": (1, 10**6),
-    "batch_size": (1, 10**6),
-    "warmup_epochs": (0, 10**6),
-    "decay_epochs": (1, 10**6),
-    "patience": (1, 10**6),
-    "weight_decay": (0, 10**3),
-    "logical_cpus": (1, 256),
-    "steps_per_execution": (1, 10**6),
-    "seed": (0, 2**32 - 1),  # NumPy's, which Keras seeds as well
-}
+# Losing the machine costs no more than what was trained since the last saved state.
+CHECKPOINT_MINUTES = 10.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkConfig(Config):
     """Which AlexNet: its rows, its input's side, its classes, how wide."""
 
-    variant: Variant = "article"
+    variant: Variant = setting(
+        "article", "Network: the article's, the paper's of 2012, or batch-normalised."
+    )
     num_classes: int = 2
     # 227, not the paper's printed 224: 55 outputs of an 11x11 window at stride 4.
-    image_size: int = 227
-    # Channels and units as a share of the paper's, for small tasks and quick tries.
-    width: float = 1.0
-    dropout: float = 0.5
+    image_size: int = setting(
+        227,
+        "Side of the images that the network takes, in pixels.",
+        *(67, math.inf, "67 pixels or more: smaller ones vanish in the pooling"),
+    )
+    # For small tasks and quick tries.
+    width: float = setting(
+        1.0, "Channels and units of the layers, as a multiple of the paper's."
+    )
+    dropout: float = setting(0.5, "Dropout rate of the dense layers.")
     # Filter groups in conv 2, 4 and 5 of `paper`: 2 is the paper's pair of GPUs.
     groups: int = 2
 
-    def __post_init__(self) -> None:
-        require_choice("variant", self.variant, Variant)
+    def check(self) -> None:
+        """Check the ranges that are open at an end, and what is no option."""
         require(self.num_classes >= 2, "num_classes", self.num_classes, "2 or more")
-        require(
-            self.image_size >= 67,
-            "image_size",
-            self.image_size,
-            "67 pixels or more: smaller ones vanish in the pooling",
-        )
         require(0 < self.width <= 4, "width", self.width, "above 0, at most 4")
         require(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
         require(self.groups in (1, 2), "groups", self.groups, "1 or 2")
 
 
-@dataclass(frozen=True)
-class TrainConfig(Config):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig(ReadConfig):
     """How a network is trained; every random draw is a function of `seed`."""
 
-    epochs: int = DEFAULT_EPOCHS
-    # The global batch, over all replicas (Krizhevsky 2012, section 5).
-    batch_size: int = 128
-    learning_rate: float = 0.02
-    optimizer: OptimizerName = "momentum"
-    schedule: Schedule = "cosine"
-    # None: an epoch, or a tenth of a short run.
-    warmup_epochs: float | None = None
-    # Epochs over which the rate falls; None: the run's. With a number, a run stopped
-    # short and resumed with more epochs takes the very steps that one long run takes.
-    decay_epochs: int | None = None
-    # Epochs without a better validation accuracy, after which the run ends.
-    patience: int | None = None
-    # Decoupled, as Keras applies it: weights shrink by rate x decay a step. The paper's
-    # 0.0005 passes through a momentum of 0.9, which makes it ten times as much.
-    weight_decay: float = 0.005
-    loss: Loss = "sparse"
-    augment: str = "paper"
-    mixed_precision: bool = False
-    # None: on a GPU yes, on a CPU no, where it was measured slower.
-    xla: bool | None = None
-    strategy: StrategyName = "auto"
-    logical_cpus: int | None = None
-    steps_per_execution: int = 1
-    reader: Reader = "auto"
-    ram_budget_bytes: int = 4 * 2**30
-    seed: int = 21
+    augment: Preset = setting("paper", "Random changes to the training images.")
+    # The default recipe's length; see the README's curve.
+    epochs: int = setting(20, "Number of epochs of the whole run.", 1, MAX_COUNT)
+    learning_rate: float = setting(0.02, "Peak of the learning rate.")
+    optimizer: OptimizerName = setting(
+        "momentum", "SGD with momentum 0.9, plain SGD, or Adam."
+    )
+    schedule: Schedule = setting(
+        "cosine", "Shape of the learning rate's fall after the warm-up."
+    )
+    warmup_epochs: float | None = setting(
+        None,
+        "Epochs over which the learning rate rises. Default: 1, or a tenth of a short"
+        " run.",
+        *(0, MAX_COUNT),
+    )
+    # With a number, a run stopped short and resumed with more epochs takes the very
+    # steps that one long run takes.
+    decay_epochs: int | None = setting(
+        None,
+        "Epochs until the learning rate has fallen. Default: all of the run.",
+        *(1, MAX_COUNT),
+    )
+    patience: int | None = setting(
+        None,
+        "Epochs without a better validation accuracy after which the run ends.",
+        *(1, MAX_COUNT),
+    )
+    # Decoupled, as Keras applies it. The paper's 0.0005 passes through a momentum of
+    # 0.9, which makes it ten times as much.
+    weight_decay: float = setting(
+        0.005, "Decoupled weight decay: weights shrink by rate x this a step.", 0, 1000
+    )
+    loss: Loss = setting(
+        "sparse", "Cross-entropy with class numbers, or with one-hot labels."
+    )
+    mixed_precision: bool = setting(
+        False, "Compute in float16 on a GPU, in bfloat16 on a CPU."
+    )
+    # On a CPU it was measured slower.
+    xla: bool | None = setting(
+        None, "Compile the training step with XLA. Default: on GPUs only."
+    )
+    strategy: StrategyName = setting(
+        "auto", "Distribution strategy of tf.distribute; auto takes all GPUs."
+    )
+    logical_cpus: int | None = setting(
+        None, "Split the CPU into so many devices, to try a strategy.", 1, 256
+    )
+    steps_per_execution: int = setting(
+        1, "Training steps between two returns to Python.", 1, MAX_COUNT
+    )
 
     @property
     def falling_epochs(self) -> int:
@@ -104,32 +125,17 @@ class TrainConfig(Config):
             return min(1.0, self.falling_epochs / 10)
         return self.warmup_epochs
 
-    @property
-    def read(self) -> ReadConfig:
-        """How records become global batches."""
-        return ReadConfig(
-            self.batch_size, self.seed, self.ram_budget_bytes, self.reader
-        )
-
-    def __post_init__(self) -> None:
-        for name, choices in (
-            ("optimizer", OptimizerName),
-            ("schedule", Schedule),
-            ("loss", Loss),
-            ("strategy", StrategyName),
-            ("reader", Reader),
-        ):
-            require_choice(name, getattr(self, name), choices)
-        for name, (low, high) in RANGES.items():
-            value = getattr(self, name)
-            needs = f"{low:,} to {high:,}"
-            require(value is None or low <= value <= high, name, value, needs)
+    def check(self) -> None:
+        """Check the learning rate, and that it lasts as long as the run."""
         rate = self.learning_rate
         require(0 < rate < math.inf, "learning_rate", rate, "above 0, and finite")
-        preset(self.augment)
         if self.schedule != "constant" and self.epochs > self.falling_epochs:
             raise ConfigError(
                 f"epochs is {self.epochs}, but with `decay_epochs={self.decay_epochs}`"
                 " the learning rate has fallen to nothing by then. Start a run with"
                 f" `decay_epochs={self.epochs}`, or without it."
             )
+
+
+# Where other dataclasses and commands take their defaults.
+NETWORK, TRAIN = NetworkConfig(), TrainConfig()

@@ -7,8 +7,9 @@ batches into what the network sees.
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from alexnet.pipeline.errors import ConfigError
 
@@ -18,21 +19,68 @@ Split = Literal["train", "validation", "test"]
 Resize = Literal["crop", "squash"]
 LabelSource = Literal["auto", "folder", "name", "csv"]
 Geometry = Literal["whole", "centre", "crop", "resized"]
+Preset = Literal["article", "paper", "modern", "none"]
+
+# NumPy's, which Keras seeds as well.
+MAX_SEED = 2**32 - 1
+# Keeps mistyped settings and damaged files out of TensorFlow's way.
+MAX_COUNT = 10**6
+MIN_RAM_BUDGET_BYTES = 2**26
+# Share of the images that a build may set aside.
+MAX_BAD = 0.01
 
 _Config = TypeVar("_Config", bound="Config")
+_T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
+def setting(
+    default: _T,
+    help_text: str,
+    low: float | None = None,
+    high: float = math.inf,
+    needs: str | None = None,
+) -> _T:
+    """Declare a setting that commands offer as an option.
+
+    `low` and `high` belong to its range, if it has one; `needs` says it in words.
+    """
+    metadata: dict[str, Any] = {"help": help_text}
+    if low is not None:
+        metadata["range"] = (low, high, needs or f"{low:,} to {high:,}")
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """A frozen dataclass of settings that knows its JSON form."""
+    """A frozen dataclass of settings that knows their ranges and its JSON form."""
+
+    def __post_init__(self) -> None:
+        kinds = get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if get_origin(kinds[field.name]) is Literal:
+                choices = get_args(kinds[field.name])
+                needs = f"one of {', '.join(choices)}"
+                require(value in choices, field.name, value, needs)
+            elif "range" in field.metadata and value is not None:
+                low, high, needs = field.metadata["range"]
+                require(low <= value <= high, field.name, value, needs)
+        self.check()
+
+    def check(self) -> None:
+        """Check what the ranges of single settings leave open.
+
+        Raises:
+            ConfigError: a setting is out of range or does not fit another one.
+        """
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as plain JSON values, in the order they are declared."""
+        """Return the settings as plain JSON values, in the order of declaration."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls: type[_Config], values: dict[str, Any]) -> _Config:
-        """The settings back from `to_json`.
+        """Return the settings that `to_json` gave.
 
         Raises:
             ConfigError: a name is unknown, or a value is out of range.
@@ -57,89 +105,73 @@ def require(condition: bool, name: str, value: object, needs: str) -> None:
         raise ConfigError(f"{name} is {value!r}; it needs {needs}")
 
 
-def require_choice(name: str, value: object, choices: Any) -> None:
-    """As `require`, for a Literal type's values."""
-    options = get_args(choices)
-    require(value in options, name, value, "one of " + ", ".join(options))
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BuildConfig(Config):
     """What decides the bytes of a record set.
 
     `workers` and `max_bad` are not here: they change no byte.
     """
 
-    storage: StorageName = "jpeg"
+    storage: StorageName = setting("jpeg", "Encoding of the images in the records.")
     # Krizhevsky 2012, section 2: shorter side to 256, central 256x256 patch.
-    side: int = 256
-    resize: Resize = "crop"
-    quality: int = 90
-    labels: LabelSource = "auto"
-    validation_fraction: float = 0.25
-    seed: int = 21
-    shards: int | None = None
-    shard_size_bytes: int = 128 * 2**20
+    side: int = setting(
+        256, "Side of the stored square, in pixels.", 8, 4096, "8 to 4096 pixels"
+    )
+    resize: Resize = setting(
+        "crop", "Cut the central square out of an image, or squash all of it into one."
+    )
+    quality: int = setting(90, "JPEG quality, 1 to 100.", 1, 100)
+    labels: LabelSource = setting(
+        "auto", "Source of the labels: class folders, file names or a CSV."
+    )
+    validation_fraction: float = setting(
+        0.25, "Share of every class to hold out for validation, 0 to 1.", 0, 1
+    )
+    seed: int = setting(
+        21, "Seed of the split and of the order of the records.", 0, MAX_SEED
+    )
+    shards: int | None = setting(
+        None,
+        "Number of train shards; validation gets its share. Default: by their size.",
+        *(1, 99_999, "1 to 99999"),
+    )
+    shard_size_bytes: int = setting(
+        128 * 2**20, "Largest size of a shard.", 2**10, needs="1 KiB or more"
+    )
 
-    def __post_init__(self) -> None:
-        require_choice("storage", self.storage, StorageName)
-        require_choice("resize", self.resize, Resize)
-        require_choice("labels", self.labels, LabelSource)
-        require(8 <= self.side <= 4096, "side", self.side, "8 to 4096 pixels")
+    def check(self) -> None:
+        """Check that `yuv420` can halve the side."""
         require(
             self.storage != "yuv420" or self.side % 2 == 0,
             "side",
             self.side,
             "an even number of pixels: yuv420 halves its chroma",
         )
-        require(1 <= self.quality <= 100, "quality", self.quality, "1 to 100")
-        require(abs(self.seed) < 2**63, "seed", self.seed, "a number of 64 bits")
-        require(
-            0 <= self.validation_fraction <= 1,
-            "validation_fraction",
-            self.validation_fraction,
-            "0 to 1",
-        )
-        require(
-            self.shards is None or 1 <= self.shards <= 99_999,
-            "shards",
-            self.shards,
-            "1 to 99999",
-        )
-        require(
-            self.shard_size_bytes >= 2**10,
-            "shard_size_bytes",
-            self.shard_size_bytes,
-            "1 KiB or more",
-        )
 
 
-MIN_RAM_BUDGET_BYTES = 2**26
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ReadConfig(Config):
     """How records become batches; no setting here changes what an epoch holds."""
 
-    # The global batch, over all replicas.
-    batch_size: int = 128
-    seed: int = 21
-    # What the host side may hold: shuffle buffer, batches in flight.
-    ram_budget_bytes: int = 4 * 2**30
-    reader: Reader = "auto"
-
-    def __post_init__(self) -> None:
-        require(self.batch_size >= 1, "batch_size", self.batch_size, "1 or more")
-        require_choice("reader", self.reader, Reader)
-        require(
-            self.ram_budget_bytes >= MIN_RAM_BUDGET_BYTES,
-            "ram_budget_bytes",
-            self.ram_budget_bytes,
-            "64 MiB or more",
-        )
+    batch_size: int = setting(
+        128, "Images in a global batch, over all replicas.", 1, MAX_COUNT
+    )
+    reader: Reader = setting(
+        "auto", "Read shards as a stream or memory-mapped; auto picks the faster way."
+    )
+    ram_budget_bytes: int = setting(
+        4 * 2**30,
+        "Memory that the input pipeline may take for shuffling and batches.",
+        *(MIN_RAM_BUDGET_BYTES, math.inf, "64 MiB or more"),
+    )
+    seed: int = setting(21, "Seed of everything random.", 0, MAX_SEED)
 
 
-@dataclass(frozen=True)
+# Where other dataclasses and commands take their defaults.
+BUILD, READ = BuildConfig(), ReadConfig()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AugmentConfig(Config):
     """How far each random change may go; zero or (1, 1) is none.
 
@@ -184,8 +216,8 @@ class AugmentConfig(Config):
         crops = self.geometry in ("centre", "crop")
         return crops and not any(shifts) and self.zoom == (1.0, 1.0)
 
-    def __post_init__(self) -> None:
-        require_choice("geometry", self.geometry, Geometry)
+    def check(self) -> None:
+        """Check the range of every change."""
         for name in ("rotation_degrees", "shear_degrees"):
             value = getattr(self, name)
             require(0 <= value <= 180, name, value, "0 to 180 degrees")

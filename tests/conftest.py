@@ -81,6 +81,12 @@ def smooth_photo(number: int, width: int, height: int) -> Image.Image:
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 
 
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture file."""
+    with Image.open(path) as picture:
+        return picture.size
+
+
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of class folders: 12 JPEGs each of cat and dog, in different sizes."""
@@ -101,7 +107,7 @@ def record_sets(
     folder = tmp_path_factory.mktemp("records")
     source = scan(photos)
     for storage in get_args(StorageName):
-        config = BuildConfig(storage, side=SIDE, shards=3)
+        config = BuildConfig(storage=storage, side=SIDE, shards=3)
         build(source, folder / storage, config, workers=1)
     return {storage: folder / storage for storage in get_args(StorageName)}
 
@@ -116,7 +122,7 @@ def train_records(tmp_path_factory: pytest.TempPathFactory) -> Path:
         picture = picture.point(lambda level, dog=is_dog: level // 2 + 120 * dog)
         picture.save(photos / f"{('cat', 'dog')[is_dog]}.{number}.png")
     records = tmp_path_factory.mktemp("train-records") / "records"
-    config = BuildConfig("raw", side=TRAIN_SIDE, shards=2)
+    config = BuildConfig(storage="raw", side=TRAIN_SIDE, shards=2)
     build(scan(photos), records, config, workers=1)
     return records
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
 from pathlib import Path
 
@@ -17,6 +20,12 @@ from tests.test_architecture import imports, tops
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("pipeline", "model", "cli", "benchmarks")
+# What a user's script does: both are imported, neither in the other's way.
+USE = """
+import alexnet.cli.main, alexnet.pipeline.errors
+import model, pipeline
+print(alexnet.pipeline.errors.__file__, model.NAME, sep="|")
+"""
 
 
 def pip(*words: object) -> None:
@@ -27,21 +36,62 @@ def pip(*words: object) -> None:
     assert not done.returncode, done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel of this checkout, built from a copy: a build leaves files behind."""
+def copy_checkout(folder: Path) -> Path:
+    """A copy of what an installation is made of: a build leaves files behind."""
     for package in ("pip", "setuptools"):
         if not importlib.util.find_spec(package):
             pytest.skip(f"building a wheel without a network needs {package}")
-    folder = tmp_path_factory.mktemp("wheel")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
+    unwanted = shutil.ignore_patterns("__pycache__")
     for name in (*ROOMS, "alexnet"):
-        unwanted = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=unwanted)
-    pip("wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, folder)
-    (built,) = folder.glob("*.whl")
+    return folder
+
+
+def build_wheel(source: Path, out: Path) -> Path:
+    """A wheel of a checkout or an sdist."""
+    pip("wheel", "-q", "--no-deps", "--no-build-isolation", "-w", out, source)
+    (built,) = out.glob("*.whl")
     return built
+
+
+def fresh_python(folder: Path) -> Path:
+    """A new environment's Python, to which only alexnet's dependencies are known."""
+    venv.create(folder, symlinks=True)
+    site = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))
+    # A path file in a folder that is named by one is not read, so an editable
+    # installation of this checkout stays out.
+    known = [path for path in sys.path if path.endswith("site-packages")]
+    (site / "dependencies.pth").write_text("\n".join(known))
+    return folder / "bin" / "python"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_checkout(tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture(scope="module")
+def wheel(checkout: Path) -> Path:
+    return build_wheel(checkout, checkout / "dist")
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a fresh environment that the wheel is installed into."""
+    python = fresh_python(tmp_path_factory.mktemp("installed"))
+    pip("--python", python, "install", "-q", "--no-deps", wheel)
+    return python
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A user's folder, whose files have the names of our rooms."""
+    for room in ROOMS:
+        (tmp_path / f"{room}.py").write_text(f"NAME = 'my {room}'\n")
+    (tmp_path / "train.py").write_text(USE)
+    return tmp_path
 
 
 def shipped(folder: Path) -> set[str]:
@@ -68,27 +118,104 @@ def test_a_wheel_has_the_rooms_below_alexnet_and_nothing_else(wheel: Path) -> No
     assert not [name for name in files if files[name].external_attr >> 28 == 0o12]
 
 
-def test_a_wheel_is_used_beside_a_model_and_a_pipeline_of_the_users(
-    wheel: Path, tmp_path: Path
+def require_both(python: Path, output: str) -> None:
+    """Check that alexnet is the environment's, and `model` the user's."""
+    file, name = output.split("|")
+    assert Path(file).is_relative_to(python.parent.parent)
+    assert name.strip() == "my model"
+
+
+@pytest.mark.parametrize("python_path", [None, "."])
+@pytest.mark.parametrize("way", ["script", "module", "command", "stdin"])
+def test_it_is_used_beside_a_model_and_a_pipeline_of_the_users(
+    installed: Path, work: Path, way: str, python_path: str | None
 ) -> None:
-    installed, work = tmp_path / "installed", tmp_path / "work"
-    pip("install", "-q", "--no-deps", "--target", installed, wheel)
-    work.mkdir()
-    for room in ROOMS:
-        (work / f"{room}.py").write_text("raise SystemExit('the user's own')")
+    words = {
+        "script": ["train.py"],
+        "module": ["-m", "train"],
+        "command": ["-c", USE],
+        "stdin": ["-"],
+    }
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import alexnet.pipeline.errors as e, alexnet.cli.main; print(e.__file__)",
-        ],
+        [str(installed), *words[way]],
+        input=USE if way == "stdin" else None,
         cwd=work,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([".", str(installed)])},
+        env=environment | ({"PYTHONPATH": python_path} if python_path else {}),
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert Path(done.stdout.strip()) == installed / "alexnet/pipeline/errors.py"
+    require_both(installed, done.stdout)
+
+
+def test_the_command_runs_beside_them(installed: Path, work: Path) -> None:
+    done = subprocess.run(
+        [installed.with_name("alexnet"), "--help"],
+        cwd=work,
+        env={**os.environ, "PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "records" in done.stdout
+
+
+def test_a_notebook_uses_it_beside_them(
+    installed: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nbclient = pytest.importorskip("nbclient")
+    nbformat = pytest.importorskip("nbformat")
+    pytest.importorskip("ipykernel")
+    kernel = work / "kernels" / "fresh" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    words = [str(installed), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel.write_text(json.dumps({"argv": words, "display_name": "fresh"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(work))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    cell = nbformat.v4.new_code_cell(USE)
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    resources = {"metadata": {"path": str(work)}}
+    nbclient.NotebookClient(
+        notebook, timeout=60, kernel_name="fresh", resources=resources
+    ).execute()
+    require_both(installed, cell.outputs[0].text)
+
+
+def test_an_editable_installation_is_the_checkout(
+    checkout: Path, work: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    python = fresh_python(tmp_path_factory.mktemp("editable"))
+    options = ("-q", "--no-deps", "--no-build-isolation")
+    pip("--python", python, "install", *options, "-e", checkout)
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [str(python), "train.py"],
+        cwd=work,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    file, name = done.stdout.split("|")
+    assert Path(file).resolve().is_relative_to(checkout.resolve() / "pipeline")
+    assert name.strip() == "my model"
+
+
+def test_an_sdist_makes_the_same_wheel(
+    checkout: Path, wheel: Path, tmp_path: Path
+) -> None:
+    make = "import sys; from setuptools.build_meta import *; build_sdist(sys.argv[1])"
+    command = [sys.executable, "-c", make, str(tmp_path)]
+    subprocess.run(command, cwd=checkout, check=True, capture_output=True)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    again = build_wheel(sdist, tmp_path / "again")
+    assert checksums(again) == checksums(wheel)
+
+
+def checksums(wheel: Path) -> dict[str, int]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {info.filename: info.CRC for info in archive.infolist()}
 
 
 def test_no_module_is_imported_by_a_second_name() -> None:

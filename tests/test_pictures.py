@@ -48,7 +48,7 @@ def draw_examples(path: Path) -> None:
     """Examples whose files and classes have the names."""
     files = tuple(ImageFile(f"{name}/{name}", i, 1) for i, name in enumerate(NAMES))
     splits = {"validation": SplitCard((), (1,) * len(NAMES))}
-    manifest = Manifest(BuildConfig("original", 8), NAMES, splits, 0, "")
+    manifest = Manifest(BuildConfig(storage="original", side=8), NAMES, splits, 0, "")
     store: Any = FolderStore(path)
     photos = PhotoSet(path, manifest, store, {"validation": files})
     image = np.zeros((8, 8, 3), np.uint8)

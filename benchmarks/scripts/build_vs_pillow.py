@@ -26,7 +26,7 @@ from PIL import Image
 
 from alexnet.benchmarks.measure import ROUNDS, Ratio, Round, medians, ratios
 from alexnet.pipeline.build.build import build
-from alexnet.pipeline.build.processes import keep_freed_memory
+from alexnet.pipeline.build.encode_job import keep_freed_memory
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import count
@@ -170,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     source = pick(scan(options.source), options.photos)
-    speed = measure_build(source, BuildConfig(options.storage), options.rounds)
+    speed = measure_build(source, BuildConfig(storage=options.storage), options.rounds)
     print(json.dumps(asdict(speed), indent=2) if options.json else describe(speed))
 
 

@@ -16,7 +16,7 @@ from statistics import mean, median
 
 from PIL import Image, ImageChops, ImageStat
 
-from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.config import BUILD
 from alexnet.pipeline.records.image import (
     read_image,
     rgb_from_planes,
@@ -25,7 +25,7 @@ from alexnet.pipeline.records.image import (
 )
 from alexnet.pipeline.source.scan import scan
 
-SIDE = BuildConfig.side
+SIDE = BUILD.side
 JPEG_QUALITY = 95
 
 

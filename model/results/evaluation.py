@@ -151,4 +151,4 @@ def _read(
 ) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
     with reading(records):
         for split in splits:
-            yield from eval_dataset(records, ReadConfig(batch_size), split)
+            yield from eval_dataset(records, ReadConfig(batch_size=batch_size), split)

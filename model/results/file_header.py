@@ -130,8 +130,9 @@ def _read_png(file: tf.Tensor, data: tf.Tensor) -> Header:
 def _walk_png(
     file: tf.Tensor, data: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-    """EXIF and XMP, string [], and two bool []: more of them hides in text chunks, and
-    some colours are transparent.
+    """Read EXIF and XMP, string [], and two bool []: more hidden, colours transparent.
+
+    More of them may hide in text chunks.
     """
     at, end = tf.constant(8, tf.int64), tf.size(data, tf.int64)
     exif, xmp = tf.constant(b""), tf.constant(b"")

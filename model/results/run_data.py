@@ -43,7 +43,7 @@ def open_run_data(run: RunFolder, data: Path | None = None) -> RecordSet:
     """
     config = run.load_config()
     # Photos are cut as the run's own records were.
-    cut = BuildConfig("original", config.stored_side, config.resize)
+    cut = BuildConfig(storage="original", side=config.stored_side, resize=config.resize)
     records = open_data(data or Path(config.data), cut)
     require_fitting(config, records)
     if data is None and records.manifest.fingerprint != config.records_fingerprint:

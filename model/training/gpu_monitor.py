@@ -15,9 +15,9 @@ SAMPLE_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Sample:
-    """The GPUs' mean share of the last moments in which a kernel ran, and the memory
-    in use on the fullest one.
+    """Mean utilisation of the GPUs, and the memory in use on the fullest one.
 
+    Utilisation is the share of the last moments in which a kernel ran;
     `busy_percent` is None where the driver does not tell, as of a part of a GPU.
     """
 

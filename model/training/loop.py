@@ -68,7 +68,7 @@ class Job:
             self._batches(
                 lambda share: train_dataset(
                     self.plan.records,
-                    self.plan.read,
+                    self.plan.config.train,
                     share,
                     self.hardware.copy_device,
                     first,
@@ -88,7 +88,9 @@ class Job:
         if self.plan.validation_steps is None:
             return None
         return self._batches(
-            lambda share: eval_dataset(self.plan.records, self.plan.read, share=share)
+            lambda share: eval_dataset(
+                self.plan.records, self.plan.config.train, share=share
+            )
         )
 
     def _batches(self, make: Callable[[PipelineShard], tf.data.Dataset]) -> Any:

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from alexnet.model.config import NetworkConfig, TrainConfig
+from alexnet.model.config import CHECKPOINT_MINUTES, NetworkConfig, TrainConfig
 from alexnet.model.training.run import RunConfig, RunFolder
 from alexnet.pipeline.augment.presets import preset
-from alexnet.pipeline.config import ReadConfig, require
+from alexnet.pipeline.config import require
 from alexnet.pipeline.errors import ConfigError, RunError
 from alexnet.pipeline.files import name_some
 from alexnet.pipeline.read.choose import choose_reader
@@ -29,12 +29,10 @@ class TrainPlan:
     run: RunFolder
     config: RunConfig
     records: RecordSet
-    read: ReadConfig
     # What the run that is resumed was to be so far.
     former: RunConfig | None = None
     overwrite: bool = False
-    # Between saved states; losing the machine costs no more than that.
-    checkpoint_minutes: float = 10.0
+    checkpoint_minutes: float = CHECKPOINT_MINUTES
 
     def __post_init__(self) -> None:
         minutes = self.checkpoint_minutes
@@ -64,7 +62,7 @@ def plan_training(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    checkpoint_minutes: float = 10.0,
+    checkpoint_minutes: float = CHECKPOINT_MINUTES,
 ) -> TrainPlan:
     """The plan of a run on the records in `data`; None is where a resumed run's are.
 
@@ -90,8 +88,7 @@ def plan_training(
     if old is not None:
         require_same_settings(run, old, config)
     steps_per_epoch(records, config.train.batch_size)  # refuses too large a batch
-    read = config.train.read
-    return TrainPlan(run, config, records, read, old, overwrite, checkpoint_minutes)
+    return TrainPlan(run, config, records, old, overwrite, checkpoint_minutes)
 
 
 def make_run_config(

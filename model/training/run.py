@@ -56,7 +56,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         BuildConfig(
-            self.storage, self.stored_side, self.resize
+            storage=self.storage, side=self.stored_side, resize=self.resize
         )  # refuses what cannot be
         require(_is_path(self.data), "data", self.data, "a path")
         names, network = self.class_names, self.network

@@ -1,25 +1,20 @@
-"""Geometry on the device: stored squares to the network's side, in one resample.
+"""Geometry: crop, zoom, rotation, shear, shift and both flips as one matrix an image.
 
-Crop, zoom, rotation, shear, shift and both flips are one matrix an image, so every
-pixel is interpolated once. It is the first thing that happens to a uint8 batch on
-the device; `color` comes after it.
+So every pixel is interpolated once (`resample`), on its way from the stored square to
+the network's side; `color` comes after it.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from alexnet.pipeline.augment.yuv import split_planes, stored_side_of
+from alexnet.pipeline.augment.resample import resample
+from alexnet.pipeline.augment.xla import compiled
+from alexnet.pipeline.augment.yuv import stored_side_of
 from alexnet.pipeline.config import AugmentConfig, Geometry, require
-
-with warnings.catch_warnings():
-    # Its end of life is known here: pyproject.toml holds the last pair that works.
-    warnings.simplefilter("ignore", UserWarning)
-    import tensorflow_addons as tfa
 
 # Krizhevsky 2012: crops of this side (section 4.1, see `NetworkConfig`) out of squares
 # of that one (section 2).
@@ -30,7 +25,7 @@ NEAR = 0.95
 
 
 class AffineDraw(NamedTuple):
-    """What one batch's geometry is, float32 [batch] each.
+    """Geometry of one batch, float32 [batch] each.
 
     The meaning is that of Keras 2's `apply_affine_transform` followed by its flips.
     All parameters say where an output pixel looks: a shift_x above 0 looks further to
@@ -49,7 +44,7 @@ class AffineDraw(NamedTuple):
 
 
 def identity_draw(batch: int | tf.Tensor) -> AffineDraw:
-    """The draw that moves nothing: the centre crop, or the whole picture."""
+    """Return the draw that moves nothing: the centre crop, or the whole picture."""
     zeros, ones = tf.zeros([batch]), tf.ones([batch])
     return AffineDraw(zeros, zeros, zeros, zeros, ones, ones, zeros, zeros)
 
@@ -61,7 +56,7 @@ def draw_affine(
     stored_side: int,
     side: int,
 ) -> AffineDraw:
-    """A draw for `batch` images, a function of `seed` (int [2]) alone."""
+    """Draw for `batch` images, as a function of `seed` (int [2]) alone."""
     draws = tf.unstack(tf.random.stateless_uniform([12, batch], seed))
     rotation, shift_x, shift_y, shear, zoom_x, zoom_y, flip_x, flip_y = draws[:8]
     left, top, width, height = _window(config, stored_side, side, draws[8:])
@@ -84,35 +79,25 @@ def apply_affine(
     geometry: Geometry,
     needs_no_resampling: bool = False,
 ) -> list[tf.Tensor]:
-    """The batch's layers, float32 [batch, side, side, channels] in [0, 255] each.
-
-    Bilinear; outside the picture its nearest pixel repeats (Keras: fill 'nearest'). A
-    layer of half the side is sampled at the same places, which scales it up as well.
+    """Return the batch's layers, float32 [batch, side, side, channels] in [0, 255].
 
     Args:
         needs_no_resampling: the draw only crops and flips, so that each pixel is a
-            stored one: the same values, three times as fast.
+            stored one.
 
     Raises:
         ConfigError: the pictures are not square, or smaller than a crop's side.
     """
     stored_side = stored_side_of(images)
-    rows = affine_rows(draw, stored_side, side, geometry)
+    transforms = affine_transforms(draw, stored_side, side, geometry)
     scaled = scaled_side(stored_side, side, geometry)
-
-    def place(layer: tf.Tensor) -> tf.Tensor:
-        if needs_no_resampling and layer.shape[2] == stored_side == scaled:
-            return _pick(layer, rows, side)
-        layer = average_blocks(layer, scaled)
-        return _sample(layer, _rows_at(rows, layer.shape[2] / stored_side), side)
-
-    return [place(layer) for layer in split_planes(images)]
+    return compiled(resample)(images, transforms, side, scaled, needs_no_resampling)
 
 
-def affine_rows(
+def affine_transforms(
     draw: AffineDraw, stored_side: int, side: int, geometry: Geometry
 ) -> tf.Tensor:
-    """float32 [batch, 8]: where each output pixel (x, y) lies in the stored picture.
+    """Return the stored places of output pixels (x, y), float32 [batch, 8].
 
     With rotation R, shear K and zoom Z, Keras's R @ shift @ K @ Z has the linear part
     R K Z, which the angle sums simplify, and the translation R shift.
@@ -140,7 +125,7 @@ def affine_rows(
 
 
 def scaled_side(stored_side: int, side: int, geometry: Geometry) -> int:
-    """The side that the stored square is scaled to, of which `side` is then cut.
+    """Return the side that the stored square is scaled to before `side` is cut of it.
 
     A crop covers as much of the picture as one of 227 px covers of 256 px, or more: a
     square that is too large for that is scaled down first.
@@ -151,21 +136,8 @@ def scaled_side(stored_side: int, side: int, geometry: Geometry) -> int:
     return round(wanted) if wanted < NEAR * stored_side else stored_side
 
 
-def average_blocks(layer: tf.Tensor, side: int) -> tf.Tensor:
-    """The layer, or means of its blocks where it has `side` several times over.
-
-    Bilinear sampling looks at four pixels and would pass the others by.
-    """
-    stored_side = layer.shape[2]
-    factors = range(1, max(1, stored_side // side) + 1)
-    factor = max(factor for factor in factors if stored_side % factor == 0)
-    if factor == 1:
-        return layer
-    return tf.nn.avg_pool2d(tf.cast(layer, tf.float32), factor, factor, "VALID")
-
-
 def crop_offset(stored_side: int, side: int) -> int:
-    """Where the centre crop starts, in pixels from the left and from the top.
+    """Return the pixels left of, and above, the centre crop.
 
     Raises:
         ConfigError: the crop's side is larger than the stored side.
@@ -180,42 +152,8 @@ def crop_offset(stored_side: int, side: int) -> int:
     return (stored_side - side) // 2
 
 
-def _rows_at(rows: tf.Tensor, scale: float) -> tf.Tensor:
-    """`affine_rows` for the same picture at `scale` times its side.
-
-    Pixels are squares around their points: (x, y) lies at (x + 0.5) * scale - 0.5.
-    """
-    move = (scale - 1) / 2
-    return rows * scale + tf.constant([0.0, 0.0, move, 0.0, 0.0, move, 0.0, 0.0])
-
-
-def _sample(layer: tf.Tensor, rows: tf.Tensor, side: int) -> tf.Tensor:
-    # Sampling uint8 truncates, and is no faster: 64 images took 94 ms in float32 with
-    # its cast, 127 ms in uint8, 234 ms in float16 (fastest of 5; 2 CPU cores).
-    return tfa.image.transform(
-        tf.cast(layer, tf.float32),
-        rows,
-        interpolation="bilinear",
-        fill_mode="nearest",
-        output_shape=[side, side],
-    )
-
-
-def _pick(layer: tf.Tensor, rows: tf.Tensor, side: int) -> tf.Tensor:
-    """What `_sample` makes of rows that lead from whole pixels to whole pixels.
-
-    128 images took 33 ms, sampling them 105 (fastest of 12; 2 CPU cores).
-    """
-    places = tf.range(side, dtype=tf.float32)
-    across = tf.cast(tf.round(rows[:, 0:1] * places + rows[:, 2:3]), tf.int32)
-    down = tf.cast(tf.round(rows[:, 4:5] * places + rows[:, 5:6]), tf.int32)
-    # There is no GPU kernel that gathers uint8.
-    lines = tf.gather(tf.cast(layer, tf.float32), down, batch_dims=1)
-    return tf.gather(lines, across, axis=2, batch_dims=1)
-
-
 def _frame(stored_side: int, side: int, geometry: Geometry) -> tuple[float, float]:
-    """Stored pixels an output pixel spans, and the stored point at the output's middle.
+    """Return the stored pixels an output pixel spans, and the point at the middle.
 
     A crop's middle may lie half a pixel off the picture's: it starts on a whole pixel
     of the picture that was scaled for it.
@@ -229,7 +167,7 @@ def _frame(stored_side: int, side: int, geometry: Geometry) -> tuple[float, floa
 def _window(
     config: AugmentConfig, stored_side: int, side: int, draws: list[tf.Tensor]
 ) -> tuple[tf.Tensor, ...]:
-    """Shifts (x, y) and zooms (x, y) of the geometry's random window.
+    """Return shifts (x, y) and zooms (x, y) of the geometry's random window.
 
     `draws` are four, float32 [batch] in [0, 1).
     """
@@ -249,7 +187,7 @@ def _window(
 def _window_shape(
     config: AugmentConfig, area: tf.Tensor, ratio: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Width and height of a random-resized-crop's window, shares of the stored side.
+    """Return a random-resized-crop's width and height as shares of the stored side.
 
     Szegedy 2015 (Going deeper with convolutions, section 6), the ratio's logarithm
     drawn evenly. Ratios that do not fit into the picture at this area are not drawn,

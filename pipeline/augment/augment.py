@@ -1,4 +1,4 @@
-"""What the network sees: a uint8 batch becomes an augmented, normalised float32 one.
+"""Augmentation of a batch: uint8 as it is stored to normalised float32 of the network.
 
 Runs on the device that trains, or in tf.data; the caller casts to the compute type.
 Draws are made for the whole global batch and a replica takes its rows of them, so a
@@ -7,19 +7,19 @@ step sees the same draws on any number of replicas.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import tensorflow as tf
 
 from alexnet.pipeline.augment.affine import (
-    apply_affine,
-    average_blocks,
+    affine_transforms,
     crop_offset,
     draw_affine,
     scaled_side,
 )
 from alexnet.pipeline.augment.color import (
     apply_color,
+    apply_diagonal,
     color_matrix,
     draw_color,
     neutral_draw,
@@ -30,6 +30,8 @@ from alexnet.pipeline.augment.mix import (
     draw_erasing,
     draw_mix,
 )
+from alexnet.pipeline.augment.resample import average_blocks, resample
+from alexnet.pipeline.augment.xla import compiled
 from alexnet.pipeline.augment.yuv import is_yuv420, split_planes, stored_side_of
 from alexnet.pipeline.config import AugmentConfig, Geometry
 
@@ -41,7 +43,7 @@ HOST = "CPU:0"
 
 
 def fold_seed(seed: int | tf.Tensor, *numbers: int | tf.Tensor) -> tf.Tensor:
-    """int32 [2]: a stateless seed from a seed and numbers such as epoch and step.
+    """Fold numbers such as epoch and step into a seed: a stateless seed, int32 [2].
 
     `seed` is one number, or a folded seed to fold further.
     """
@@ -64,26 +66,43 @@ def augment_batch(
     first_row: int | tf.Tensor,
     total_rows: int | tf.Tensor,
 ) -> tf.Tensor:
-    """float32 [batch, side, side, 3], normalised, from uint8 [batch, S, S, 3], or from
-    the planes of yuv420, uint8 [batch, 3 S / 2, S].
+    """Augment and normalise images to float32 [batch, side, side, 3].
 
-    `seed` is the step's; the images are the rows from `first_row` of the global batch
-    of `total_rows`.
+    Args:
+        images: uint8 RGB [batch, S, S, 3] or yuv420 planes [batch, 3 S / 2, S]: the
+            rows from `first_row` of the global batch of `total_rows`.
+        seed: the step's, of `fold_seed`.
 
     Raises:
         ConfigError: the pictures are not square, or smaller than a crop's side.
     """
-    rows, stored_side = tf.shape(images)[0], stored_side_of(images)
+    count, stored_side, ycbcr = (
+        tf.shape(images)[0],
+        stored_side_of(images),
+        is_yuv420(images),
+    )
     with tf.device(HOST):
         affine = draw_affine(config, fold_seed(seed, 0), total_rows, stored_side, side)
         color = draw_color(config, fold_seed(seed, 1), total_rows)
         box = draw_erasing(config, fold_seed(seed, 2), total_rows, side)
-        affine, color, box = _rows((affine, color, box), first_row, rows)
-    layers = apply_affine(
-        images, affine, side, config.geometry, config.needs_no_resampling
-    )
-    view = apply_color(layers, *color_matrix(config, color, is_yuv420(images)))
-    return apply_erasing(view, box) if config.erasing else view
+        affine, color, box = _rows((affine, color, box), first_row, count)
+        transforms = affine_transforms(affine, stored_side, side, config.geometry)
+        matrix, bias = color_matrix(config, color, ycbcr)
+    scaled = scaled_side(stored_side, side, config.geometry)
+    sampling = (images, transforms, side, scaled, config.needs_no_resampling)
+    if ycbcr or config.saturation:
+        view = apply_color(compiled(resample)(*sampling), matrix, bias)
+    else:
+        view = compiled(_resample_and_scale)(matrix, bias, *sampling)
+    return compiled(apply_erasing)(view, box) if config.erasing else view
+
+
+def _resample_and_scale(
+    matrix: tf.Tensor, bias: tf.Tensor, *sampling: Any
+) -> tf.Tensor:
+    """Do both in one loop, where no channel needs another: half the time of two."""
+    (layer,) = resample(*sampling)
+    return apply_diagonal(layer, matrix, bias)
 
 
 def preprocess_batch(images: tf.Tensor, config: AugmentConfig, side: int) -> tf.Tensor:
@@ -125,7 +144,7 @@ def mixup_cutmix(
     first_row: int | tf.Tensor,
     total_rows: int | tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """An augmented batch and labels float32 [batch, classes], mixed with partners.
+    """Mix an augmented batch and its labels, float32 [batch, classes], with partners.
 
     The draws are the global batch's; the partners are the replica's own.
     """
@@ -134,11 +153,11 @@ def mixup_cutmix(
     with tf.device(HOST):
         draw = draw_mix(config, fold_seed(seed, 3), total_rows, images.shape[1])
         draw = _rows(draw, first_row, tf.shape(images)[0])
-    return apply_mix(images, one_hot, draw)
+    return compiled(apply_mix)(images, one_hot, draw)
 
 
 def _rows(draws: _Draws, first: int | tf.Tensor, count: tf.Tensor) -> _Draws:
-    """The draws of `count` rows from `first` on."""
+    """Return the draws of `count` rows from `first` on."""
     end = first + count
     rows: _Draws = tf.nest.map_structure(lambda values: values[first:end], draws)
     return rows

@@ -1,4 +1,4 @@
-"""Random erasing, mixup and cutmix: what comes after the colours, on the device.
+"""Random erasing, mixup and cutmix, which come after the colours.
 
 Images are float32 and normalised here, so 0 is the mean colour. The partner of an
 image is the one before it in the same batch, and with several replicas that is in
@@ -20,7 +20,7 @@ ERASED_RATIO = (0.3, 1 / 0.3)
 
 
 class Box(NamedTuple):
-    """A rectangle an image, in whole pixels, float32 [batch]; empty if none."""
+    """Rectangles, one an image, in whole pixels, float32 [batch]; empty if none."""
 
     top: tf.Tensor
     left: tf.Tensor
@@ -29,7 +29,7 @@ class Box(NamedTuple):
 
 
 class MixDraw(NamedTuple):
-    """An image keeps `weight` (float32 [batch]) of itself, and nothing in its box."""
+    """Shares that images keep of themselves, float32 [batch], less their boxes."""
 
     weight: tf.Tensor
     box: Box
@@ -38,7 +38,7 @@ class MixDraw(NamedTuple):
 def draw_erasing(
     config: AugmentConfig, seed: tf.Tensor, batch: int | tf.Tensor, side: int
 ) -> Box:
-    """A rectangle to blank for each image, empty but with probability `erasing`."""
+    """Draw a rectangle to blank in each image, empty but for a share of `erasing`."""
     chance, x, y, area, ratio = tf.unstack(
         tf.random.stateless_uniform([5, batch], seed)
     )
@@ -53,18 +53,19 @@ def draw_erasing(
 
 
 def apply_erasing(images: tf.Tensor, box: Box) -> tf.Tensor:
-    """float32 [batch, side, side, 3], 0 (the mean colour) inside the boxes."""
+    """Blank the boxes of float32 [batch, side, side, 3] to 0, the mean colour."""
     return tf.where(_inside(box, images.shape[1]), 0.0, images)
 
 
 def draw_mix(
     config: AugmentConfig, seed: tf.Tensor, batch: int | tf.Tensor, side: int
 ) -> MixDraw:
-    """How each image is mixed: by mixup or cutmix, evenly if both are on (one must be).
+    """Draw how each image is mixed: by mixup or cutmix, evenly if both are on.
 
     Mixup (Zhang 2018) draws the weight, and the larger share stays the image's own
     (as in fastai): the batch would else hold near copies of the partners. Cutmix (Yun
-    2019) leaves it at 1 and draws the box, cut off at the picture's edge.
+    2019) leaves it at 1 and draws the box, cut off at the picture's edge. One of the
+    two must be on.
     """
     seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     which, x, y = tf.unstack(tf.random.stateless_uniform([3, batch], seeds[0]))
@@ -80,7 +81,7 @@ def draw_mix(
 def apply_mix(
     images: tf.Tensor, one_hot: tf.Tensor, draw: MixDraw
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Images and labels float32 [batch, classes], both mixed with their partners'.
+    """Mix images, and labels float32 [batch, classes], with their partners'.
 
     A label keeps exactly the share that its image keeps of the pixels.
     """
@@ -94,7 +95,7 @@ def apply_mix(
 
 
 def _inside(box: Box, side: int) -> tf.Tensor:
-    """bool [batch, side, side, 1]: which pixels lie in their image's box."""
+    """Mark the pixels that lie in their image's box, bool [batch, side, side, 1]."""
     at = tf.range(side, dtype=tf.float32)
     rows = (at >= box.top[:, None]) & (at < box.bottom[:, None])
     columns = (at >= box.left[:, None]) & (at < box.right[:, None])
@@ -102,12 +103,12 @@ def _inside(box: Box, side: int) -> tf.Tensor:
 
 
 def _edge(share: tf.Tensor, side: int) -> tf.Tensor:
-    """The whole pixel at a share of the side, not outside the picture."""
+    """Return the whole pixel at a share of the side, not outside the picture."""
     return tf.round(tf.clip_by_value(share, 0.0, 1.0) * side)
 
 
 def _beta(alpha: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """float32 [batch] from Beta(alpha, alpha), for a small alpha too.
+    """Draw float32 [batch] from Beta(alpha, alpha), for a small alpha too.
 
     A gamma(alpha) draw is gamma(alpha + 1) * uniform**(1 / alpha) (Marsaglia and Tsang
     2000, section 6); in logarithms it does not underflow.

@@ -57,10 +57,10 @@ PRESETS: dict[str, AugmentConfig] = {
 
 
 def preset(name: str) -> AugmentConfig:
-    """The augmentation of that name.
+    """Return the augmentation of that name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: no augmentation has that name.
     """
     if name not in PRESETS:
         raise ConfigError(

@@ -13,12 +13,12 @@ from alexnet.pipeline.config import require
 
 
 def is_yuv420(images: tf.Tensor) -> bool:
-    """Whether a batch holds planes instead of RGB pixels."""
+    """Return True for a batch of planes, False for one of RGB pixels."""
     return len(images.shape) == 3
 
 
 def stored_side_of(images: tf.Tensor) -> int:
-    """The side of a batch of square pictures, known when the graph is made.
+    """Return the side of a batch of square pictures, known when the graph is made.
 
     Raises:
         ConfigError: the pictures are not square, or of unknown size.
@@ -38,9 +38,9 @@ def stored_side_of(images: tf.Tensor) -> int:
 
 
 def split_planes(images: tf.Tensor) -> list[tf.Tensor]:
-    """uint8 [batch, S, S, 3] alone, or luma [.., S, S, 1] and CbCr [.., S/2, S/2, 2].
+    """Return RGB alone, or luma uint8 [batch, S, S, 1] and CbCr [batch, S/2, S/2, 2].
 
-    Of what slices uint8, only a strided slice has a GPU kernel.
+    A strided slice is the only one that has a GPU kernel for uint8.
     """
     if not is_yuv420(images):
         return [images]

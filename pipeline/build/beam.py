@@ -18,70 +18,62 @@ from threading import Event, Thread
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from alexnet.pipeline.build.encode_job import EncodeJob, keep_freed_memory
 from alexnet.pipeline.build.plan import ShardPlan
-from alexnet.pipeline.build.processes import keep_freed_memory
-from alexnet.pipeline.build.quarantine import Tally
-from alexnet.pipeline.build.shard import write_planned
-from alexnet.pipeline.build.state import ATTEMPT, STATE, adopt_shard, read_receipt
-from alexnet.pipeline.build.workers import EncodeJob
+from alexnet.pipeline.build.shard import adopt_shard, read_receipt, write_planned
+from alexnet.pipeline.build.state import ATTEMPT, STATE
+from alexnet.pipeline.build.writer import ShardWriter
 from alexnet.pipeline.errors import ConfigError, DataError, ReadError
 
 # Beam's own runner, in this process, to try it: on one machine a build without Beam is
 # faster. Options that follow these win.
 LOCAL_OPTIONS = ("--runner=FnApiRunner", "--direct_running_mode=multi_threading")
-# What a runner hands on of a ReadError.
+# The text of a ReadError in what a runner raises.
 UNREAD = re.compile(r"ReadError: (.*?)\.?(?: \[while running .*)?$")
-# Between two looks at what the workers have finished.
+# Between two looks for shards that the workers have finished.
 LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class ShardJob:
-    """What a worker needs to write shards of the record set in `out`."""
+    """Everything a Beam worker needs to write shards of the record set in `out`."""
 
     out: Path
     encode_job: EncodeJob
 
     def write(self, shard: ShardPlan) -> None:
-        """Write a shard and its note.
+        """Write a shard and its receipt.
 
         A runner may try a shard again while the first worker, believed lost, is still
         at it: each writes into a folder of its own.
         """
         keep_freed_memory()
-        results = ((file, self.encode_job.encode(file)) for file in shard.files)
-        num_classes = len(self.encode_job.class_names)
-        all_may_be_bad = Tally(len(shard.files), 1.0, lambda done, total: None)
+        results = map(self.encode_job.encode, shard.files)
         with TemporaryDirectory(prefix=ATTEMPT, dir=self.out / STATE) as name:
             attempt = Path(name)
             (attempt / STATE).mkdir()
-            write_planned(attempt, shard, results, num_classes, all_may_be_bad)
+            write_planned(attempt, shard, results)
             adopt_shard(self.out, attempt, shard)
 
 
 def write_shards(
-    out: Path,
-    job: EncodeJob,
-    todo: Sequence[ShardPlan],
-    tally: Tally,
-    workers: int,
-    options: Sequence[str],
+    writer: ShardWriter, todo: Sequence[ShardPlan], options: Sequence[str]
 ) -> None:
-    """Have the shards of `todo` written to `out`, and count them in `tally`.
+    """Have Beam write the shards of `todo`, and count them in `writer`.
 
     Args:
         options: a Beam pipeline's, such as "--runner=FlinkRunner"; without them
-            `workers` threads of this process write the shards.
+            threads of this process write the shards.
 
     Raises:
         ConfigError: there are no such options.
         DataError: Beam failed, or more files are bad than may be.
         ReadError: a photo cannot be read, for a reason that lies outside of it.
     """
-    workers_option = f"--direct_num_workers={workers}"
+    workers_option = f"--direct_num_workers={writer.workers}"
     all_options = _parse([*LOCAL_OPTIONS, workers_option, *options])
-    write = ShardJob(out.absolute(), job).write
-    with _counted(out, todo, tally):
+    write = ShardJob(writer.out.absolute(), writer.job).write
+    with _counted(writer, todo):
         try:
             with beam.Pipeline(options=all_options) as pipeline:
                 (
@@ -98,44 +90,44 @@ def write_shards(
                 f"Apache Beam failed: {reason}. Finished shards are kept; run the same"
                 " command again to go on."
             ) from error
-    tally.require_few_bad()
+    writer.limit.require(writer.counts)
 
 
 def _parse(words: list[str]) -> PipelineOptions:
-    """A pipeline's options.
+    """Return a pipeline's options.
 
     Raises:
         ConfigError: Beam refuses one.
     """
-    options, said = PipelineOptions(words), StringIO()
+    options, complaint = PipelineOptions(words), StringIO()
     try:
-        with redirect_stderr(said):
+        with redirect_stderr(complaint):
             options.get_all_options()
     except SystemExit:
-        # All that Beam's options can be comes before it.
-        what = _last_line(said.getvalue()).partition("error: ")[2]
-        raise ConfigError(f"of Beam's options, {what}") from None
+        # The usage, with all that Beam's options can be, comes before it.
+        reason = _last_line(complaint.getvalue()).partition("error: ")[2]
+        raise ConfigError(f"the options of the Beam pipeline: {reason}") from None
     return options
 
 
 def _last_line(text: str) -> str:
-    """What went wrong, after the traceback or the usage that Beam begins with."""
+    """Return the error that follows the traceback or the usage Beam begins with."""
     return text.strip().rpartition("\n")[2].rstrip(".")
 
 
 @contextmanager
-def _counted(out: Path, todo: Sequence[ShardPlan], tally: Tally) -> Iterator[None]:
-    """Count shards in `tally` as they are finished, wherever that is."""
+def _counted(writer: ShardWriter, todo: Sequence[ShardPlan]) -> Iterator[None]:
+    """Count shards in `writer` as they are finished, on whichever machine."""
     pending, ended = list(todo), Event()
-    tally.progress(tally.done, tally.total)
+    writer.show_progress()
 
     def count() -> None:
         for shard in [*pending]:
-            note = read_receipt(out, shard)
-            if note is not None:
+            receipt = read_receipt(writer.out, shard)
+            if receipt is not None:
                 pending.remove(shard)
-                tally.add_shard(len(shard.files), note.quarantined)
-        tally.progress(tally.done, tally.total)
+                writer.counts.add_shard(len(shard.files), receipt.stats.quarantined)
+        writer.show_progress()
 
     def watch() -> None:
         while not ended.wait(LOOK_SECONDS):

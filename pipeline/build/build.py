@@ -1,7 +1,7 @@
-"""Run a build plan: worker processes encode, this process writes shard after shard.
+"""Photos to a record set: plan, write the shards that are missing, then the manifest.
 
-A finished shard has its final name and a note of what it holds beside it; a build that
-is run again goes on with the shards that lack one. The manifest is written last.
+A finished shard has its final name and a receipt beside it; a build that is run again
+goes on with the shards that lack one. The manifest is written last.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
 
+from alexnet.pipeline.build.encode_job import EncodeJob
 from alexnet.pipeline.build.finish import finish
 from alexnet.pipeline.build.output import (
     ANEW,
@@ -22,23 +22,15 @@ from alexnet.pipeline.build.output import (
     require_usable,
     sole_build,
 )
-from alexnet.pipeline.build.plan import BuildPlan, ShardPlan, make_plan
-from alexnet.pipeline.build.processes import CRASHED
-from alexnet.pipeline.build.quarantine import Progress, Tally, read_quarantine
+from alexnet.pipeline.build.plan import ShardPlan, make_plan
+from alexnet.pipeline.build.progress import BadLimit, BuildProgress, Progress
+from alexnet.pipeline.build.quarantine import read_quarantine
 from alexnet.pipeline.build.report import BuildReport
-from alexnet.pipeline.build.shard import write_planned
-from alexnet.pipeline.build.state import (
-    ShardReceipt,
-    build_settings,
-    close_state,
-    drop_receipt,
-    open_state,
-    read_receipt,
-)
-from alexnet.pipeline.build.workers import EncodeJob, encoder, usable_keys
-from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.build.state import build_settings, close_state, open_state
+from alexnet.pipeline.build.writer import ShardWriter
+from alexnet.pipeline.config import MAX_BAD, BuildConfig
 from alexnet.pipeline.errors import ConfigError, DataError, ReadError
-from alexnet.pipeline.files import require_local, require_room
+from alexnet.pipeline.files import require_local
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.records.manifest import MANIFEST, Manifest, load_manifest
 from alexnet.pipeline.source.scan import Source
@@ -50,7 +42,7 @@ def build(
     config: BuildConfig,
     *,
     workers: int | None = None,
-    max_bad: float = 0.01,
+    max_bad: float = MAX_BAD,
     overwrite: bool = False,
     beam: Sequence[str] | None = None,
     progress: Progress = lambda done, total: None,
@@ -69,21 +61,24 @@ def build(
 
     Raises:
         ConfigError: Apache Beam is asked for and not installed.
-        DataError: other settings or another source made what is there, another
+        DataError: `out` holds a set of other settings or another source, another
             process builds there, there is not enough room, or more files are bad than
             `max_bad` allows.
         ReadError: a photo cannot be read, for a reason that lies outside of it.
     """
     require_local(out)
     start = time.monotonic()
-    workers = workers or num_cpus()
     if beam is not None:
         require_beam()
     plan = make_plan(source.files, source.class_names, config)
-    shards = [shard.name for shard in plan.shards]
-    settings = build_settings(source, config, shards)
+    settings = build_settings(source, config, [shard.name for shard in plan.shards])
+    job = EncodeJob(source.store, source.class_names, config, plan.layout)
+    counts = BuildProgress(plan.num_files + len(source.set_aside))
+    counts.add_shard(len(source.set_aside), source.set_aside)
+    workers, limit = workers or num_cpus(), BadLimit(max_bad)
+    writer = ShardWriter(out, plan, job, workers, limit, counts, progress)
     require_usable(out)
-    with sole_build(out), _told_how_to_go_on(out):
+    with sole_build(out), _resume_hint(out):
         if overwrite:
             replace_set(out, settings)
         fingerprint = settings["source_fingerprint"]
@@ -91,14 +86,11 @@ def build(
         was_finished, encoded = manifest is not None, 0
         if manifest is None:
             require_ours(out, settings)
-            tally = Tally(plan.num_files + len(source.set_aside), max_bad, progress)
-            tally.add_shard(len(source.set_aside), source.set_aside)
-            job = EncodeJob(source.store, source.class_names, config, plan.layout)
-            todo = _unfinished_shards(out, plan, job, tally, workers)
+            todo = writer.unfinished_shards()
             open_state(out, settings)
-            before = tally.encoded
-            _write_shards(out, job, todo, tally, workers, plan.record_bytes, beam)
-            encoded = tally.encoded - before
+            before = counts.encoded
+            _write(writer, todo, beam)
+            encoded = counts.encoded - before
             manifest = finish(out, plan, config, fingerprint, source.set_aside)
         close_state(out)
     seconds = time.monotonic() - start
@@ -106,8 +98,19 @@ def build(
     return BuildReport(out, manifest, bad, seconds, encoded, was_finished)
 
 
+def _write(
+    writer: ShardWriter, todo: Sequence[ShardPlan], beam: Sequence[str] | None
+) -> None:
+    if beam is None:
+        writer.write(todo)
+        return
+    from alexnet.pipeline.build.beam import write_shards
+
+    write_shards(writer, todo, beam)
+
+
 def require_beam() -> None:
-    """Check that Apache Beam is there.
+    """Check that Apache Beam is installed.
 
     Raises:
         ConfigError: it is not.
@@ -119,7 +122,8 @@ def require_beam() -> None:
 
 
 @contextmanager
-def _told_how_to_go_on(out: Path) -> Iterator[None]:
+def _resume_hint(out: Path) -> Iterator[None]:
+    """Say how to go on where a photo cannot be read."""
     try:
         yield
     except ReadError as error:
@@ -129,53 +133,12 @@ def _told_how_to_go_on(out: Path) -> Iterator[None]:
         ) from error
 
 
-def _unfinished_shards(
-    out: Path, plan: BuildPlan, job: EncodeJob, tally: Tally, workers: int
-) -> list[ShardPlan]:
-    """The shards that are still to be made; the others are counted in `tally`.
-
-    What those have set aside is tried again, so that mended photos are not lost; a
-    shard that has such a photo is made again.
+def _finished_set(out: Path, config: BuildConfig, source: str) -> Manifest | None:
+    """Return the manifest of `out` when it is this very set; None without any.
 
     Raises:
-        DataError: more files are bad than may be, or there is not enough room.
+        DataError: it is another set.
     """
-    found = [(shard, read_receipt(out, shard)) for shard in plan.shards]
-    noted = [(shard, note) for shard, note in found if note is not None]
-    todo = [shard for shard, note in found if note is None]
-    usable = _usable_now(job, noted, workers, plan.record_bytes)
-    for shard, note in noted:
-        if usable.isdisjoint(bad.key for bad in note.quarantined):
-            tally.add_shard(len(shard.files), note.quarantined)
-        else:
-            drop_receipt(out, shard)
-            todo.append(shard)
-    tally.require_few_bad()
-    share_left = 1 - tally.done / tally.total
-    require_room(out, round(plan.estimated_bytes * share_left))
-    return todo
-
-
-def _usable_now(
-    job: EncodeJob,
-    noted: list[tuple[ShardPlan, ShardReceipt]],
-    workers: int,
-    record_bytes: int,
-) -> set[str]:
-    """The keys of photos that finished shards set aside, and that can be used now."""
-    bad = {item.key: item for _, note in noted for item in note.quarantined}
-    files = [
-        file
-        for shard, _ in noted
-        for file in shard.files
-        # Not here: it could bring this process down.
-        if file.key in bad and not bad[file.key].reason.startswith(CRASHED)
-    ]
-    return usable_keys(job, files, workers, record_bytes)
-
-
-def _finished_set(out: Path, config: BuildConfig, source: str) -> Manifest | None:
-    """The manifest of `out` when it is this very set; None when there is none."""
     if not (out / MANIFEST).is_file():
         return None
     manifest = load_manifest(out)
@@ -185,26 +148,3 @@ def _finished_set(out: Path, config: BuildConfig, source: str) -> Manifest | Non
             f"{out} was built from other files: the source has changed since. {ANEW}"
         )
     return manifest
-
-
-def _write_shards(
-    out: Path,
-    job: EncodeJob,
-    todo: list[ShardPlan],
-    tally: Tally,
-    workers: int,
-    record_bytes: int,
-    beam: Sequence[str] | None,
-) -> None:
-    if beam is not None:
-        from alexnet.pipeline.build.beam import write_shards
-
-        write_shards(out, job, todo, tally, workers, beam)
-        return
-    files = [file for shard in todo for file in shard.files]
-    with encoder(job, workers, record_bytes) as encode:
-        tally.progress(tally.done, tally.total)
-        results = zip(files, encode(files), strict=True)
-        for shard in todo:
-            mine = islice(results, len(shard.files))
-            write_planned(out, shard, mine, len(job.class_names), tally)

@@ -1,7 +1,7 @@
-"""Photos that a source holds more than once, told by a digest of their pixels.
+"""Photos that a source holds more than once, recognised by a digest of their pixels.
 
 Every worker gives a digest beside a record; when the build ends, equal ones are
-gathered into `duplicates.jsonl`. Nothing is moved or left out: people decide.
+gathered into `duplicates.jsonl`. Nothing is moved or left out: people decide that.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DUPLICATES = "duplicates.jsonl"
 
 
 class Photo(NamedTuple):
-    """A photo of a record set: where it comes from and where it went."""
+    """A photo of a record set: its key, and the split and class it went to."""
 
     key: str
     split: str
@@ -29,7 +29,7 @@ class Photo(NamedTuple):
 
 
 def planned_photos(plan: BuildPlan, set_aside: Container[str]) -> Iterator[Photo]:
-    """The photos of a plan in its order, but for the keys that were set aside."""
+    """Yield the photos of a plan in its order, but those whose keys were set aside."""
     for shard in plan.shards:
         for file in shard.files:
             if file.key not in set_aside:
@@ -45,12 +45,12 @@ class Duplicates(NamedTuple):
 
 
 def find_duplicates(digests: bytes, photos: Iterable[Photo]) -> tuple[Duplicates, ...]:
-    """The groups of `photos`, whose digests stand in the same order, with equal ones.
+    """Return the groups of `photos` with equal digests, which are in the same order.
 
-    A digest is kept as 8 bytes; only those that repeat come to have a list of photos.
+    A digest takes 8 bytes; only those that repeat get a list of photos.
     """
     numbers = array("Q", digests)
-    repeated = {one for one, other in pairwise(sorted(numbers)) if one == other}
+    repeated = {a for a, b in pairwise(sorted(numbers)) if a == b}
     groups: dict[int, list[Photo]] = defaultdict(list)
     for number, photo in zip(numbers, photos, strict=True):
         if number in repeated:
@@ -60,13 +60,13 @@ def find_duplicates(digests: bytes, photos: Iterable[Photo]) -> tuple[Duplicates
 
 
 def save_duplicates(out: Path, groups: Iterable[Duplicates]) -> None:
-    """Write what the build of `out` found more than once, an object a line."""
+    """Write the duplicates that the build of `out` found, an object a line."""
     lines = "".join(json.dumps(group._asdict()) + "\n" for group in groups)
     write_text(out / DUPLICATES, lines)
 
 
 class DuplicateCounts(NamedTuple):
-    """How many photos repeat another, and how many groups do harm."""
+    """Numbers of photos that repeat another, and of groups that do harm."""
 
     duplicates: int
     # Groups that lie in more than one split.
@@ -76,7 +76,7 @@ class DuplicateCounts(NamedTuple):
 
 
 def count_duplicates(groups: Iterable[Duplicates]) -> DuplicateCounts:
-    """What the manifest says of `groups`."""
+    """Return the counts that the manifest has."""
     groups = list(groups)
     return DuplicateCounts(
         sum(len(group.keys) - 1 for group in groups),

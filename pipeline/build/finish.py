@@ -1,4 +1,4 @@
-"""The end of a build: from its shards' notes to the lists and the manifest."""
+"""The end of a build: the lists and the manifest, made of its shards' receipts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from alexnet.pipeline.build.duplicates import (
 )
 from alexnet.pipeline.build.plan import BuildPlan, ShardPlan
 from alexnet.pipeline.build.quarantine import save_quarantine
-from alexnet.pipeline.build.state import ShardReceipt, read_receipt
-from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.build.shard import ShardReceipt, read_receipt
+from alexnet.pipeline.config import BuildConfig, Split
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.records.interop import save_interop
 from alexnet.pipeline.records.manifest import Manifest, SourceSizes, SplitCard
@@ -34,29 +34,30 @@ def finish(
     Raises:
         DataError: a shard has gone since it was written.
     """
-    notes = [(shard.split, _require_receipt(out, shard)) for shard in plan.shards]
-    undecodable = (item for _, note in notes for item in note.quarantined)
+    receipts = [_require_receipt(out, shard) for shard in plan.shards]
+    stats = [receipt.stats for receipt in receipts]
+    undecodable = (item for part in stats for item in part.quarantined)
     bad = tuple(sorted([*undecodable, *set_aside]))
     save_quarantine(out, bad)
-    digests = b"".join(note.digests for _, note in notes)
+    digests = b"".join(part.digests for part in stats)
     photos = planned_photos(plan, {item.key for item in bad})
     duplicates = find_duplicates(digests, photos)
     save_duplicates(out, duplicates)
-    sides = (Counter(note.shorter_sides) for _, note in notes)
+    sides = sum((part.shorter_sides for part in stats), Counter[int]())
+    of_split: dict[Split, list[ShardReceipt]] = {split: [] for split in plan.splits}
+    for shard, receipt in zip(plan.shards, receipts, strict=True):
+        of_split[shard.split].append(receipt)
     manifest = Manifest(
         config=config,
         class_names=plan.class_names,
         splits={
-            split: _split_card(
-                [note for where, note in notes if where == split],
-                len(plan.class_names),
-            )
-            for split in plan.splits
+            split: _split_card(parts, len(plan.class_names))
+            for split, parts in of_split.items()
         },
         quarantined=len(bad),
         source_fingerprint=source_fingerprint,
         layout=plan.layout,
-        source_sizes=SourceSizes.of(sum(sides, Counter()), config.side),
+        source_sizes=SourceSizes.of(sides, config.side),
         **count_duplicates(duplicates)._asdict(),
     )
     save_interop(out, manifest)
@@ -65,18 +66,18 @@ def finish(
 
 
 def _require_receipt(out: Path, shard: ShardPlan) -> ShardReceipt:
-    note = read_receipt(out, shard)
-    if note is None:
+    receipt = read_receipt(out, shard)
+    if receipt is None:
         raise DataError(
             f"{out / shard.name} was there and is gone: does something else write to"
             f" {out}? Run the build again."
         )
-    return note
+    return receipt
 
 
-def _split_card(notes: list[ShardReceipt], num_classes: int) -> SplitCard:
-    counts = [note.class_counts for note in notes]
+def _split_card(receipts: list[ShardReceipt], num_classes: int) -> SplitCard:
+    counts = sum((receipt.stats.class_counts for receipt in receipts), Counter[int]())
     return SplitCard(
-        tuple(note.shard for note in notes),
-        tuple(sum(row[label] for row in counts) for label in range(num_classes)),
+        tuple(receipt.shard for receipt in receipts),
+        tuple(counts[label] for label in range(num_classes)),
     )

@@ -1,4 +1,4 @@
-"""The folder that a build writes to: whose it is, who builds there, what may go.
+"""The folder that a build writes to: it is checked, locked and cleared here.
 
 Nothing is deleted but the files that a manifest, or the settings of an unfinished
 build, name.
@@ -39,7 +39,7 @@ def is_set(out: Path) -> bool:
 
 
 def _settings_in(out: Path) -> dict[str, Any] | None:
-    """The settings of the record set in a folder; None where there is none.
+    """Return the settings of the record set in a folder; None without one.
 
     Raises:
         DataError: they are damaged, or another program's.
@@ -62,10 +62,10 @@ def require_usable(out: Path) -> None:
 
 
 def _require_empty(out: Path) -> None:
-    strangers = sorted(path.name for path in out.glob("[!.]*"))
-    if strangers:
+    others = sorted(path.name for path in out.glob("[!.]*"))
+    if others:
         raise DataError(
-            f"{out} is not empty and holds no record set (it has {strangers[0]})."
+            f"{out} is not empty and holds no record set (it has {others[0]})."
             " Choose another `out`."
         )
 
@@ -114,8 +114,8 @@ def replace_set(out: Path, settings: dict[str, Any]) -> None:
     for name in _files_of(settings):
         if name not in names and (out / name).exists():
             raise DataError(
-                f"{out / name} is none of the record set's files, and would be written"
-                " over. Move it away, or choose another `out`."
+                f"{out / name} is not one of the record set's files, and would be"
+                " overwritten. Move it away, or choose another `out`."
             )
     open_state(out, old)  # so that, if this is killed, they are still known
     for name in names:
@@ -128,7 +128,7 @@ def replace_set(out: Path, settings: dict[str, Any]) -> None:
 
 
 def _files_of(settings: dict[str, Any]) -> list[str]:
-    """The files of a record set; the manifest first: a folder that has it is whole."""
+    """Return the files of a record set; the manifest, which says it is whole, first."""
     shards = settings["shards"]
     names = [MANIFEST, LABELS, QUARANTINE, DUPLICATES, *shards]
     if not STORAGES[settings["config"]["storage"]].is_pixels:
@@ -138,7 +138,7 @@ def _files_of(settings: dict[str, Any]) -> list[str]:
 
 @contextmanager
 def sole_build(out: Path) -> Iterator[None]:
-    """Keep other builds from `out`; a folder made for that goes when it stays empty.
+    """Keep other builds out of `out`; delete it afterwards if it stays empty.
 
     Raises:
         DataError: another process builds there.
@@ -152,5 +152,5 @@ def sole_build(out: Path) -> Iterator[None]:
             with sole_process(out / STATE / LOCK, taken):
                 yield
         finally:
-            with suppress(OSError):  # notes are in it
+            with suppress(OSError):  # receipts are in it
                 (out / STATE).rmdir()

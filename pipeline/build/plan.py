@@ -43,12 +43,12 @@ class ShardPlan:
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """Every shard of a record set, and how much room it will about take."""
+    """Every shard of a record set, and about how many bytes they will take."""
 
     class_names: tuple[str, ...]
     shards: tuple[ShardPlan, ...]
     estimated_bytes: int
-    # Of the mapped storages' records.
+    # Only of storages whose records can be mapped.
     layout: Layout | None
 
     @property
@@ -59,19 +59,19 @@ class BuildPlan:
 
     @property
     def num_files(self) -> int:
-        """How many image files the plan holds."""
+        """The number of image files in the plan."""
         return sum(len(shard.files) for shard in self.shards)
 
     @property
     def record_bytes(self) -> int:
-        """About how many bytes a record takes."""
+        """The estimated bytes of a record."""
         return self.estimated_bytes // self.num_files
 
 
 def make_plan(
     files: Sequence[ImageFile], class_names: Sequence[str], config: BuildConfig
 ) -> BuildPlan:
-    """The plan for `files`.
+    """Return the plan for `files`.
 
     Raises:
         DataError: more shards are asked for than there are examples.
@@ -95,7 +95,7 @@ def make_plan(
 def _splits(
     ordered: Sequence[ImageFile], num_classes: int, config: BuildConfig
 ) -> dict[Split, list[ImageFile]]:
-    """The files of every split: the given ones, else validation drawn from train."""
+    """Return the files of every split: as given, else validation drawn from train."""
     splits: dict[Split, list[ImageFile]] = {"train": [], "validation": [], "test": []}
     for file in ordered:
         splits[file.split or "train"].append(file)
@@ -114,11 +114,11 @@ def _salted(key: str, seed: int) -> bytes:
 def validation_counts(
     class_counts: Sequence[int], fraction: float, seed: int
 ) -> list[int]:
-    """How many of each class are held out: ceil(fraction x all), by largest remainder.
+    """Return how many of each class are held out: ceil(fraction x all) in total.
 
-    The total is scikit-learn's `train_test_split(test_size=fraction)`. Among equal
-    remainders the seed chooses. As long as others can be held out, a class keeps an
-    image to train on, and its only one always.
+    The total is that of scikit-learn's `train_test_split(test_size=fraction)`, given
+    out by largest remainder; the seed decides between equal ones. A class keeps an
+    image to train on while others can be held out, and its only image always.
     """
     total = sum(class_counts)
     wanted = math.ceil(fraction * total)
@@ -133,9 +133,9 @@ def validation_counts(
         range(len(counts)),
         key=lambda label: (counts[label] - shares[label], _salted(str(label), seed)),
     )
-    for kept in (1, 0):
+    for least in (1, 0):
         while wanted > sum(counts):
-            more = [i for i in order if counts[i] < class_counts[i] - kept]
+            more = [i for i in order if counts[i] < class_counts[i] - least]
             more = [i for i in more if class_counts[i] > 1]
             if not more:
                 break
@@ -161,7 +161,7 @@ def _held_out(
 
 
 def _longest_names(files: Sequence[ImageFile], class_names: Sequence[str]) -> int:
-    """The most bytes that a file's key and its class name come to."""
+    """Return the most bytes that a file's key and class name take together."""
     names = [len(name.encode("utf-8", "surrogateescape")) for name in class_names]
     return max(
         len(file.key.encode("utf-8", "surrogateescape")) + names[file.label]
@@ -184,7 +184,7 @@ def _estimated_bytes(
 
 
 def jpeg_bytes_per_pixel(quality: int) -> float:
-    """About how many bytes a pixel a photo takes, between the measured qualities."""
+    """Return the estimated bytes a pixel, interpolated between measured qualities."""
     known = sorted(JPEG_BYTES_PER_PIXEL.items())
     above = next(i for i, (q, _) in enumerate(known) if q >= quality)
     if above == 0:
@@ -196,7 +196,7 @@ def jpeg_bytes_per_pixel(quality: int) -> float:
 def _shard_counts(
     examples: dict[Split, int], sizes: dict[Split, int], config: BuildConfig
 ) -> dict[Split, int]:
-    """How many shards each split gets; none for an empty split."""
+    """Return how many shards each split gets; 0 for an empty split."""
     if config.shards is None:
         return {k: _default_shards(examples[k], sizes[k], config) for k in examples}
     lead = next(split for split, number in examples.items() if number)

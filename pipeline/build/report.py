@@ -1,4 +1,4 @@
-"""What a build made, as it is printed and handed on."""
+"""The report of a build, as it is printed and as JSON."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from alexnet.pipeline.source.scan import Quarantined
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build made; `seconds` and the rate are of this run alone."""
+    """The outcome of a build; `seconds` and the rate are of this run alone."""
 
     data: Path
     manifest: Manifest
-    # Fewer than the manifest counts, where their list is gone.
+    # Fewer than the manifest counts where their list is gone.
     quarantined: tuple[Quarantined, ...]
     seconds: float
     encoded: int
-    # Whether the set was whole before, so that nothing was left to do.
+    # The set was whole before, so that nothing was left to do.
     was_finished: bool
 
     @property
@@ -29,7 +29,7 @@ class BuildReport:
         return self.encoded / self.seconds if self.encoded else 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """The report's promised fields."""
+        """Return the fields that `--json` promises."""
         return {
             "data": str(self.data),
             "storage": self.manifest.config.storage,

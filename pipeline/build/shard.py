@@ -1,77 +1,109 @@
-"""A shard on its way from workers to disk, and what it comes to hold."""
+"""A shard on its way to the disk, and the receipt that it leaves in `.build`."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+from alexnet.pipeline.build.encode_job import EncodeResult
 from alexnet.pipeline.build.plan import ShardPlan
-from alexnet.pipeline.build.quarantine import Tally
-from alexnet.pipeline.build.state import ShardReceipt
-from alexnet.pipeline.records.encode import Encoded
+from alexnet.pipeline.build.state import STATE
+from alexnet.pipeline.files import write_json
 from alexnet.pipeline.records.manifest import Shard
 from alexnet.pipeline.records.tfrecord import write_shard
-from alexnet.pipeline.source.scan import ImageFile, Quarantined
-
-Result = tuple[ImageFile, "Encoded | str"]
+from alexnet.pipeline.source.scan import Quarantined
 
 
 @dataclass
 class ShardStats:
-    """Counts of the records seen so far, and the files that have none."""
+    """Counts of a shard's records, and the files that have none."""
 
     class_counts: Counter[int] = field(default_factory=Counter)
-    aside: list[Quarantined] = field(default_factory=list)
-    # Of the records' photos, one after another.
-    digests: bytearray = field(default_factory=bytearray)
-    # How many photos there are of each shorter side, pixels.
+    # How many photos there are of each shorter side, in pixels.
     shorter_sides: Counter[int] = field(default_factory=Counter)
+    # Of the records' photos, one after another.
+    digests: bytes | bytearray = field(default_factory=bytearray)
+    quarantined: list[Quarantined] = field(default_factory=list)
 
-    def add(self, label: int, encoded: Encoded) -> None:
-        """Count one record."""
-        self.class_counts[label] += 1
-        self.digests += encoded.digest
-        self.shorter_sides[min(encoded.width, encoded.height)] += 1
-
-
-def write_planned(
-    out: Path,
-    shard: ShardPlan,
-    results: Iterable[Result],
-    num_classes: int,
-    tally: Tally,
-) -> None:
-    """Write a shard to `out` and, when it is whole, the note that says so.
-
-    `results` are its files, in order, with their records or why they have none.
-
-    Raises:
-        DataError: one file more than `tally` allows is bad.
-    """
-    contents = ShardStats()
-    records = take_records(results, contents, tally)
-    written = write_shard(out / shard.name, records)
-    ShardReceipt(
-        Shard(shard.name, *written),
-        tuple(contents.class_counts[label] for label in range(num_classes)),
-        tuple(contents.aside),
-        bytes(contents.digests),
-        dict(contents.shorter_sides),
-    ).save(out)
-
-
-def take_records(
-    results: Iterable[Result], contents: ShardStats, tally: Tally
-) -> Iterator[bytes]:
-    """The records among `results`; other files are set aside, with their reason."""
-    for file, result in results:
-        if isinstance(result, str):
-            bad = Quarantined(file.key, result, file.size_bytes)
-            contents.aside.append(bad)
-            tally.add(bad)
-        else:
-            tally.add(None)
-            contents.add(file.label, result)
+    def collect(self, results: Iterable[EncodeResult]) -> Iterator[bytes]:
+        """Count `results` and yield their records."""
+        for result in results:
+            if result.quarantined:
+                self.quarantined.append(result.quarantined)
+                continue
+            self.class_counts[result.file.label] += 1
+            self.shorter_sides[min(result.width, result.height)] += 1
+            self.digests += result.digest
             yield result.record
+
+
+@dataclass(frozen=True)
+class ShardReceipt:
+    """A finished shard, which counts as such when it and its receipt exist."""
+
+    shard: Shard
+    stats: ShardStats
+
+    def save(self, out: Path) -> None:
+        """Write the receipt beside the unfinished build's settings."""
+        values = {
+            "shard": asdict(self.shard),
+            "class_counts": self.stats.class_counts,
+            "shorter_sides": self.stats.shorter_sides,
+            "digests": self.stats.digests.hex(),
+            "quarantined": [bad._asdict() for bad in self.stats.quarantined],
+        }
+        write_json(_receipt_path(out, self.shard.name), values)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> ShardReceipt:
+        """Return the receipt that was saved."""
+        stats = ShardStats(
+            _counter(values["class_counts"]),
+            _counter(values["shorter_sides"]),
+            bytes.fromhex(values["digests"]),
+            [Quarantined(**bad) for bad in values["quarantined"]],
+        )
+        return cls(Shard(**values["shard"]), stats)
+
+
+def _counter(values: dict[str, int]) -> Counter[int]:
+    return Counter({int(key): count for key, count in values.items()})
+
+
+def _receipt_path(out: Path, shard_name: str) -> Path:
+    return out / STATE / f"{shard_name}.json"
+
+
+def write_planned(out: Path, shard: ShardPlan, results: Iterable[EncodeResult]) -> None:
+    """Write a shard of `results` to `out` and, when it is whole, its receipt."""
+    stats = ShardStats()
+    written = write_shard(out / shard.name, stats.collect(results))
+    ShardReceipt(Shard(shard.name, *written), stats).save(out)
+
+
+def read_receipt(out: Path, shard: ShardPlan) -> ShardReceipt | None:
+    """Return the receipt of a shard; None where either is missing or damaged."""
+    path, file = _receipt_path(out, shard.name), out / shard.name
+    if not file.is_file() or not path.is_file():
+        return None
+    with suppress(AttributeError, KeyError, TypeError, ValueError):
+        receipt = ShardReceipt.from_json(json.loads(path.read_text(encoding="utf-8")))
+        return receipt if file.stat().st_size == receipt.shard.num_bytes else None
+    return None
+
+
+def drop_receipt(out: Path, shard: ShardPlan) -> None:
+    """Have a finished shard written again."""
+    _receipt_path(out, shard.name).unlink()
+
+
+def adopt_shard(out: Path, attempt: Path, shard: ShardPlan) -> None:
+    """Move a finished shard, then its receipt, from `attempt` to `out`."""
+    for path in (attempt / shard.name, _receipt_path(attempt, shard.name)):
+        path.replace(out / path.relative_to(attempt))

@@ -1,7 +1,7 @@
-"""Shared memory in equal parts, in which a build's workers hand over records.
+"""Memory in equal slots, through which worker processes hand records to the build.
 
-A pipe would copy every record several times, which costs a `raw` one a fifth of what
-making it does.
+A pipe would copy every record several times, which costs a fifth of the time that it
+takes to make a `raw` one.
 """
 
 from __future__ import annotations
@@ -11,25 +11,19 @@ from collections.abc import Iterable, Iterator
 from io import FileIO
 from mmap import mmap
 from multiprocessing.reduction import DupFd
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
-from alexnet.pipeline.errors import ReadError
-from alexnet.pipeline.records.encode import Encoded
-
-# Why an image file has no record: its fault, or what keeps it from being read.
-NoRecord: TypeAlias = "str | ReadError"
+from alexnet.pipeline.build.encode_job import EncodeResult
 
 
-class Told(NamedTuple):
-    """An Encoded; of its record the length, when it lies in a slot."""
+class SlotEntry(NamedTuple):
+    """A result whose record takes `size` bytes of a slot, or none and is in it."""
 
-    record: int | bytes
-    digest: bytes
-    width: int
-    height: int
+    size: int
+    result: EncodeResult
 
 
-class Slots:
+class SharedMemory:
     """Memory shared with the processes that are given it when they start.
 
     It is no file in /dev/shm, which containers keep small, and it has no name that
@@ -38,13 +32,12 @@ class Slots:
     """
 
     def __init__(self, file: FileIO | None, slot_bytes: int) -> None:
-        self.file = file
-        self.memory = mmap(file.fileno(), 0) if file else b""
-        self.slot_bytes = slot_bytes
+        self.file, self.slot_bytes = file, slot_bytes
+        self._view = memoryview(mmap(file.fileno(), 0) if file else b"")
 
     @classmethod
-    def make(cls, count: int, slot_bytes: int) -> Slots:
-        """Memory for `count` slots, or none."""
+    def allocate(cls, count: int, slot_bytes: int) -> SharedMemory:
+        """Return memory for `count` slots, or none where the system has none."""
         try:
             file = FileIO(os.memfd_create("slots"), "r+")
             file.truncate(count * slot_bytes)
@@ -53,50 +46,44 @@ class Slots:
             return cls(None, 0)
 
     def __reduce__(self) -> tuple[object, ...]:
-        number = DupFd(self.file.fileno()) if self.file else None
-        return _given, (number, self.slot_bytes)
+        descriptor = DupFd(self.file.fileno()) if self.file else None
+        return _attach, (descriptor, self.slot_bytes)
 
     def put(
-        self, slot: int, results: Iterable[Encoded | NoRecord]
-    ) -> list[Told | NoRecord]:
-        """Lay records into a slot, one after another; returns what is to be told.
+        self, slot: int | None, results: Iterable[EncodeResult]
+    ) -> Iterator[SlotEntry]:
+        """Lay records into a slot, one behind the other; yield what is to be sent.
 
-        A record that finds no room is told itself, and so is why there is none.
+        A record that finds no room there, or has no slot, stays in its result.
         """
-        room = memoryview(self.memory).cast("B")[: (slot + 1) * self.slot_bytes]
-        told: list[Told | NoRecord] = []
-        start = slot * self.slot_bytes
+        room = self._room(slot)
         for result in results:
-            if not isinstance(result, Encoded):
-                told.append(result)
-                continue
             size = len(result.record)
-            if start + size > len(room):
-                told.append(Told(*result))
+            if not 0 < size <= len(room):
+                yield SlotEntry(0, result)
                 continue
-            room[start : start + size] = result.record
-            told.append(Told(size, *result[1:]))
-            start += size
-        return told
+            room[:size] = result.record
+            room = room[size:]
+            yield SlotEntry(size, result._replace(record=b""))
 
     def take(
-        self, slot: int, told: Iterable[Told | Encoded | NoRecord]
-    ) -> Iterator[Encoded | NoRecord]:
-        """What was given to `put`; the slot may be used again once all are taken."""
-        room = memoryview(self.memory).cast("B")
-        start = slot * self.slot_bytes
-        for one in told:
-            if not isinstance(one, Told):
-                yield one
-            elif isinstance(one.record, bytes):
-                yield Encoded(one.record, *one[1:])
-            else:
-                stop = start + one.record
-                yield Encoded(bytes(room[start:stop]), *one[1:])
-                start = stop
+        self, slot: int | None, entries: Iterable[SlotEntry]
+    ) -> Iterator[EncodeResult]:
+        """Yield what `put` was given; the slot is free when all are taken."""
+        room = self._room(slot)
+        for size, result in entries:
+            if size:
+                result = result._replace(record=bytes(room[:size]))
+                room = room[size:]
+            yield result
+
+    def _room(self, slot: int | None) -> memoryview:
+        if slot is None:
+            return memoryview(b"")
+        return self._view[slot * self.slot_bytes : (slot + 1) * self.slot_bytes]
 
 
-def _given(number: Any, slot_bytes: int) -> Slots:
-    """The slots in a process that is given them."""
-    file = FileIO(number.detach(), "r+") if number else None
-    return Slots(file, slot_bytes)
+def _attach(descriptor: Any, slot_bytes: int) -> SharedMemory:
+    """Return the memory in a process that is given it."""
+    file = FileIO(descriptor.detach(), "r+") if descriptor else None
+    return SharedMemory(file, slot_bytes)

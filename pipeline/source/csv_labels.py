@@ -1,4 +1,4 @@
-"""The class and the split of every image, as the label tables of a source tell them."""
+"""The class and the split of every image, from the label tables of a source."""
 
 from __future__ import annotations
 
@@ -12,13 +12,7 @@ from alexnet.pipeline.errors import BadImage, DataError
 from alexnet.pipeline.files import name_some
 from alexnet.pipeline.source.csv_names import FileNames
 from alexnet.pipeline.source.image_tree import ImageTree, folder_name
-from alexnet.pipeline.source.label_csv import (
-    Row,
-    TableForm,
-    is_table,
-    read_table,
-    table_form,
-)
+from alexnet.pipeline.source.label_csv import LabelTable, Row, is_table
 from alexnet.pipeline.source.labels import Labels, unwrapped
 from alexnet.pipeline.source.source_file import read_file
 from alexnet.pipeline.source.split_names import split_named
@@ -29,21 +23,23 @@ from alexnet.pipeline.source.stores import Entry, FolderStore, Store
 class Tables:
     """The label tables of a source, and the tables beside them that are none."""
 
-    # Tables, and the split that all of a table belongs to, by the table's key.
-    labels: dict[str, Split | None] = field(default_factory=dict)
-    others: dict[str, TableForm] = field(default_factory=dict)
+    # Tables, and the split that all of a table belongs to.
+    labels: list[tuple[LabelTable, Split | None]] = field(default_factory=list)
+    others: list[LabelTable] = field(default_factory=list)
 
     def hint(self) -> str:
         """Return what would make a label table of one that is none; '' without any."""
-        told = [
-            f"{key} beside them is no label table: it has the columns"
-            f" {name_some(form.columns)} and lacks {' and '.join(form.lacking())}."
-            " Name the column of the file names `filename` and that of the classes"
-            " `label` in its first line."
-            for key, form in self.others.items()
-            if len(form.columns) > 1
-        ]
-        return " ".join(told[:1])
+        for table in self.others:
+            columns = table.header.columns
+            if len(columns) > 1:
+                return (
+                    f"{table.key} beside them is no label table: it has the columns"
+                    f" {name_some(columns)} and lacks"
+                    f" {' and '.join(table.header.lacking())}. Name the column of the"
+                    " file names `filename` and that of the classes `label` in its"
+                    " first line."
+                )
+        return ""
 
 
 def find_tables(
@@ -55,17 +51,16 @@ def find_tables(
         DataError: it is not clear which of several label tables counts.
     """
     top = unwrapped(tree)
-    inner = [one for one in tree.folders(top) if split_named(folder_name(one))]
+    split_folders = [f for f in tree.folders(top) if split_named(folder_name(f))]
     found = Tables()
-    for folder in dict.fromkeys(("", top, *inner)):
-        here = [
-            key for key in keys if _may_label(key) and key == folder + basename(key)
-        ]
-        forms = {key: form for key in here if (form := _form(store, key))}
-        labels = [key for key, form in forms.items() if not form.lacking()]
-        found.others |= {key: form for key, form in forms.items() if form.lacking()}
-        found.labels |= _of_splits(labels, folder if folder in inner else None, path)
-        if found.labels and folder not in inner:
+    for folder in dict.fromkeys(("", top, *split_folders)):
+        beside = [k for k in keys if k == folder + basename(k) and _may_label(k)]
+        tables = [table for key in beside if (table := _read_table(store, key))]
+        labels = [table for table in tables if not table.header.lacking()]
+        found.others += [table for table in tables if table.header.lacking()]
+        inner = folder if folder in split_folders else None
+        found.labels += _with_splits(labels, inner, path)
+        if found.labels and inner is None:
             break
     return found
 
@@ -78,46 +73,47 @@ def _may_label(key: str) -> bool:
     return is_table(key) and "submission" not in basename(key).lower()
 
 
-def _form(store: Store, key: str) -> TableForm | None:
-    """Return the form of a table; None where it is no file that can be read.
+def _read_table(store: Store, key: str) -> LabelTable | None:
+    """Return a table; None where it is no file that can be read.
 
     Raises:
         ReadError: its file may well hold the labels, and cannot be read.
     """
     try:
-        return read_file(store, Entry(key, 0), table_form)
+        return LabelTable(key, read_file(store, Entry(key, 0), bytes))
     except BadImage:
         return None
 
 
-def _of_splits(
-    tables: list[str], split_folder: str | None, path: Path
-) -> dict[str, Split | None]:
+def _with_splits(
+    tables: list[LabelTable], split_folder: str | None, path: Path
+) -> list[tuple[LabelTable, Split | None]]:
     """Return the tables of a folder, each with the split that its place or name says.
 
     Raises:
         DataError: there are several that do not name splits.
     """
     if split_folder and len(tables) == 1:
-        return {tables[0]: split_named(folder_name(split_folder))}
-    splits = {key: split_named(splitext(basename(key))[0]) for key in tables}
+        return [(tables[0], split_named(folder_name(split_folder)))]
     if len(tables) < 2:
-        return dict.fromkeys(tables, None)
-    if None in splits.values() or len(set(splits.values())) < len(tables):
+        return [(table, None) for table in tables]
+    splits = [split_named(splitext(basename(table.key))[0]) for table in tables]
+    if None in splits or len(set(splits)) < len(tables):
         raise DataError(
-            f"{path} has several label tables: {', '.join(tables)}. Give the right one"
-            " as the source, or name them train.csv, validation.csv and test.csv if"
-            " each is a split."
+            f"{path} has several label tables:"
+            f" {', '.join(table.key for table in tables)}. Give the right one as the"
+            " source, or name them train.csv, validation.csv and test.csv if each is a"
+            " split."
         )
-    return splits
+    return list(zip(tables, splits, strict=True))
 
 
 def read_labels(
-    store: Store, tables: dict[str, Split | None], keys: Sequence[str]
+    store: Store, tables: Tables, keys: Sequence[str]
 ) -> tuple[Labels, list[str]]:
-    """Return the class of every file that tables name, and warnings.
+    """Return the class of every file that label tables name, and warnings.
 
-    A file that is named and missing is among them; reading it sets it aside by name.
+    A named file that is missing is among them; reading it sets it aside by name.
 
     Raises:
         DataError: a table cannot be read, contradicts itself, or fits no file.
@@ -125,14 +121,14 @@ def read_labels(
     labels, warnings = Labels("csv"), []
     root = store.root if isinstance(store, FolderStore) else None
     files = [key for key in keys if not is_table(key)]
-    for table, split in tables.items():
-        rows, unused = read_table(store.read(table), table)
-        matched = match_rows(rows, files, table, root)
+    for table, split in tables.labels:
+        rows = table.rows()
+        matched = match_rows(rows, files, table.key, root)
         _add_rows(labels, zip(rows, matched, strict=True), split)
-        if unused:
+        if table.header.unused:
             warnings.append(
-                f"{table}: filename, label and split are read, not the columns"
-                f" {name_some(unused)}"
+                f"{table.key}: filename, label and split are read, not the columns"
+                f" {name_some(table.header.unused)}"
             )
     return labels, warnings
 
@@ -140,7 +136,7 @@ def read_labels(
 def match_rows(
     rows: Sequence[Row], files: Iterable[str], table: str, root: Path | None
 ) -> list[str]:
-    """Return the key of every row's file, or the key that it would have.
+    """Return the key of every row's file, or the key that a missing one would have.
 
     Args:
         files: the keys of a source, of which those beside and below the table count.
@@ -159,21 +155,21 @@ def match_rows(
                 f"{row.where}: {row.filename} leaves the folder of the table"
             )
         spelled.append(key)
-    found = names.match(spelled)
-    if not found:
+    matches = names.match(spelled)
+    if not matches:
         near = names.nearest(rows[0].filename)
         hint = f"; did you mean {near}?" if near else ""
         raise DataError(
             f"none of the {len(set(spelled)):,} names in {table} fits a file, such as"
             f" {rows[0].filename!r}{hint}"
         )
-    return [found.get(key, key) for key in spelled]
+    return [matches.get(key, key) for key in spelled]
 
 
 def _add_rows(
     labels: Labels, rows: Iterable[tuple[Row, str]], split: Split | None
 ) -> None:
-    """Add what a table says, which may belong to a split as a whole.
+    """Add the rows of a table, all of which may belong to one `split`.
 
     Raises:
         DataError: a file has two labels, or lies in two splits.

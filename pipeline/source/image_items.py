@@ -1,4 +1,4 @@
-"""Images to predict, wherever they are: the very files that a build would take.
+"""Images to predict: the very files that a build would take, wherever they are.
 
 A file, a folder, a zip or tar or a folder inside of one, a table of file names, or a
 pattern becomes items that can be read one by one.
@@ -15,7 +15,7 @@ from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.source.archives import is_archive, open_archive
 from alexnet.pipeline.source.csv_labels import match_rows
 from alexnet.pipeline.source.image_files import list_images
-from alexnet.pipeline.source.label_csv import NEEDED, is_table, read_table
+from alexnet.pipeline.source.label_csv import NEEDED, LabelTable, is_table
 from alexnet.pipeline.source.stores import FolderStore, Store
 
 PATTERN = re.compile(r"[*?[]")
@@ -43,8 +43,7 @@ class ImageItem(NamedTuple):
 def find_images(paths: Iterable[Path]) -> Iterator[ImageItem]:
     """Yield the images that paths name; folders and archives are searched to the end.
 
-    A file that is not there is named all the same: reading it says so, and the others
-    are not held up.
+    A missing file is yielded as well: reading it says so, without holding up others.
 
     Raises:
         DataError: a folder or an archive holds no images, or a pattern fits nothing.
@@ -56,8 +55,8 @@ def find_images(paths: Iterable[Path]) -> Iterator[ImageItem]:
         fitting = _fitting(path)
         if not fitting:
             raise DataError(f"no file fits {path}. {EXPECTED}")
-        for one in fitting:
-            yield from _images_at(one)
+        for match in fitting:
+            yield from _images_at(match)
 
 
 def _images_at(path: Path) -> Iterator[ImageItem]:
@@ -91,14 +90,14 @@ def _by_number(key: str) -> tuple[str, str]:
 def _images_of_table(path: Path) -> Iterator[ImageItem]:
     """Yield the images that a table names, in its order."""
     store = FolderStore(path.parent)
-    rows, _ = read_table(store.read(path.name), path.name, NEEDED[:1])
+    rows = LabelTable(path.name, store.read(path.name)).rows(NEEDED[:1])
     files = [e.key for e in store.listing().files if not is_table(e.key)]
     for key in match_rows(rows, files, path.name, store.root):
         yield ImageItem(str(path.parent / key), store, key)
 
 
 def _fitting(pattern: Path) -> list[Path]:
-    """Return what a pattern fits; nothing where it is malformed, such as **.jpg."""
+    """Return the paths that fit; none where the pattern is malformed, as **.jpg."""
     below = str(pattern).removeprefix(pattern.anchor)
     try:
         return sorted(Path(pattern.anchor or ".").glob(below))

@@ -1,7 +1,7 @@
-"""The source of a build: which image files there are, each with its class and split.
+"""The source of a build: its image files, each with its class and split.
 
 The first step on the path of an image. Labels come from class folders, from names like
-`cat.9194.jpg`, or from a table; given splits are kept, what is no photo is left out.
+`cat.9194.jpg`, or from a table; given splits are kept, other files are left out.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import NamedTuple
 
 from alexnet.pipeline.config import LabelSource, Split
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.files import count, name_some, require_local
-from alexnet.pipeline.source.archives import open_archive
+from alexnet.pipeline.files import count, name_some
+from alexnet.pipeline.source.archives import open_store
 from alexnet.pipeline.source.csv_labels import Tables, find_tables, read_labels
 from alexnet.pipeline.source.given_splits import find_labels
 from alexnet.pipeline.source.image_files import list_images
 from alexnet.pipeline.source.image_tree import ImageTree
-from alexnet.pipeline.source.label_csv import is_table
+from alexnet.pipeline.source.label_csv import LabelTable, is_table
 from alexnet.pipeline.source.labels import EXPECTED, Labels
 from alexnet.pipeline.source.own_outputs import PICTURE, own_pictures
 from alexnet.pipeline.source.split_names import split_named
@@ -34,9 +34,9 @@ NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
 class ImageFile(NamedTuple):
-    """A file that looks like an image: key in its source, label, size in bytes.
+    """A file that looks like an image; its split where the source gives one.
 
-    The split is there where the source gives one.
+    The key is its posix path relative to the source.
     """
 
     key: str
@@ -55,17 +55,17 @@ class Quarantined(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """The images that a scan found, and what it left out, by name."""
+    """The images of a source, and the names of the files that are left out."""
 
     store: Store
     labels: LabelSource
     class_names: tuple[str, ...]
     files: tuple[ImageFile, ...]
-    # Each by its name, with the reason where it is odd.
+    # Files that are no images, with the reason where it is odd.
     ignored: tuple[str, ...]
-    # Images whose label cannot be told.
+    # Images whose label is not known.
     set_aside: tuple[Quarantined, ...] = ()
-    # Folders of images without labels, as of a test set, and how many these are.
+    # Folders of images without labels, as of a test set, and the number in each.
     unlabelled: tuple[tuple[str, int], ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -77,54 +77,29 @@ def scan(path: Path, labels: LabelSource = "auto") -> Source:
         DataError: there is no such source, it has no images, or it is not clear which
             class they have.
     """
-    table: str | None = None
+    tables = Tables()
     if is_table(path.name) and path.is_file():
         store: Store = FolderStore(path.parent)
-        table, labels = path.name, "csv"
+        tables.labels.append((LabelTable(path.name, store.read(path.name)), None))
     else:
         store = open_store(path)
-    found, images = list_images(store)
-    keys = [entry.key for entry in found.files]
+    listing, images = list_images(store)
+    keys = [entry.key for entry in listing.files]
     tree = ImageTree(images)
-    tables = Tables({table: None}) if table else Tables()
-    if table is None and labels in ("auto", "csv"):
+    if not tables.labels and labels in ("auto", "csv"):
         tables = find_tables(store, keys, tree, path)
     if tables.labels:
-        told, warnings = read_labels(store, tables.labels, keys)
+        found, warnings = read_labels(store, tables, keys)
     else:
-        _require_images(images, keys, found, path, labels)
-        told, warnings = _told_by_places(tree, labels, tables, path), []
-    kept = [entry for entry in found.files if entry.key not in tables.labels]
-    return _source(store, Listing(kept, found.left_out), images, told, warnings)
-
-
-def open_store(path: Path) -> Store:
-    """Return the store at `path`, by what it is.
-
-    Raises:
-        DataError: there is nothing there, or nothing that can be read.
-    """
-    require_local(path)
-    if path.is_dir():
-        return FolderStore(path)
-    if not path.exists():
-        kind = "file" if path.suffix else "folder"
-        raise DataError(
-            f"no such {kind}: {path}. Expected a folder of class folders, a flat folder"
-            " of names like cat.0.jpg, a CSV with filename,label, or a zip or tar of"
-            " one of these."
-        )
-    if path.is_file():  # opening a pipe would wait for ever
-        return open_archive(path)
-    raise DataError(f"{path} is neither a folder nor a file")
+        _require_images(images, listing, path, labels)
+        found, warnings = _labels_by_place(tree, labels, tables, path), []
+    read = {table.key for table, _ in tables.labels}
+    files = [entry for entry in listing.files if entry.key not in read]
+    return _source(store, Listing(files, listing.left_out), images, found, warnings)
 
 
 def _require_images(
-    images: Sequence[str],
-    keys: Sequence[str],
-    found: Listing,
-    path: Path,
-    labels: LabelSource,
+    images: Sequence[str], listing: Listing, path: Path, labels: LabelSource
 ) -> None:
     """Check that there are images, and a table where one is asked for.
 
@@ -138,6 +113,7 @@ def _require_images(
         )
     if images:
         return
+    keys = [entry.key for entry in listing.files]
     archives = [key for key in keys if key.lower().endswith(ARCHIVE_SUFFIXES)]
     if archives:
         raise DataError(
@@ -145,17 +121,17 @@ def _require_images(
             f" and give the folder or the one archive with the training images, such as"
             f" {min(archives, key=lambda key: 'train' not in key)}."
         )
-    others = count(len(keys) + len(found.left_out), "other file")
+    others = count(len(keys) + len(listing.left_out), "other file")
     raise DataError(f"no images in {path}: found {others}. {EXPECTED}")
 
 
-def _told_by_places(
+def _labels_by_place(
     tree: ImageTree, asked: LabelSource, tables: Tables, path: Path
 ) -> Labels:
-    """Return the labels that folders or names tell.
+    """Return the labels that folders or file names give.
 
     Raises:
-        DataError: they tell none; a table that might is named.
+        DataError: they give none; a table that might is named.
     """
     hint = tables.hint()
     try:
@@ -170,46 +146,45 @@ def _told_by_places(
 
 def _source(
     store: Store,
-    found: Listing,
+    listing: Listing,
     images: Sequence[str],
-    told: Labels,
+    labels: Labels,
     warnings: list[str],
 ) -> Source:
-    sizes = dict(found.files)
-    class_names = sorted_classes(told.classes)
+    sizes = dict(listing.files)
+    class_names = sorted_classes(labels.classes)
     index = {name: label for label, name in enumerate(class_names)}
     # A file that a table names and that is missing has size 0; reading it will say so.
     files = tuple(
-        ImageFile(key, index[name], sizes.get(key, 0), told.splits.get(key))
-        for key, name in sorted(told.names.items())
+        ImageFile(key, index[name], sizes.get(key, 0), labels.splits.get(key))
+        for key, name in sorted(labels.names.items())
     )
-    drawn = own_pictures(store, told.strays)
+    drawn = own_pictures(store, labels.strays)
     set_aside = tuple(
         Quarantined(key, reason, sizes[key])
-        for key, reason in sorted(told.strays.items())
+        for key, reason in sorted(labels.strays.items())
         if key not in drawn
     )
-    known = {*told.names, *told.strays, *told.unlabelled}
-    beside = [key for key in images if key not in known]
-    unlabelled = {*told.unlabelled, *filter(_of_test_set, beside)}
+    labelled = {*labels.names, *labels.strays, *labels.unlabelled}
+    beside = [key for key in images if key not in labelled]
+    unlabelled = {*labels.unlabelled, *filter(_is_of_test_set, beside)}
     beside = [key for key in beside if key not in unlabelled]
-    known |= unlabelled
-    others = [key for key in sizes if key not in known]
+    others = [key for key in sizes if key not in labelled | unlabelled]
     # './' is the source's own folder.
     folders = Counter(f"{dirname(key) or '.'}/" for key in sorted(unlabelled))
     return Source(
         store,
-        told.kind,
+        labels.kind,
         class_names,
         files,
-        (*others, *(f"{key} ({PICTURE})" for key in drawn), *found.left_out),
+        (*others, *(f"{key} ({PICTURE})" for key in drawn), *listing.left_out),
         set_aside,
         tuple(folders.items()),
         (*warnings, *_warnings(files, class_names, beside)),
     )
 
 
-def _of_test_set(key: str) -> bool:
+def _is_of_test_set(key: str) -> bool:
     return any(split_named(part) == "test" for part in key.split("/")[:-1])
 
 
@@ -224,13 +199,13 @@ def sorted_classes(names: Iterable[str]) -> tuple[str, ...]:
 def _warnings(
     files: Sequence[ImageFile], class_names: Sequence[str], beside: Sequence[str]
 ) -> list[str]:
-    """Return what a user should look at before training on these."""
+    """Return what a user should look at before training on these files."""
     warnings = []
-    alike: dict[str, list[str]] = defaultdict(list)
+    similar: dict[str, list[str]] = defaultdict(list)
     for name in class_names:
-        same = unicodedata.normalize("NFC", name).casefold()
-        alike[" ".join(same.split())].append(name)
-    pairs = [" and ".join(map(repr, names)) for names in alike.values() if names[1:]]
+        folded = unicodedata.normalize("NFC", name).casefold()
+        similar[" ".join(folded.split())].append(name)
+    pairs = [" and ".join(map(repr, names)) for names in similar.values() if names[1:]]
     if pairs:
         warnings.append(
             "classes whose names differ only in case, spaces or Unicode form are kept"

@@ -1,1 +1,1 @@
-"""What is wrong with a record set, and its repair."""
+"""The damage of a record set, and its repair."""

@@ -1,7 +1,7 @@
-"""Whether the shards of a record set still hold what was written.
+"""Compare the shards of a record set with the checksums in its manifest.
 
-`check_shards` compares whole files with the manifest, once on a machine: readers that
-map bare pixels pass the records' own checksums by.
+`check_shards` does so once on a machine: readers that map bare pixels pass the records'
+own checksums by.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Large enough that the checksum lets other threads run (google-crc32c: from 1 MiB on).
 READ_BYTES = 2**22
-# A year: of records that are still there, the shards are only read once more.
+# A year: shards that are still there are only read once more.
 KEPT_SECONDS = 365 * 24 * 3600
 
 
@@ -37,8 +37,8 @@ def require_whole_shards(records: RecordSet) -> None:
     """Read every shard through, and every record's label.
 
     Raises:
-        DataError: one is damaged, or was written so that it cannot be used; the message
-            names the shard, the record and its byte.
+        DataError: a shard is damaged, or a record has no right label; the message names
+            the shard, the record and its byte.
     """
     folder, manifest = records.folder, records.manifest
     _require_whole(records, manifest.shards)
@@ -54,11 +54,11 @@ def require_whole_shards(records: RecordSet) -> None:
 def check_shards(records: RecordSet, split: str) -> None:
     """Compare a split's shards with the manifest's checksums.
 
-    What was found whole is remembered in the user's cache folder, by size and time of
-    change, and not read again.
+    Whole shards are remembered in the user's cache folder, by size and time of change,
+    and not read again.
 
     Raises:
-        DataError: one is damaged; the message names the shard, the record and its byte.
+        DataError: a shard is damaged; the message names the record and its byte.
     """
     shards = records.manifest.split(split).shards
     memory = _memory_path(records.folder, split)
@@ -80,10 +80,10 @@ def _require_whole(records: RecordSet, shards: Collection[Shard]) -> None:
     for shard, checksum in zip(shards, checksums, strict=True):
         if checksum != shard.crc32c:
             first = find_damage(folder, shard, records.manifest.layout)[0]
-            what = f" is damaged at record {first.record}, byte {first.offset}"
+            damage = f" is damaged at record {first.record}, byte {first.offset}"
             if first.record is None:
-                what = f": {first.reason}"
-            raise DataError(f"{folder / shard.name}{what}. {repair_hint(folder)}")
+                damage = f": {first.reason}"
+            raise DataError(f"{folder / shard.name}{damage}. {repair_hint(folder)}")
 
 
 def _memory_path(folder: Path, split: str) -> Path:
@@ -92,42 +92,42 @@ def _memory_path(folder: Path, split: str) -> Path:
 
 
 def _cache_home() -> Path:
-    """The user's cache folder; a place that holds nothing where there is no home."""
+    """Return the user's cache folder; one that holds nothing where there is no home."""
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:  # no HOME, and a user id without a name
         return Path(os.devnull)
 
 
-def _forget_old(notes: Path) -> None:
-    """Delete the notes that no check renewed for long: their records may be gone."""
+def _forget_old(memory: Path) -> None:
+    """Delete what no check has renewed for a year: those records may be gone."""
     oldest = time.time() - KEPT_SECONDS
-    for path in notes.glob("*.json"):
+    for path in memory.glob("*.json"):
         if path.stat().st_mtime < oldest:
             path.unlink(missing_ok=True)
 
 
 def _load(memory: Path) -> dict[str, list[int]]:
     with suppress(OSError, ValueError):
-        found = json.loads(memory.read_text(encoding="utf-8"))
-        if isinstance(found, dict):
-            return found
+        states = json.loads(memory.read_text(encoding="utf-8"))
+        if isinstance(states, dict):
+            return states
     return {}
 
 
 def _state(folder: Path, shard: Shard) -> list[int]:
-    """What a shard that was checked is known by."""
+    """Return what changes when a shard or its checksum does."""
     status = (folder / shard.name).stat()
     return [status.st_size, status.st_mtime_ns, status.st_ino, shard.crc32c]
 
 
 def file_checksum(
-    path: Path, seen: Callable[[int], None] = lambda num_bytes: None
+    path: Path, count: Callable[[int], None] = lambda num_bytes: None
 ) -> int:
-    """The CRC32C of a file; `seen` is called with the bytes of each piece read."""
+    """Return the CRC32C of a file; call `count` with the bytes of each piece read."""
     checksum = 0
     with path.open("rb", buffering=0) as file:
         while data := file.read(READ_BYTES):
             checksum = google_crc32c.extend(checksum, data)
-            seen(len(data))
+            count(len(data))
     return int(checksum)

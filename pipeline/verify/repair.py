@@ -1,12 +1,12 @@
-"""Mend a record set: its broken shards are made again, byte for byte, from the photos.
+"""Repair a record set: write its damaged shards again, byte for byte, from the photos.
 
-What `verify.verify` found decides which. A shard takes its name only when its checksum
+The report of `verify` decides which. A shard takes its name only when its checksum
 is the manifest's, so that an interrupted or failed repair leaves things as they were.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -14,15 +14,16 @@ from pathlib import Path
 
 import PIL
 
+from alexnet.pipeline.build.encode_job import EncodeJob, EncodeResult
+from alexnet.pipeline.build.encoder import encoder, useful_workers
 from alexnet.pipeline.build.plan import make_plan
-from alexnet.pipeline.build.quarantine import Progress, Tally, read_quarantine
-from alexnet.pipeline.build.shard import ShardStats, take_records
+from alexnet.pipeline.build.progress import Progress
+from alexnet.pipeline.build.quarantine import read_quarantine
+from alexnet.pipeline.build.shard import ShardStats
 from alexnet.pipeline.build.state import source_fingerprint
-from alexnet.pipeline.build.workers import CHUNK, EncodeJob, encoder
 from alexnet.pipeline.errors import DataError, ReadError
 from alexnet.pipeline.files import atomic_path, require_room
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.records.encode import Encoded
 from alexnet.pipeline.records.interop import save_interop
 from alexnet.pipeline.records.manifest import MANIFEST, Manifest, Shard, load_manifest
 from alexnet.pipeline.records.tfrecord import write_shard
@@ -32,21 +33,21 @@ from alexnet.pipeline.verify.verify import VerifyReport
 
 @dataclass(frozen=True)
 class Origin:
-    """A record set and the photos it was built from: those of each shard, in order."""
+    """A record set and the photos it was built from, in order for each shard."""
 
     folder: Path
     manifest: Manifest
     source: Source
     files: dict[str, tuple[ImageFile, ...]]
-    # About what a record comes to.
+    # Estimate.
     record_bytes: int
 
 
 def find_origin(folder: Path, path: Path) -> Origin:
-    """The photos at `path`, which the record set in `folder` was built from.
+    """Return the photos at `path`, from which the record set in `folder` was built.
 
     Raises:
-        DataError: it was built from others, or the photos have changed since.
+        DataError: it was built from others, or they have changed since.
     """
     manifest = load_manifest(folder)
     source = scan(path, manifest.config.labels)
@@ -70,7 +71,7 @@ def find_origin(folder: Path, path: Path) -> Origin:
 
 
 def _build_anew(folder: Path) -> str:
-    """What is left to do where nothing can be mended."""
+    """Say what to do where nothing can be repaired."""
     return (
         "make the set again with `alexnet records build SOURCE --out"
         f" {folder} --overwrite`."
@@ -78,20 +79,20 @@ def _build_anew(folder: Path) -> str:
 
 
 def _set_aside(folder: Path) -> set[str]:
-    """The keys that the build set aside; none when its list is lost."""
+    """Return the keys that the build set aside; none where their list is lost."""
     with suppress(OSError, DataError):
         return {bad.key for bad in read_quarantine(folder)}
     return set()
 
 
 def name_photos(report: VerifyReport, origin: Origin) -> VerifyReport:
-    """`report` with the photo of every record that is known by its number."""
+    """Return `report` with the key of every damaged record's photo."""
     bad = []
-    for one in report.bad:
-        files = origin.files.get(one.shard, ())
-        if one.record is not None and one.record < len(files):
-            one = replace(one, key=files[one.record].key)
-        bad.append(one)
+    for record in report.bad:
+        files = origin.files.get(record.shard, ())
+        if record.record is not None and record.record < len(files):
+            record = replace(record, key=files[record.record].key)
+        bad.append(record)
     return replace(report, bad=tuple(bad))
 
 
@@ -100,7 +101,7 @@ def repair(
     origin: Origin,
     progress: Progress = lambda done, total: None,
 ) -> tuple[str, ...]:
-    """Make every file that `report` names again; their names.
+    """Write every file that `report` names again, and return their names.
 
     Args:
         progress: is called with the images done and the images in all.
@@ -111,7 +112,7 @@ def repair(
         ReadError: a photo cannot be read, for a reason that lies outside of it.
     """
     manifest = origin.manifest
-    broken = sorted({one.shard for one in report.bad})
+    broken = sorted({bad.shard for bad in report.bad})
     if MANIFEST in broken:
         raise DataError(
             f"{origin.folder / MANIFEST} is damaged, which cannot be repaired:"
@@ -127,38 +128,41 @@ def repair(
 
 def _rebuild(origin: Origin, shards: list[Shard], progress: Progress) -> None:
     files = [file for shard in shards for file in origin.files[shard.name]]
-    tally = Tally(len(files), 1, progress)
-    progress(0, tally.total)
     source, manifest = origin.source, origin.manifest
     job = EncodeJob(source.store, source.class_names, manifest.config, manifest.layout)
-    # Processes cost more than they bring when each has but a chunk to do.
-    workers = max(1, min(num_cpus(), len(files) // CHUNK))
+    workers = useful_workers(len(files), num_cpus())
+    progress(0, len(files))
     try:
         with encoder(job, workers, origin.record_bytes) as encode:
-            results = zip(files, encode(files), strict=True)
+            results = _counted(encode(files), len(files), progress)
             for shard in shards:
-                mine = islice(results, len(origin.files[shard.name]))
-                _rebuild_shard(origin, shard, mine, tally)
+                of_shard = islice(results, len(origin.files[shard.name]))
+                _rebuild_shard(origin, shard, of_shard)
     except ReadError as error:
         raise ReadError(
             f"{error} Then run the same command again to go on: no shard was left half"
-            " made."
+            " written."
         ) from error
 
 
+def _counted(
+    results: Iterable[EncodeResult], total: int, progress: Progress
+) -> Iterator[EncodeResult]:
+    for done, result in enumerate(results, 1):
+        progress(done, total)
+        yield result
+
+
 def _rebuild_shard(
-    origin: Origin,
-    shard: Shard,
-    results: Iterable[tuple[ImageFile, Encoded | str]],
-    tally: Tally,
+    origin: Origin, shard: Shard, results: Iterable[EncodeResult]
 ) -> None:
-    contents = ShardStats()
+    stats = ShardStats()
     path = origin.folder / shard.name
-    with atomic_path(path) as whole:
-        records = take_records(results, contents, tally)
-        if Shard(shard.name, *write_shard(whole, records)) == shard:
+    with atomic_path(path) as partial:
+        written = write_shard(partial, stats.collect(results))
+        if Shard(shard.name, *written) == shard:
             return
-        lost = "".join(f" {bad.key!r} {bad.reason}." for bad in contents.aside[:1])
+        lost = "".join(f" {bad.key!r} {bad.reason}." for bad in stats.quarantined[:1])
         raise DataError(
             f"{path} cannot be repaired: the photos give other bytes than those that"
             f" were written.{lost} Either a photo has changed, or Pillow has (here"

@@ -1,7 +1,7 @@
-"""What is wrong with a record set: every byte is read, and every damaged record named.
+"""Verify a record set: read every byte and name every damaged record.
 
 The shards, their indexes, the class names and the manifest's counts; `repair` mends
-what is found here.
+what is damaged.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from alexnet.pipeline.build.quarantine import Progress
+from alexnet.pipeline.build.progress import Progress
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.records.interop import INDEX_FOLDER, index_path, shard_index
 from alexnet.pipeline.records.manifest import (
@@ -35,7 +35,7 @@ from alexnet.pipeline.verify.damage import (
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What is wrong with a record set, and the names of the files that were mended."""
+    """The damage of a record set, and the names of the files that were repaired."""
 
     data: Path
     num_examples: int
@@ -43,12 +43,12 @@ class VerifyReport:
     repaired: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The report's promised fields."""
+        """Return the fields that `--json` promises."""
         return {
             "data": str(self.data),
             "num_examples": self.num_examples,
             "num_bad": len(self.bad),
-            "bad": [asdict(one) for one in self.bad],
+            "bad": [asdict(record) for record in self.bad],
             "repaired": list(self.repaired),
         }
 
@@ -73,20 +73,20 @@ def verify(
     progress(0, meter.total)
     with ThreadPoolExecutor(num_cpus()) as threads:
         try:
-            found = list(
+            states = list(
                 threads.map(lambda s: _inspect(folder, s, manifest, meter.add), shards)
             )
         finally:
             meter.stopped = True
-    bad = [one for state in found for one in state.bad]
-    counts = {state.name: state.counts for state in found if state.counts is not None}
+    bad = [record for state in states for record in state.bad]
+    counts = {state.name: state.counts for state in states if state.counts is not None}
     bad += _manifest_damage(manifest, counts) + _labels_damage(folder, manifest)
     num_examples = sum(card.num_examples for card in manifest.splits.values())
     return VerifyReport(folder, num_examples, tuple(bad))
 
 
 class _Meter:
-    """The bytes that all threads have read; once stopped, it stops them."""
+    """Count the bytes that all threads have read; stop the threads when stopped."""
 
     def __init__(self, total: int, progress: Progress) -> None:
         self.done, self.total, self.progress = 0, total, progress
@@ -102,7 +102,7 @@ class _Meter:
 
 @dataclass(frozen=True)
 class _ShardState:
-    """What was found in a shard; how many of each label, where it is whole."""
+    """The damage of a shard, or the number of each label where it is whole."""
 
     name: str
     bad: list[BadRecord]
@@ -110,11 +110,11 @@ class _ShardState:
 
 
 def _inspect(
-    folder: Path, shard: Shard, manifest: Manifest, seen: Callable[[int], None]
+    folder: Path, shard: Shard, manifest: Manifest, count: Callable[[int], None]
 ) -> _ShardState:
     path = folder / shard.name
     try:
-        checksum = file_checksum(path, seen)
+        checksum = file_checksum(path, count)
         if (checksum, path.stat().st_size) != (shard.crc32c, shard.num_bytes):
             return _ShardState(shard.name, find_damage(folder, shard, manifest.layout))
     except FileNotFoundError:
@@ -129,7 +129,7 @@ def _inspect(
 
 
 def _index_damage(folder: Path, shard: Shard) -> list[BadRecord]:
-    """What is wrong with the index of a whole shard; nothing when there is none."""
+    """Return the damage of a whole shard's index, which need not exist."""
     path = index_path(folder, shard)
     if not path.is_file() or path.read_bytes() == shard_index(folder, shard).encode():
         return []
@@ -142,17 +142,16 @@ def _index_damage(folder: Path, shard: Shard) -> list[BadRecord]:
 def _manifest_damage(
     manifest: Manifest, counts: dict[str, Counter[int | None]]
 ) -> list[BadRecord]:
-    """What the manifest says wrongly of its whole shards."""
+    """Return the splits whose counts in the manifest are not those of their shards."""
     bad = []
     for split, card in manifest.splits.items():
         if any(shard.name not in counts for shard in card.shards):
             continue
-        held = [counts[shard.name] for shard in card.shards]
-        sizes = [of_shard.total() for of_shard in held]
-        labels = range(len(manifest.class_names))
-        of_class = tuple(sum(of_shard[label] for of_shard in held) for label in labels)
+        sizes = [counts[shard.name].total() for shard in card.shards]
+        labels = sum((counts[s.name] for s in card.shards), Counter[int | None]())
+        class_counts = tuple(labels[i] for i in range(len(manifest.class_names)))
         right_sizes = sizes == [shard.num_examples for shard in card.shards]
-        if not right_sizes or of_class != card.class_counts:
+        if not right_sizes or class_counts != card.class_counts:
             reason = f"its counts are not those of the {split} shards"
             bad.append(bad_file(MANIFEST, reason))
     return bad

@@ -110,7 +110,7 @@ def test_a_few_photos_keep_a_few_workers_busy(
     monkeypatch.setattr(sample_build, "PHOTOS_A_WORKER", 8)
     monkeypatch.setattr(sample_build, "CHUNK", 2)
     monkeypatch.setattr(sample_build, "pace", lambda *arguments: arguments)
-    config = BuildConfig("raw", SIDE)
+    config = BuildConfig(storage="raw", side=SIDE)
     steady: Any = sample_build._build(config, scan(photos), tmp_path / "a")[1]
     times, skip, speed_up = steady
     assert asked == [3]

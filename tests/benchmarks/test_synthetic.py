@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from alexnet.benchmarks.synthetic import AREA, SHAPES, _mask, write_shapes
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.source.scan import scan
+from tests.conftest import picture_size
 
 
 def read_all(folder: Path) -> dict[str, bytes]:
@@ -23,7 +23,7 @@ def test_a_build_finds_three_even_classes(tmp_path: Path) -> None:
     assert source.class_names == ("circle", "square", "triangle")
     assert [file.label for file in source.files].count(2) == 4
     assert "circle.3.jpg" in read_all(tmp_path / "shapes")
-    assert Image.open(tmp_path / "shapes" / "square.0.jpg").size == (32, 32)
+    assert picture_size(tmp_path / "shapes" / "square.0.jpg") == (32, 32)
 
 
 def test_the_seed_decides_every_picture_and_no_other(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.cli.console import LINE_SECONDS, Meter, meter, print_json, print_table, say
+from alexnet.cli.console import LINE_SECONDS, Meter, print_json, print_table, say
 
 
 @pytest.fixture
@@ -38,10 +38,10 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 def test_lines_carry_rate_and_time_left(
     wait: Callable[[float], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Meter("building", "images") as shown:
-        shown.show(0, 4000)
+    with Meter("building", "images") as meter:
+        meter.show(0, 4000)
         wait(20)
-        shown.show(1000, 4000)
+        meter.show(1000, 4000)
     # 1000 in 20 s is 50 a second; the other 3000 take 60.
     line = "building: 1,000 of 4,000 images, 50 images/s, 60 s left\n"
     assert capsys.readouterr() == ("", line)
@@ -50,9 +50,9 @@ def test_lines_carry_rate_and_time_left(
 def test_lines_come_now_and_then(
     wait: Callable[[float], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with meter("training", "steps") as shown:
+    with Meter("training", "steps") as meter:
         for step in range(10 * 3 + 1):
-            shown.show(step, 100, "loss 0.5")
+            meter.show(step, 100, "loss 0.5")
             wait(LINE_SECONDS / 10)
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(" of ")[0] for line in lines] == [
@@ -64,10 +64,10 @@ def test_lines_come_now_and_then(
 def test_a_resumed_job_counts_its_own_part(
     wait: Callable[[float], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Meter("training", "steps") as shown:
-        shown.show(500, 1000)
+    with Meter("training", "steps") as meter:
+        meter.show(500, 1000)
         wait(25)
-        shown.show(600, 1000)
+        meter.show(600, 1000)
     # 100 of its own steps in 25 s: 4 a second, 400 are left.
     assert "600 of 1,000 steps, 4.0 steps/s, 100 s left" in capsys.readouterr().err
 
@@ -75,21 +75,21 @@ def test_a_resumed_job_counts_its_own_part(
 def test_start_up_does_not_count(
     wait: Callable[[float], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Meter("training", "steps") as shown:
-        shown.show(0, 50)
+    with Meter("training", "steps") as meter:
+        meter.show(0, 50)
         wait(9)  # tracing and compiling
-        shown.start_clock(1)
+        meter.start_clock(1)
         wait(5)
-        shown.show(11, 50)
+        meter.show(11, 50)
     assert "11 of 50 steps, 2.0 steps/s, 20 s left" in capsys.readouterr().err
 
 
 def test_no_time_left_is_told_before_anything_is_done(
     wait: Callable[[float], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Meter("measuring", "timings") as shown:
+    with Meter("measuring", "timings") as meter:
         wait(LINE_SECONDS)
-        shown.show(0, 8, "read")
+        meter.show(0, 8, "read")
     assert capsys.readouterr().err == "measuring: 0 of 8 timings · read\n"
 
 
@@ -111,19 +111,19 @@ def test_a_slow_job_tells_the_seconds_of_each(
     wait: Callable[[float], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with Meter("working", unit) as shown:
-        shown.show(0, 30_000)
+    with Meter("working", unit) as meter:
+        meter.show(0, 30_000)
         wait(seconds)
-        shown.show(done, 30_000)
+        meter.show(done, 30_000)
     assert capsys.readouterr().err.split(", ")[1:2] == [told]
 
 
 def test_one_is_no_plural(
     wait: Callable[[float], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Meter("predicting", "images") as shown:
+    with Meter("predicting", "images") as meter:
         wait(LINE_SECONDS)
-        shown.show(0, 1)
+        meter.show(0, 1)
     assert capsys.readouterr().err == "predicting: 0 of 1 image\n"
 
 
@@ -139,10 +139,10 @@ def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
-    with meter("building", "images") as shown:
-        shown.show(0, 40)
-        shown.show(30, 40, "shard 3")
-        shown.write("a line that stays")
+    with Meter("building", "images") as meter:
+        meter.show(0, 40)
+        meter.show(30, 40, "shard 3")
+        meter.write("a line that stays")
     text = terminal.getvalue()
     assert "30/40" in text
     assert "images/s" in text
@@ -153,19 +153,19 @@ def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_bar_is_drawn_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
-    with meter("building", "images") as shown:
-        shown.show(0, 0)
-        shown.write("nothing to do")
+    with Meter("building", "images") as meter:
+        meter.show(0, 0)
+        meter.write("nothing to do")
     assert terminal.getvalue() == "nothing to do\n"
 
 
 IN_A_TERMINAL = """
 import time
-from alexnet.cli.console import meter
+from alexnet.cli.console import Meter
 try:
-    with meter("training", "steps") as shown:
+    with Meter("training", "steps") as meter:
         for step in range(1, 400):
-            shown.show(step, 1110, "loss 0.001, accuracy 1.000 and a long note")
+            meter.show(step, 1110, "loss 0.001, accuracy 1.000 and a long note")
             time.sleep(0.01)
 except KeyboardInterrupt:
     print("interrupted")
@@ -212,8 +212,8 @@ def test_messages_and_lasting_lines_go_to_stderr(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     say("hello")
-    with meter("building", "images") as shown:
-        shown.write("half way")
+    with Meter("building", "images") as meter:
+        meter.write("half way")
     assert capsys.readouterr() == ("", "hello\nhalf way\n")
 
 

@@ -43,7 +43,7 @@ def test_evaluate_json(trained: Trained) -> None:
 
 
 def test_the_best_checkpoint_is_used_and_named(trained: Trained) -> None:
-    rows = list(csv.DictReader((trained[0] / "history.csv").open()))
+    rows = list(csv.DictReader((trained[0] / "history.csv").read_text().splitlines()))
     accuracies = [float(row["val_accuracy"]) for row in rows]
     best = 1 + accuracies.index(max(accuracies))
     found = alexnet_json("evaluate", trained[0])
@@ -129,7 +129,7 @@ def test_the_confusion_as_a_file(trained: Trained, tmp_path: Path) -> None:
     table = tmp_path / "confusion.csv"
     found = alexnet_json("evaluate", trained[0], "--confusion", table)
     matrix = {"cat": {"cat": 0, "dog": 0}, "dog": {"cat": 0, "dog": 0}}
-    for row in csv.DictReader(table.open()):
+    for row in csv.DictReader(table.read_text().splitlines()):
         matrix[row["true"]][row["predicted"]] = int(row["count"])
     assert [list(row.values()) for row in matrix.values()] == found["confusion"]
 

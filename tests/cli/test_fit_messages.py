@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from alexnet.cli.console import meter
+from alexnet.cli.console import Meter
 from alexnet.cli.fit_messages import FitProgress
 from alexnet.model.training import training
 from alexnet.model.training.history import EpochRecord
@@ -19,9 +19,9 @@ Trained = tuple[Path, dict[str, Any]]
 
 def test_skipped_steps_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     record = EpochRecord(1, 4, 0.1, 0.5, 0.75, None, None, 1.0, 0.0, 1.0)
-    with meter("training", "steps") as shown:
+    with Meter("training", "steps") as meter:
         for skipped in (0, 3):
-            progress = FitProgress(shown)
+            progress = FitProgress(meter)
             progress.epoch(replace(record, skipped_steps=skipped), 2, "")
     first, second, more = capsys.readouterr().err.splitlines()
     assert first == second
@@ -48,8 +48,8 @@ def test_an_epochs_lines_fit_a_terminal(
     record = EpochRecord(
         *(epoch, 5_000_000, 0.1, 0.4721, 0.7731, 0.5, 0.75, 23_456.7, 0.123, 100.0)
     )
-    with meter("training", "steps") as shown:
-        progress = FitProgress(shown)
+    with Meter("training", "steps") as meter:
+        progress = FitProgress(meter)
         progress.epoch(replace(record, **changes), epochs, gpu)
     lines = capsys.readouterr().err.splitlines()
     assert max(map(len, lines)) <= 80

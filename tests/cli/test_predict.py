@@ -40,7 +40,7 @@ def test_predict_json_names_what_failed_and_does_the_rest(
         assert sum(one["probabilities"].values()) == pytest.approx(1, abs=1e-5)
         assert one["probability"] == max(one["probabilities"].values())
         assert one["probabilities"][one["class_name"]] == one["probability"]
-    rows = list(csv.reader(table.open()))
+    rows = list(csv.reader(table.read_text().splitlines()))
     assert [row[0] for row in rows] == ["id", "01", "00"]
     assert float(rows[1][1]) == good["probabilities"]["dog"]
 

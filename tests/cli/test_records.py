@@ -23,7 +23,7 @@ from PIL import Image
 from alexnet.pipeline.build import shard as shard_contents
 from alexnet.pipeline.records import tfrecord
 from tests.cli.conftest import STORED_SIDE, alexnet, alexnet_json, failure
-from tests.conftest import NUM_PHOTOS
+from tests.conftest import NUM_PHOTOS, picture_size
 
 BUILD = ("records", "build")
 QUICK = ("--side", 16, "--workers", 1)
@@ -419,7 +419,7 @@ def test_info_for_people(built: tuple[Path, dict[str, Any]], photos: Path) -> No
     assert any({"all", "18", "6"} <= set(row) for row in rows)
     facts = {row[0]: " ".join(row[1:]) for row in rows if row}
     assert f"jpeg, {STORED_SIDE} px" in facts["settings"]
-    sides = [min(Image.open(path).size) for path in photos.rglob("*.jpg")]
+    sides = [min(picture_size(path)) for path in photos.rglob("*.jpg")]
     assert facts["photos"].startswith(f"shorter side {min(sides)} to {max(sides)} px")
     assert facts["photos"].endswith("so scaled up: 24")
     assert facts["duplicates"] == "none"

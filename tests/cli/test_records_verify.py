@@ -61,7 +61,7 @@ def test_a_damaged_record_for_people(records: Path) -> None:
     ended = alexnet(*VERIFY, records)
     assert ended.code == 1
     assert ended.out == (
-        f"{SHARD}, record 7, byte {place.start} ({place.key!r}): damaged length\n"
+        f"{SHARD}, record 7, byte {place.start} ({place.key!r}): damaged header\n"
     )
     assert f"records verify {records} --repair --source SOURCE" in ended.err
 

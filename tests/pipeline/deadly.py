@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from alexnet.pipeline.build.workers import EncodeJob
-from alexnet.pipeline.records.encode import Encoded
+from alexnet.pipeline.build.encode_job import EncodeJob, EncodeResult
 from alexnet.pipeline.source.scan import ImageFile
 from alexnet.pipeline.source.stores import FolderStore
 
@@ -41,7 +40,7 @@ def unreadable() -> NoReturn:
 class DeadlyJob(EncodeJob):
     """Does what a file's key says."""
 
-    def encode(self, file: ImageFile) -> Encoded | str:
+    def encode(self, file: ImageFile) -> EncodeResult:
         what, _, number = file.key.partition(" ")
         if what == "kill":
             os.kill(os.getpid(), int(number))
@@ -49,7 +48,7 @@ class DeadlyJob(EncodeJob):
             os._exit(int(number))
         if what == "raise":
             raise ArithmeticError(file.key)
-        return f"told of {file.key}"
+        return EncodeResult(file, reason=f"seen {file.key}")
 
 
 # Neighbours, so that they meet in a chunk.
@@ -62,7 +61,7 @@ class UnluckyJob(EncodeJob):
 
     moments: Path
 
-    def encode(self, file: ImageFile) -> Encoded | str:
+    def encode(self, file: ImageFile) -> EncodeResult:
         moment = self.moments / file.key.replace("/", "-")
         if file.key in UNLUCKY and not moment.exists():
             moment.touch()
@@ -73,7 +72,7 @@ class UnluckyJob(EncodeJob):
 class DeadlyPhotosJob(EncodeJob):
     """Two photos crash the library that reads them."""
 
-    def encode(self, file: ImageFile) -> Encoded | str:
+    def encode(self, file: ImageFile) -> EncodeResult:
         if file.key in CRASHING:
             os.kill(os.getpid(), signal.SIGSEGV)
         return super().encode(file)
@@ -82,7 +81,7 @@ class DeadlyPhotosJob(EncodeJob):
 class HarmlessPhotosJob(EncodeJob):
     """The same two are but unreadable."""
 
-    def encode(self, file: ImageFile) -> Encoded | str:
+    def encode(self, file: ImageFile) -> EncodeResult:
         if file.key in CRASHING:
-            return "unreadable"
+            return EncodeResult(file, reason="unreadable")
         return super().encode(file)

@@ -53,7 +53,7 @@ from tests.pipeline.odd_photos import (
 )
 
 ROOT = Path(__file__).parents[2]
-CONFIG = BuildConfig("raw", side=SIDE, validation_fraction=0)
+CONFIG = BuildConfig(storage="raw", side=SIDE, validation_fraction=0)
 LEVELS = 2
 # pytest lets warnings through that the product keeps from the terminal: see below.
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
@@ -85,7 +85,7 @@ def test_what_can_be_used_is_the_picture_that_went_in(side: int | None) -> None:
 
 def shown(storage: StorageName, data: bytes, key: str) -> np.ndarray:
     """What the pipeline reads of a photo's record, RGB."""
-    config = BuildConfig(storage, side=SIDE, quality=100)
+    config = BuildConfig(storage=storage, side=SIDE, quality=100)
     layout = plan_layout(config, len((key + "cat").encode()))
     record = encode_record(data, key, 0, "cat", config, layout).record
     pixels = decode(parse(tf.constant([record]), STORAGES[storage])[0], config)[
@@ -118,7 +118,7 @@ def test_every_storage_shows_the_same(storage: StorageName) -> None:
 
 
 def test_tensorflow_shows_an_original_as_pillow_does() -> None:
-    config = BuildConfig("original", side=SIDE)
+    config = BuildConfig(storage="original", side=SIDE)
     for name, (data, expected) in KINDS.items():
         if isinstance(expected, str):
             continue

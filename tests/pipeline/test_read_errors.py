@@ -15,13 +15,13 @@ import tensorflow as tf
 import alexnet.pipeline.source.source_file
 import alexnet.pipeline.verify.repair
 from alexnet.pipeline.build.build import build
+from alexnet.pipeline.build.encode_job import EncodeJob
+from alexnet.pipeline.build.encoder import encoder
 from alexnet.pipeline.build.plan import ShardPlan, make_plan
-from alexnet.pipeline.build.workers import EncodeJob, encoder
 from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.errors import BadImage, ReadError, data_error_in
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.read.image_folder import open_photos
-from alexnet.pipeline.records.encode import Encoded
 from alexnet.pipeline.records.image import read_image
 from alexnet.pipeline.source.scan import ImageFile, Source, scan
 from alexnet.pipeline.verify.repair import find_origin, repair
@@ -175,7 +175,7 @@ def test_what_was_read_before_is_given_before_the_error(
         for result in encode(files):
             given.append(result)
     assert len(given) == place
-    assert all(isinstance(result, Encoded) for result in given)
+    assert all(result.record for result in given)
     # Of a disk that is gone only the first photo is waited for.
     assert disk.marker.read_text().split("\n")[:-1] == [disk.key] * 3
 
@@ -193,7 +193,7 @@ def test_a_process_that_is_killed_speaks_against_no_photo(
     with encoder(job, 2, 1000) as encode, pytest.raises(ReadError) as error:
         for result in encode([ImageFile(key, 0, 1) for key in keys]):
             given.append(result)
-    assert given == [f"told of {key}" for key in "abc"]
+    assert [result.reason for result in given] == [f"seen {key}" for key in "abc"]
     assert str(error.value).startswith(
         f"kill {int(number)}: 2 processes were killed while they decoded it ({ending})."
     )
@@ -215,7 +215,7 @@ def test_a_repair_that_cannot_read_says_so_and_goes_on_later(
     assert said.startswith(f"{photos / disk.key} cannot be read: ")
     assert "other bytes" not in said
     assert said.endswith(
-        "run the same command again to go on: no shard was left half made."
+        "run the same command again to go on: no shard was left half written."
     )
     assert [one.shard for one in verify(out).bad] == [shards_of(disk.source)[1].name]
     disk.mend()

@@ -72,7 +72,7 @@ def test_augment_takes_what_the_pipeline_yields(
 
 
 def test_draws_differ_from_step_to_step() -> None:
-    augment = make_augment(BuildConfig("raw", side=16), 4, "paper", 12, seed=1)
+    augment = make_augment(BuildConfig(storage="raw", side=16), 4, "paper", 12, seed=1)
     pictures = tf.constant(np.arange(4 * 768).reshape(4, 16, 16, 3) % 251, tf.uint8)
     labels = tf.zeros([4], tf.int64)
     assert np.abs(augment(pictures, labels) - augment(pictures, labels)).max() > 0.01
@@ -86,4 +86,4 @@ def test_a_wrong_setting_shows_before_anything_is_timed(
     preset: str, side: int, told: str
 ) -> None:
     with pytest.raises(ConfigError, match=told):
-        make_augment(BuildConfig("raw", side=16), 4, preset, side, seed=1)
+        make_augment(BuildConfig(storage="raw", side=16), 4, preset, side, seed=1)

@@ -152,10 +152,10 @@ def test_loaders_are_timed_in_turn_with_ours_and_the_limit(
         ({"seconds": 0}, "seconds is 0; it needs more than 0"),
         ({"against": ["petastorm"]}, "against is 'petastorm'; it needs one of article"),
         ({"against": ["plain", "plain"]}, "'plain'; it needs to be named once"),
-        ({"batch_size": 0}, "batch_size is 0; it needs 1 or more"),
+        ({"batch_size": 0}, "batch_size is 0; it needs 1 to 1,000,000"),
         ({"batch_size": 19}, "a batch of 19 .* 18 examples"),
         ({"image_size": 17, "augment": "none"}, "at most the stored 16 pixels"),
-        ({"augment": "wild"}, "no augmentation 'wild'"),
+        ({"augment": "wild"}, "augment is 'wild'; it needs one of article, paper"),
         ({"reader": "fast"}, "reader is 'fast'; it needs one of auto, stream, mmap"),
     ],
 )

@@ -29,7 +29,7 @@ from tests.conftest import NUM_PHOTOS, SIDE
 def test_the_limit_makes_what_the_records_hold(
     photos: Path, record_sets: dict[StorageName, Path], storage: StorageName
 ) -> None:
-    config = BuildConfig(storage, side=SIDE)
+    config = BuildConfig(storage=storage, side=SIDE)
     pixels = "image/raw" if storage in ("raw", "yuv420") else "image/encoded"
     count = 0
     for shard in record_sets[storage].glob("*.tfrecord"):

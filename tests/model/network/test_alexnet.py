@@ -54,10 +54,18 @@ def by_hand(groups: Any, classes: Any, bias: int = 1) -> Any:
     ("config", "parameters", "trainable"),
     [
         # Krizhevsky 2012, section 3: "60 million parameters".
-        (NetworkConfig("paper", 1000), 60_965_224, by_hand(2, 1000)),
-        (NetworkConfig("paper", 1000, groups=1), 62_378_344, by_hand(1, 1000)),
+        (
+            NetworkConfig(variant="paper", num_classes=1000),
+            60_965_224,
+            by_hand(2, 1000),
+        ),
+        (
+            NetworkConfig(variant="paper", num_classes=1000, groups=1),
+            62_378_344,
+            by_hand(1, 1000),
+        ),
         # Two moments, a scale and a shift a channel in place of the bias.
-        (NetworkConfig("bn"), by_hand(1, 2, bias=4), by_hand(1, 2, bias=2)),
+        (NetworkConfig(variant="bn"), by_hand(1, 2, bias=4), by_hand(1, 2, bias=2)),
     ],
     ids=["paper", "paper in one group", "bn"],
 )

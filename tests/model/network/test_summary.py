@@ -53,7 +53,7 @@ def test_the_articles_table_row_by_row() -> None:
 
 @pytest.mark.parametrize("variant", ["article", "paper", "bn"])
 def test_rows_add_up_and_no_change_of_shape_is_left_out(variant: Any) -> None:
-    config = NetworkConfig(variant, num_classes=3, image_size=67, width=0.05)
+    config = NetworkConfig(variant=variant, num_classes=3, image_size=67, width=0.05)
     network = build_network(config)
     summary = summarize(network, config)
     assert (summary.variant, summary.num_classes) == (variant, 3)
@@ -87,7 +87,7 @@ def test_json() -> None:
 @pytest.mark.parametrize("variant", ["article", "paper", "bn"])
 def test_flops_are_those_of_tensorflows_profiler(variant: Any) -> None:
     """It also counts biases, batch norm and pooling, which are a thousandth."""
-    network = build_network(NetworkConfig(variant, num_classes=10))
+    network = build_network(NetworkConfig(variant=variant, num_classes=10))
     images = tf.TensorSpec([1, 227, 227, 3])
     graph = tf.function(network).get_concrete_function(images).graph
     profiler = tf.compat.v1.profiler

@@ -244,7 +244,9 @@ def test_photos_are_compared_as_records_are(
     trained_run: RunFolder, rebuild: Callable[..., Path], tmp_path: Path
 ) -> None:
     photos = rebuild(seed=21).parent / "photos"
-    manifest = open_data(photos, BuildConfig("original", TRAIN_SIDE)).manifest
+    manifest = open_data(
+        photos, BuildConfig(storage="original", side=TRAIN_SIDE)
+    ).manifest
     run = moved(trained_run, photos, tmp_path)
     config = replace(run.load_config(), records_fingerprint=manifest.fingerprint)
     run.save_config(config)

@@ -64,7 +64,9 @@ def loaded(saved: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def images(train_records: Path) -> np.ndarray:
-    dataset = eval_dataset(open_records(train_records), ReadConfig(NUM_HELD_OUT))
+    dataset = eval_dataset(
+        open_records(train_records), ReadConfig(batch_size=NUM_HELD_OUT)
+    )
     return next(iter(dataset))[0].numpy()
 
 
@@ -163,7 +165,11 @@ VARIANTS: tuple[Variant, ...] = ("article", "paper", "bn")
 def classifier_of(variant: Variant) -> Classifier:
     """Random weights, scaled so that pictures are told apart and none is sure."""
     tf.keras.utils.set_random_seed(4)
-    network = build_network(NetworkConfig(variant, 4, IMAGE_SIDE, 1 / 16))
+    network = build_network(
+        NetworkConfig(
+            variant=variant, num_classes=4, image_size=IMAGE_SIDE, width=1 / 16
+        )
+    )
     classifier = Classifier(network, preset("paper"))
     rng = np.random.default_rng(2)
     *weights, kernel, bias = [

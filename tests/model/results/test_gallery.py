@@ -110,7 +110,7 @@ def test_captions_name_photos(tmp_path: Path, drawn: list[Figure]) -> None:
         folder = tmp_path / ("cat", "dog")[number % 2]
         folder.mkdir(exist_ok=True)
         Image.new("RGB", (9, 9)).save(folder / f"{number}.png")
-    photos = open_photos(tmp_path, BuildConfig("original", TRAIN_SIDE))
+    photos = open_photos(tmp_path, BuildConfig(storage="original", side=TRAIN_SIDE))
     keys = [file.key.rpartition("/")[2] for file in photos.files["validation"]]
     require_captions(drawn, photos, keys)
 

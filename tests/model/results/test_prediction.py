@@ -41,7 +41,9 @@ def report_of(
 @pytest.fixture
 def held_out(train_records: Path, tmp_path: Path) -> list[Path]:
     """The held-out records' pixels as PNG files, in their order."""
-    dataset = eval_dataset(open_records(train_records), ReadConfig(NUM_HELD_OUT))
+    dataset = eval_dataset(
+        open_records(train_records), ReadConfig(batch_size=NUM_HELD_OUT)
+    )
     ((images, _, _),) = list(dataset)
     paths = [tmp_path / f"{number:02d}.png" for number in range(NUM_HELD_OUT)]
     for path, image in zip(paths, images.numpy(), strict=True):

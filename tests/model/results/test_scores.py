@@ -123,7 +123,7 @@ def test_ten_thousand_classes_take_little_room(tmp_path: Path) -> None:
     assert len(json.dumps(scores.to_json())) < 4e6  # with the matrix: 300 million
     assert scores.pairs().nbytes < 1e6
     scores.save_confusion(tmp_path / "confusion.csv")
-    rows = list(csv.reader((tmp_path / "confusion.csv").open()))
+    rows = list(csv.reader((tmp_path / "confusion.csv").read_text().splitlines()))
     assert rows[:2] == [["true", "predicted", "count"], ["class 0", "class 1", "1"]]
     assert len(rows) == 1 + 10_000
     # A hundred neighbours a cell: all but the last of them are taken for each other.

@@ -40,7 +40,9 @@ def network(dropout: float = 0.0) -> keras.Model:
     """Equal weights at every call, in the global policy."""
     keras.utils.set_random_seed(1)
     return build_network(
-        NetworkConfig("article", NUM_CLASSES, dropout=dropout, **TINY_NETWORK)
+        NetworkConfig(
+            variant="article", num_classes=NUM_CLASSES, dropout=dropout, **TINY_NETWORK
+        )
     )
 
 

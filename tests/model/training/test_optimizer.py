@@ -190,7 +190,7 @@ def test_decay_shrinks_kernels_and_nothing_else(name: Any) -> None:
     config = TrainConfig(
         optimizer=name, schedule="constant", learning_rate=0.1, weight_decay=0.5
     )
-    network = build_network(NetworkConfig("article", **TINY_NETWORK))
+    network = build_network(NetworkConfig(variant="article", **TINY_NETWORK))
     variables = network.trainable_variables
     for variable in variables:
         variable.assign(tf.ones_like(variable))

@@ -33,7 +33,7 @@ CONFIG = RunConfig(
     storage="jpeg",
     stored_side=256,
     resize="crop",
-    network=NetworkConfig("bn", width=0.5),
+    network=NetworkConfig(variant="bn", width=0.5),
     augment=preset("modern"),
     train=TrainConfig(epochs=3, learning_rate=1 / 3, xla=False),
     reader_reason="it was asked for",
@@ -173,7 +173,9 @@ KINDS = {
     "float | None": (float, int, type(None)),
     **dict.fromkeys(("tuple[float, float]", "tuple[float, float, float]"), (tuple,)),
     "tuple[str, ...]": (tuple,),
-    **dict.fromkeys(("StorageName", "Resize", "Variant", "OptimizerName"), (str,)),
+    **dict.fromkeys(
+        ("StorageName", "Resize", "Variant", "OptimizerName", "Preset"), (str,)
+    ),
     **dict.fromkeys(("Schedule", "Loss", "StrategyName", "Reader", "Geometry"), (str,)),
     **{kind.__name__: (kind,) for kind in (NetworkConfig, AugmentConfig, TrainConfig)},
 }

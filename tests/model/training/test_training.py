@@ -279,7 +279,7 @@ def test_a_run_that_gets_more_epochs_falls_over_all_of_them(
 
 
 def records_of(photos: Path, out: Path, **options: Any) -> Path:
-    config = BuildConfig("raw", side=TRAIN_SIDE, shards=1, **options)
+    config = BuildConfig(storage="raw", side=TRAIN_SIDE, shards=1, **options)
     build(scan(photos), out, config, workers=1)
     return out
 
@@ -471,7 +471,7 @@ def test_the_benchs_step_trains(train_records: Path) -> None:
     config = TrainConfig(batch_size=BATCH, strategy="none")
     step = make_train_step(train_records, config, IMAGE_SIDE)
     records = open_records(train_records)
-    images, labels = next(iter(train_dataset(records, ReadConfig(BATCH))))
+    images, labels = next(iter(train_dataset(records, ReadConfig(batch_size=BATCH))))
     results = step(images, labels)
     assert 0 < float(results["loss"]) < 10
 

@@ -14,14 +14,14 @@ from scipy import ndimage
 
 from alexnet.pipeline.augment.affine import (
     AffineDraw,
-    affine_rows,
+    affine_transforms,
     apply_affine,
-    average_blocks,
     draw_affine,
     identity_draw,
     scaled_side,
 )
 from alexnet.pipeline.augment.presets import PRESETS
+from alexnet.pipeline.augment.resample import average_blocks
 from alexnet.pipeline.config import AugmentConfig, Geometry
 from alexnet.pipeline.errors import ConfigError
 
@@ -232,7 +232,7 @@ def test_planes_are_sampled_bilinearly(name: str, side: int) -> None:
     ours = np.concatenate(layers, axis=-1)
     assert ours.shape == (8, side, side, 3)
     y, x = np.mgrid[:side, :side]
-    rows = affine_rows(draw, 48, side, config.geometry).numpy().astype(float)
+    rows = affine_transforms(draw, 48, side, config.geometry).numpy().astype(float)
     for picture, view, (a, b, c, d, e, f, _, _) in zip(planes, ours, rows, strict=True):
         at = np.stack([d * x + e * y + f, a * x + b * y + c])
         chroma = picture[48:].reshape(2, 24, 24).astype(float)

@@ -52,7 +52,7 @@ def test_imagenet_statistics(name: str) -> None:
 
 def test_none_is_the_centre_crop_and_the_statistics() -> None:
     none = preset("none")
-    assert none == AugmentConfig("centre", mean=none.mean, std=none.std)
+    assert none == AugmentConfig(geometry="centre", mean=none.mean, std=none.std)
 
 
 @pytest.mark.parametrize("name", PRESETS)

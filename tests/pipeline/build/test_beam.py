@@ -13,12 +13,11 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 import alexnet.pipeline.build.beam
 from alexnet.pipeline.build.beam import ShardJob
 from alexnet.pipeline.build.build import build
+from alexnet.pipeline.build.encode_job import EncodeJob, EncodeResult
 from alexnet.pipeline.build.plan import ShardPlan, make_plan
 from alexnet.pipeline.build.state import STATE
-from alexnet.pipeline.build.workers import EncodeJob
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import ConfigError, DataError
-from alexnet.pipeline.records.encode import Encoded
 from alexnet.pipeline.records.tfrecord import write_shard
 from alexnet.pipeline.source.scan import ImageFile, scan
 from tests.conftest import NUM_PHOTOS, SIDE
@@ -35,7 +34,7 @@ def test_the_bytes_are_those_of_a_local_build(
     storage: StorageName,
     tmp_path: Path,
 ) -> None:
-    config = BuildConfig(storage, side=SIDE, shards=3)
+    config = BuildConfig(storage=storage, side=SIDE, shards=3)
     report = build(scan(photos), tmp_path, config, beam=())
     assert content(tmp_path) == content(record_sets[storage])
     assert report.encoded == NUM_PHOTOS
@@ -165,7 +164,7 @@ class Overtaken:
         self.class_names = job.encode_job.class_names
         self.written = b""
 
-    def encode(self, file: ImageFile) -> Encoded | str:
+    def encode(self, file: ImageFile) -> EncodeResult:
         if file == self.shard.files[3]:
             self.job.write(self.shard)
             self.written = (self.job.out / self.shard.name).read_bytes()
@@ -194,8 +193,8 @@ def test_options_that_beam_refuses_are_told_in_a_line(
     wrong = ("--direct_running_mode=fast",)
     with pytest.raises(ConfigError) as error:
         build(scan(photos), tmp_path, CONFIG, beam=wrong)
-    told = "of Beam's options, argument --direct_running_mode: invalid choice: 'fast'"
-    assert str(error.value).startswith(told)
+    reason = "argument --direct_running_mode: invalid choice: 'fast'"
+    assert str(error.value).startswith(f"the options of the Beam pipeline: {reason}")
     assert "\n" not in str(error.value)
 
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.build.output import replace_set
 from alexnet.pipeline.build.plan import make_plan
-from alexnet.pipeline.build.quarantine import Progress
+from alexnet.pipeline.build.progress import Progress
 from alexnet.pipeline.build.report import BuildReport
 from alexnet.pipeline.build.state import build_settings, open_state
 from alexnet.pipeline.config import BuildConfig
@@ -307,7 +307,7 @@ def test_overwrite_writes_over_no_stranger(photos: Path, tmp_path: Path) -> None
     build(source, tmp_path, BuildConfig(side=SIDE, shards=9), workers=1)
     (tmp_path / SHARDS[1]).write_text("mine")
     before = content(tmp_path)
-    with pytest.raises(DataError, match=rf"{SHARDS[1]} is none .* Move it away"):
+    with pytest.raises(DataError, match=rf"{SHARDS[1]} is not one of .* Move it away"):
         build(source, tmp_path, CONFIG, workers=1, overwrite=True)
     assert content(tmp_path) == before
 
@@ -340,7 +340,9 @@ def test_hidden_files_of_others_stay(
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
     if name == ".build/settings.json":
-        with pytest.raises(DataError, match=r"another program's.*another `out`"):
+        with pytest.raises(
+            DataError, match=r"another version or program.*another `out`"
+        ):
             build(scan(photos), tmp_path, CONFIG, workers=1)
         assert content(tmp_path) == {name: b"mine"}
     else:
@@ -433,7 +435,7 @@ def test_another_source_is_refused(
 def test_bad_photos_are_set_aside_and_move_no_other(
     flawed: Path, tmp_path: Path, workers: int
 ) -> None:
-    config = BuildConfig("raw", side=SIDE, shards=3)
+    config = BuildConfig(storage="raw", side=SIDE, shards=3)
     out = tmp_path / "records"
     report = build(scan(flawed), out, config, workers=workers, max_bad=0.2)
     lines = (out / "quarantine.jsonl").read_text().splitlines()

@@ -76,7 +76,7 @@ def split_of(folder: Path, key: str) -> str:
 def test_copies_in_other_formats_are_found(
     storage: StorageName, repeating: Path, tmp_path: Path
 ) -> None:
-    config = BuildConfig(storage, side=SIDE)
+    config = BuildConfig(storage=storage, side=SIDE)
     report = build(scan(repeating), tmp_path, config, workers=1)
     found = lines(tmp_path)
     assert [group["keys"] for group in found] == GROUPS
@@ -195,7 +195,7 @@ def test_a_pixel_one_level_apart_is_no_duplicate(
         picture = smooth_photo(1, SIDE, SIDE)
         picture.putpixel(place, levels)
         picture.save(photos / f"cat.{ord(name)}.png")
-    config = BuildConfig(storage, side=SIDE)
+    config = BuildConfig(storage=storage, side=SIDE)
     build(scan(photos), tmp_path / "records", config, workers=1)
     found = [group["keys"] for group in lines(tmp_path / "records")]
     assert found == [["cat.97.png", "cat.99.png"]]
@@ -206,7 +206,7 @@ def test_originals_of_another_shape_are_no_duplicates(tmp_path: Path) -> None:
     photos.mkdir()
     for width in (8, 16, 32):
         Image.new("RGB", (width, 256 // width), "red").save(photos / f"cat.{width}.png")
-    config = BuildConfig("original", side=SIDE)
+    config = BuildConfig(storage="original", side=SIDE)
     manifest = build(scan(photos), tmp_path / "records", config, workers=1).manifest
     assert manifest.duplicates == 0
 

@@ -218,7 +218,7 @@ def test_room_is_estimated_from_what_is_stored() -> None:
 
 def test_the_layout_has_room_for_the_longest_names() -> None:
     """A key and the name of its class count together, in bytes of UTF-8."""
-    config = BuildConfig("raw", side=64)
+    config = BuildConfig(storage="raw", side=64)
 
     def layout(key: str, class_name: str) -> Layout | None:
         files = [ImageFile(key, 0, 1), ImageFile("a", 1, 1)]

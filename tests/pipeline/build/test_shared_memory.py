@@ -1,63 +1,73 @@
-"""Slots give back what was put into them, whether it fits or not."""
+"""Slots give back the results that were put into them, whether these fit or not."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import pytest
 
-from alexnet.pipeline.build.shared_memory import Slots, Told
-from alexnet.pipeline.records.encode import Encoded
+from alexnet.pipeline.build.encode_job import EncodeResult
+from alexnet.pipeline.build.shared_memory import SharedMemory
+from alexnet.pipeline.source.scan import ImageFile
 
 SLOT_BYTES = 10
+FILE = ImageFile("cat/1.jpg", 0, 5)
+BAD = EncodeResult(FILE, reason="no image")
 
 
-def encoded(record: bytes) -> Encoded:
-    """A record whose photo's figures are its own."""
-    return Encoded(record, bytes(reversed(record)), len(record) + 1, len(record) + 2)
+def encoded(record: bytes) -> EncodeResult:
+    return EncodeResult(FILE, record, record[::-1], len(record) + 1, len(record) + 2)
 
 
-def test_what_fits_is_told_by_its_length_and_all_of_it_comes_back() -> None:
-    slots = Slots.make(2, SLOT_BYTES)
-    records = [b"1234", None, b"", b"567890", b"full", b"", None]
-    results = ["no image" if one is None else encoded(one) for one in records]
-    told: list[Any] = slots.put(1, results)
-    found = [one if isinstance(one, str) else one.record for one in told]
-    assert found == [4, "no image", 0, 6, b"full", 0, "no image"]
-    assert list(slots.take(1, told)) == results
-
-
-def test_a_smaller_record_may_fit_after_one_that_did_not() -> None:
-    slots = Slots.make(1, SLOT_BYTES)
-    results = [encoded(one) for one in (b"12345678", b"too much", b"90")]
-    told: list[Any] = slots.put(0, results)
-    assert [one[0] for one in told] == [8, b"too much", 2]
-    assert list(slots.take(0, told)) == results
-
-
-def test_where_there_is_no_shared_memory_records_are_told_themselves(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("results", "sizes"),
+    [
+        pytest.param(
+            [
+                *(encoded(b"1234"), BAD, encoded(b""), encoded(b"567890")),
+                *(encoded(b"full"), encoded(b""), BAD),
+            ],
+            [4, 0, 0, 6, 0, 0, 0],
+            id="until the slot is full",
+        ),
+        pytest.param(
+            [encoded(record) for record in (b"12345678", b"too much", b"90")],
+            [8, 0, 2],
+            id="a smaller one after one that did not fit",
+        ),
+    ],
+)
+def test_records_that_fit_lie_in_the_slot_and_all_come_back(
+    results: list[EncodeResult], sizes: list[int]
 ) -> None:
-    monkeypatch.delattr(os, "memfd_create")
-    slots = Slots.make(2, SLOT_BYTES)
-    told = slots.put(0, [encoded(b"1234")])
-    assert told == [Told(*encoded(b"1234"))]
-    assert list(slots.take(0, told)) == [encoded(b"1234")]
+    memory = SharedMemory.allocate(2, SLOT_BYTES)
+    entries = list(memory.put(1, results))
+    assert [entry.size for entry in entries] == sizes
+    assert all(not entry.result.record for entry in entries if entry.size)
+    assert list(memory.take(1, entries)) == results
+
+
+@pytest.mark.parametrize("slot", [0, None])
+def test_without_memory_or_slot_records_stay_in_their_results(
+    slot: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if slot is not None:
+        monkeypatch.delattr(os, "memfd_create")
+    memory = SharedMemory.allocate(2, SLOT_BYTES)
+    entries = list(memory.put(slot, [encoded(b"1234")]))
+    assert entries == [(0, encoded(b"1234"))]
+    assert list(memory.take(slot, entries)) == [encoded(b"1234")]
 
 
 def test_slots_do_not_touch_one_another() -> None:
-    slots = Slots.make(3, SLOT_BYTES)
-    full = [[encoded(bytes([number]) * SLOT_BYTES)] for number in range(3)]
-    told: dict[int, list[Any]] = {
-        number: slots.put(number, full[number]) for number in (1, 2, 0)
-    }
-    assert [told[number][0][0] for number in range(3)] == [SLOT_BYTES] * 3
-    assert [list(slots.take(number, told[number])) for number in range(3)] == full
+    memory = SharedMemory.allocate(3, SLOT_BYTES)
+    results = [[encoded(bytes([number]) * SLOT_BYTES)] for number in range(3)]
+    entries = {slot: list(memory.put(slot, results[slot])) for slot in (1, 2, 0)}
+    assert [list(memory.take(slot, entries[slot])) for slot in range(3)] == results
 
 
-def test_what_was_taken_stays_when_the_slot_is_used_again() -> None:
-    slots = Slots.make(1, SLOT_BYTES)
-    (first,) = slots.take(0, slots.put(0, [encoded(b"first")]))
-    slots.put(0, [encoded(b"other")])
+def test_a_result_that_was_taken_stays_when_its_slot_is_used_again() -> None:
+    memory = SharedMemory.allocate(1, SLOT_BYTES)
+    (first,) = memory.take(0, memory.put(0, [encoded(b"first")]))
+    list(memory.put(0, [encoded(b"other")]))
     assert first == encoded(b"first")

@@ -43,7 +43,9 @@ def test_every_image_is_the_splits_under_its_class(
 ) -> None:
     records = open_records(record_sets[storage])
     assert draw_sheet(records.folder, Path("out.png")) == ("train", 18)
-    ((images, labels, _),) = list(eval_dataset(records, ReadConfig(18), "train"))
+    ((images, labels, _),) = list(
+        eval_dataset(records, ReadConfig(batch_size=18), "train")
+    )
     expected = to_rgb_images(images.numpy())
     shown, places = images_in(drawn[0]), []
     for image, axis in zip(shown, drawn[0].axes, strict=False):
@@ -62,7 +64,9 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name = f"{('cat', 'dog')[number % 2]}.{number}.png"
         Image.new("RGB", (16, 16), shade).save(photos / name)
     records = tmp_path_factory.mktemp("many-records") / "records"
-    build(scan(photos), records, BuildConfig("raw", side=16, shards=4), workers=1)
+    build(
+        scan(photos), records, BuildConfig(storage="raw", side=16, shards=4), workers=1
+    )
     return records
 
 
@@ -72,7 +76,9 @@ def test_images_come_from_all_over_the_split(many: Path, drawn: list[Figure]) ->
     first, again, other = map(images_in, drawn)
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
-    ((images, _, _),) = list(eval_dataset(open_records(many), ReadConfig(300), "train"))
+    ((images, _, _),) = list(
+        eval_dataset(open_records(many), ReadConfig(batch_size=300), "train")
+    )
     pictures = {image.tobytes(): row for row, image in enumerate(images.numpy())}
     rows = [pictures[image.tobytes()] for image in first]
     assert len(set(rows)) == 40
@@ -84,7 +90,7 @@ def test_images_come_from_all_over_the_split(many: Path, drawn: list[Figure]) ->
 def test_a_set_without_a_train_split_shows_what_it_has(
     photos: Path, tmp_path: Path
 ) -> None:
-    config = BuildConfig("raw", side=16, validation_fraction=1.0)
+    config = BuildConfig(storage="raw", side=16, validation_fraction=1.0)
     build(scan(photos), tmp_path / "records", config, workers=1)
     out = tmp_path / "sheet.png"
     assert draw_sheet(tmp_path / "records", out) == ("validation", 24)

@@ -17,7 +17,7 @@ from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.inspect.info import RecordsInfo, records_info
 from alexnet.pipeline.records.manifest import SourceSizes, SplitCard
 from alexnet.pipeline.source.scan import scan
-from tests.conftest import NUM_PHOTOS, SIDE
+from tests.conftest import NUM_PHOTOS, SIDE, picture_size
 
 
 def with_counts(info: RecordsInfo, *counts: tuple[int, int]) -> RecordsInfo:
@@ -43,7 +43,7 @@ def test_sizes_are_those_of_the_shard_files(record_sets: dict[str, Path]) -> Non
 def test_source_sizes_are_those_of_the_photos(
     photos: Path, record_sets: dict[str, Path]
 ) -> None:
-    sides = [min(Image.open(path).size) for path in photos.rglob("*.jpg")]
+    sides = [min(picture_size(path)) for path in photos.rglob("*.jpg")]
     for folder in record_sets.values():
         found = records_info(folder).manifest.source_sizes
         assert found == SourceSizes(

@@ -24,7 +24,7 @@ EPOCH = 18 // BATCH
 
 def everything(folder: Path, reader: Reader) -> list[np.ndarray]:
     """An epoch's batches, then those of the validation: images, labels, weights."""
-    records, config = open_records(folder), ReadConfig(BATCH, reader=reader)
+    records, config = open_records(folder), ReadConfig(batch_size=BATCH, reader=reader)
     train = train_dataset(records, config).take(EPOCH).as_numpy_iterator()
     held_out = eval_dataset(records, config).as_numpy_iterator()
     return [array for batch in (*train, *held_out) for array in batch]

@@ -27,7 +27,7 @@ from tests.conftest import SIDE, flip, smooth_photo
 
 NUM_SHARDS = 20
 BATCH = 8
-READ = ReadConfig(BATCH)
+READ = ReadConfig(batch_size=BATCH)
 KINDS = ("jpeg", "raw", "yuv420", "original", "photos")
 
 
@@ -41,7 +41,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         picture = smooth_photo(number, SIDE, SIDE)
         picture.save(photos / f"{'ab'[number % 2]}.{number}.jpg")
     for storage in ("jpeg", "raw", "yuv420", "original"):
-        config = BuildConfig(storage, side=SIDE, shards=NUM_SHARDS)
+        config = BuildConfig(storage=storage, side=SIDE, shards=NUM_SHARDS)
         build(scan(photos), folder / storage, config, workers=1)
     return {kind: folder / kind for kind in KINDS}
 

@@ -151,7 +151,7 @@ def test_every_epoch_holds_every_example_once_in_another_order(
 def test_what_does_not_fill_a_batch_is_left_out_of_its_epoch(
     records: RecordSet, reader: Reader, batch_size: int, steps: int
 ) -> None:
-    config = ReadConfig(batch_size, reader=reader)
+    config = ReadConfig(batch_size=batch_size, reader=reader)
     assert steps_per_epoch(records, batch_size) == steps
     batches = take(train_dataset(records, config), 3 * steps)
     left_out = set()
@@ -169,9 +169,15 @@ def test_what_does_not_fill_a_batch_is_left_out_of_its_epoch(
 def test_the_order_is_a_function_of_seed_and_epoch(
     records: RecordSet, reader: Reader
 ) -> None:
-    one = take(train_dataset(records, ReadConfig(6, seed=1, reader=reader)), 3)
-    again = take(train_dataset(records, ReadConfig(6, seed=1, reader=reader)), 3)
-    other = take(train_dataset(records, ReadConfig(6, seed=2, reader=reader)), 3)
+    one = take(
+        train_dataset(records, ReadConfig(batch_size=6, seed=1, reader=reader)), 3
+    )
+    again = take(
+        train_dataset(records, ReadConfig(batch_size=6, seed=1, reader=reader)), 3
+    )
+    other = take(
+        train_dataset(records, ReadConfig(batch_size=6, seed=2, reader=reader)), 3
+    )
     assert same(one, again)
     assert not same(one, other)
 
@@ -189,7 +195,7 @@ def test_the_order_does_not_depend_on_the_machine(
         monkeypatch.setattr(
             "alexnet.pipeline.read.dataset.num_cpus", lambda cpus=cpus: cpus
         )
-        config = ReadConfig(4, ram_budget_bytes=budget, reader=reader)
+        config = ReadConfig(batch_size=4, ram_budget_bytes=budget, reader=reader)
         found.append(take(train_dataset(records, config), 6))
     assert same(*found)
 
@@ -205,7 +211,12 @@ def test_both_readers_deliver_the_same(
     photos: Path, tmp_path: Path, storage: StorageName, side: int
 ) -> None:
     """Of pixels that end within a page, in several shards and uneven batches."""
-    build(scan(photos), tmp_path, BuildConfig(storage, side, shards=5), workers=1)
+    build(
+        scan(photos),
+        tmp_path,
+        BuildConfig(storage=storage, side=side, shards=5),
+        workers=1,
+    )
     records = open_records(tmp_path)
     read = [ReadConfig(batch_size=7, reader=reader) for reader in READERS]
     for split in ("train", "validation"):
@@ -338,7 +349,7 @@ def test_evaluation_is_in_the_order_of_the_records(
 def test_evaluation_yields_every_example_once_and_pads_with_weight_0(
     records: RecordSet, reader: Reader, batch_size: int
 ) -> None:
-    dataset = eval_dataset(records, ReadConfig(batch_size, reader=reader))
+    dataset = eval_dataset(records, ReadConfig(batch_size=batch_size, reader=reader))
     batches = list(dataset.as_numpy_iterator())
     assert int(dataset.cardinality()) == len(batches) == -(-6 // batch_size)
     assert dataset.element_spec == (

@@ -101,7 +101,7 @@ ORIGINALS = {
 
 @pytest.mark.parametrize("resize", ["crop", "squash"])
 def test_originals_are_squared_as_a_build_squares_them(resize: Resize) -> None:
-    config = BuildConfig("original", side=SIDE, resize=resize)
+    config = BuildConfig(storage="original", side=SIDE, resize=resize)
     found = decoded(list(ORIGINALS.values()), config)
     for name, image, data in zip(ORIGINALS, found, ORIGINALS.values(), strict=True):
         built = to_square(read_image(data, SIDE), SIDE, resize)
@@ -135,7 +135,7 @@ def test_what_cannot_be_decoded_is_named(storage: Any, data: bytes) -> None:
     images = [file_of(noise(number), "JPEG") for number in range(20)]
     images[13] = data
     with pytest.raises(DataError, match=r"photo 13 cannot be used: .+"):
-        decoded(images, BuildConfig(storage, side=SIDE))
+        decoded(images, BuildConfig(storage=storage, side=SIDE))
 
 
 def test_what_cannot_be_read_is_told_as_it_is() -> None:

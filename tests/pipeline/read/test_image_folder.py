@@ -24,7 +24,7 @@ from alexnet.pipeline.records.record_set import RecordSet, open_records
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import NUM_PHOTOS, SIDE, smooth_photo
 
-CONFIG = BuildConfig("original", side=SIDE, shards=3)
+CONFIG = BuildConfig(storage="original", side=SIDE, shards=3)
 Batch = tuple[np.ndarray, ...]
 
 
@@ -118,7 +118,7 @@ def test_an_epoch_holds_every_photo_once(mixed: Path, records: RecordSet) -> Non
 
 def test_without_settings_a_build_of_originals_is_meant(mixed: Path) -> None:
     source = open_photos(mixed)
-    assert source.manifest.config == BuildConfig("original")
+    assert source.manifest.config == BuildConfig(storage="original")
     assert source.storage.name == "original"
     batch = next(iter(eval_dataset(source, ReadConfig(batch_size=2))))
     assert batch[0].shape == (2, 256, 256, 3)

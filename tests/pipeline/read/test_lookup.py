@@ -57,7 +57,7 @@ def test_records_without_index_files(
 
 
 def test_photos_are_known_by_their_files(photos: Path) -> None:
-    found = open_photos(photos, BuildConfig("original", SIDE))
+    found = open_photos(photos, BuildConfig(storage="original", side=SIDE))
     keys = file_keys(found, "validation", [1, 0])
     assert keys == [found.files["validation"][row].key for row in (1, 0)]
     assert all((photos / key).is_file() for key in keys)

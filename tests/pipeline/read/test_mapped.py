@@ -44,7 +44,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def built(photos: Path, out: Path, storage: StorageName, side: int = SIDE) -> RecordSet:
-    config = BuildConfig(storage, side=side, shards=3, validation_fraction=0)
+    config = BuildConfig(storage=storage, side=side, shards=3, validation_fraction=0)
     build(scan(photos), out, config, workers=1, max_bad=1)
     return open_records(out)
 

@@ -92,7 +92,7 @@ def distance(found: np.ndarray, expected: np.ndarray) -> float:
 def test_a_record_has_the_promised_features(
     storage: StorageName, key: str, file_format: bytes, size: tuple[int, int]
 ) -> None:
-    config = BuildConfig(storage, side=SIDE)
+    config = BuildConfig(storage=storage, side=SIDE)
     data = photo_bytes("JPEG")
     found = features(encoded(data, config, "Hündin/1.jpg", 3, "Hündin"))
     (pixels,) = found.pop(key)
@@ -121,7 +121,7 @@ def test_pillows_pixels_come_out(
     storage: StorageName, file_format: str, turn: int, resize: Resize
 ) -> None:
     data = photo_bytes(file_format, turn=turn)
-    found = round_trip(data, BuildConfig(storage, side=SIDE, resize=resize))
+    found = round_trip(data, BuildConfig(storage=storage, side=SIDE, resize=resize))
     # Turned after the resample here and before it there, which may round apart.
     assert distance(found, pillow_square(data, resize)) <= (turn != 1)
 
@@ -129,7 +129,7 @@ def test_pillows_pixels_come_out(
 def test_yuv420_comes_out_as_planes() -> None:
     """Of Pillow's square, in rows as wide as it: luma, then Cb, then Cr."""
     data = photo_bytes("JPEG")
-    found = round_trip(data, BuildConfig("yuv420", side=SIDE))
+    found = round_trip(data, BuildConfig(storage="yuv420", side=SIDE))
     assert found.shape == (SIDE * 3 // 2, SIDE)
     planes = yuv420_planes(Image.fromarray(pillow_square(data, "crop")))
     assert found.tobytes() == planes
@@ -137,7 +137,7 @@ def test_yuv420_comes_out_as_planes() -> None:
 
 @pytest.mark.parametrize("quality", [50, 90])
 def test_jpeg_decodes_as_pillow_decodes_it(quality: int) -> None:
-    config = BuildConfig("jpeg", side=SIDE, quality=quality)
+    config = BuildConfig(storage="jpeg", side=SIDE, quality=quality)
     data = photo_bytes("JPEG")
     (stored,) = features(encoded(data, config))["image/encoded"]
     expected = Image.open(io.BytesIO(stored))
@@ -147,7 +147,7 @@ def test_jpeg_decodes_as_pillow_decodes_it(quality: int) -> None:
 
 def test_jpeg_is_close_to_the_photo() -> None:
     data = photo_bytes("JPEG")
-    found = round_trip(data, BuildConfig("jpeg", side=SIDE, quality=95))
+    found = round_trip(data, BuildConfig(storage="jpeg", side=SIDE, quality=95))
     assert np.abs(found.astype(float) - pillow_square(data, "crop")).mean() < 3
 
 
@@ -155,7 +155,7 @@ def test_jpeg_is_close_to_the_photo() -> None:
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_original_keeps_the_file_as_it_is(file_format: str, mode: str) -> None:
     data = photo_bytes(file_format, smooth_photo(8, 30, 20).convert(mode))
-    record = encoded(data, BuildConfig("original", side=SIDE))
+    record = encoded(data, BuildConfig(storage="original", side=SIDE))
     assert features(record)["image/encoded"] == [data]
     assert features(record)["image/format"] == [file_format.lower().encode()]
 
@@ -168,7 +168,7 @@ def test_original_holds_a_png_of_what_tensorflow_would_show_otherwise(
 ) -> None:
     image = smooth_photo(9, 30, 30).convert(mode)
     data = photo_bytes(file_format, image)
-    config = BuildConfig("original", side=30)
+    config = BuildConfig(storage="original", side=30)
     record = features(encoded(data, config))
     assert record["image/format"] == [b"png"]
     shown = Image.open(io.BytesIO(data)).convert("RGB")
@@ -193,7 +193,7 @@ def test_original_holds_a_png_of_what_only_pillow_reads(
     file_format: str, damage: Callable[[bytes], bytes]
 ) -> None:
     data = photo_bytes(file_format)
-    record = features(encoded(damage(data), BuildConfig("original", side=SIDE)))
+    record = features(encoded(damage(data), BuildConfig(storage="original", side=SIDE)))
     (stored,) = record["image/encoded"]
     assert record["image/format"] == [b"png"]
     expected = np.asarray(Image.open(io.BytesIO(data)))
@@ -206,7 +206,9 @@ def test_original_keeps_a_photo_that_another_follows() -> None:
     file = io.BytesIO()
     photo = smooth_photo(5, 60, 41)
     photo.save(file, "MPO", save_all=True, append_images=[photo.rotate(180)])
-    record = features(encoded(file.getvalue(), BuildConfig("original", side=SIDE)))
+    record = features(
+        encoded(file.getvalue(), BuildConfig(storage="original", side=SIDE))
+    )
     assert record["image/encoded"] == [file.getvalue()]
     assert record["image/format"] == [b"jpeg"]
 
@@ -216,7 +218,7 @@ def test_original_shows_a_transparent_colour_as_white() -> None:
     image.paste("blue", (0, 0, 10, 30))
     file = io.BytesIO()
     image.save(file, "PNG", transparency=(255, 0, 0))
-    found = round_trip(file.getvalue(), BuildConfig("original", side=30))
+    found = round_trip(file.getvalue(), BuildConfig(storage="original", side=30))
     assert (found[:, :10] == (0, 0, 255)).all()
     assert (found[:, 10:] == 255).all()
 
@@ -225,13 +227,14 @@ def test_original_shows_a_transparent_colour_as_white() -> None:
 def test_a_cut_photo_makes_no_record(storage: StorageName) -> None:
     cut = photo_bytes("JPEG")[:-300]
     with pytest.raises(BadImage, match="truncated"):
-        encoded(cut, BuildConfig(storage, side=SIDE))
+        encoded(cut, BuildConfig(storage=storage, side=SIDE))
 
 
 @pytest.mark.parametrize("storage", get_args(StorageName))
 def test_equal_photos_make_equal_bytes(storage: StorageName) -> None:
     records = {
-        encoded(photo_bytes("JPEG"), BuildConfig(storage, side=SIDE)) for _ in range(2)
+        encoded(photo_bytes("JPEG"), BuildConfig(storage=storage, side=SIDE))
+        for _ in range(2)
     }
     assert len(records) == 1
 

@@ -77,7 +77,7 @@ def little_varint(data: bytes) -> int:
 def test_a_record_is_an_example_with_its_pixels_in_place(
     storage: StorageName, side: int
 ) -> None:
-    config = BuildConfig(storage, side=side)
+    config = BuildConfig(storage=storage, side=side)
     longest = max(len((key + name).encode()) for key, name in NAMES.items())
     layout = planned(config, longest)
     assert layout.stride_bytes % PAGE == 0
@@ -120,7 +120,7 @@ def test_a_record_is_an_example_with_its_pixels_in_place(
 
 @pytest.mark.parametrize("label", [0, 1, 127, 128, 20_000, 2**35 - 1])
 def test_a_label_of_any_size_takes_the_same_room(label: int) -> None:
-    config = BuildConfig("raw", side=8)
+    config = BuildConfig(storage="raw", side=8)
     layout = planned(config, 2)
     record = encode_fixed(label, b"a", b"b", bytes(192), config, layout)
     assert HEADER + len(record) + FOOTER == layout.stride_bytes
@@ -131,7 +131,7 @@ def test_a_label_of_any_size_takes_the_same_room(label: int) -> None:
 
 def test_the_longest_names_fit_whatever_their_lengths() -> None:
     """Around the length at which a page is full: some leave no byte to spare."""
-    config = BuildConfig("yuv420", side=8)
+    config = BuildConfig(storage="yuv420", side=8)
     strides = set()
     for length in (0, 127, 128, *range(3300, 3700), 30_000):
         layout = planned(config, length)
@@ -147,7 +147,7 @@ def test_the_longest_names_fit_whatever_their_lengths() -> None:
 
 
 def test_names_longer_than_planned_are_refused() -> None:
-    config = BuildConfig("raw", side=8)
+    config = BuildConfig(storage="raw", side=8)
     layout = planned(config, 100)
     encode_fixed(0, b"cat", b"k" * 97, bytes(192), config, layout)
     with pytest.raises(BadImage, match="its name is too long for the records'"):
@@ -155,13 +155,13 @@ def test_names_longer_than_planned_are_refused() -> None:
 
 
 def test_only_bare_pixels_have_a_layout() -> None:
-    assert plan_layout(BuildConfig("jpeg"), 10) is None
-    assert plan_layout(BuildConfig("original"), 10) is None
+    assert plan_layout(BuildConfig(storage="jpeg"), 10) is None
+    assert plan_layout(BuildConfig(storage="original"), 10) is None
 
 
 def test_a_record_wastes_less_than_a_page_and_the_names() -> None:
     for storage, side in SIDES:
-        layout = planned(BuildConfig(storage, side=side), 300)
+        layout = planned(BuildConfig(storage=storage, side=side), 300)
         assert layout.stride_bytes < layout.pixel_bytes + 300 + 700 + PAGE
 
 
@@ -183,7 +183,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_mapped_shard_is_a_matrix_of_records(
     storage: StorageName, archive: Path, tmp_path: Path
 ) -> None:
-    config = BuildConfig(storage, side=34, shards=3)
+    config = BuildConfig(storage=storage, side=34, shards=3)
     report = build(scan(archive), tmp_path, config, workers=1)
     layout = report.manifest.layout
     assert layout is not None
@@ -221,7 +221,7 @@ def test_a_name_that_has_no_room_is_set_aside(
 ) -> None:
     """A plan knows the longest name, so that this happens to no build."""
     monkeypatch.setattr("alexnet.pipeline.build.plan._longest_names", lambda *_: 0)
-    config = BuildConfig("raw", side=34)
+    config = BuildConfig(storage="raw", side=34)
     report = build(scan(archive), tmp_path, config, workers=1, max_bad=1)
     reasons = {bad.key: bad.reason for bad in report.quarantined}
     assert f"cat/{'x' * 2 * PAGE}.png" in reasons

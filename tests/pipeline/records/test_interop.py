@@ -257,7 +257,13 @@ def test_overwrite_takes_them_away(photos: Path, tmp_path: Path) -> None:
     more = BuildConfig(side=SIDE, shards=9)
     build(scan(photos), tmp_path, more, workers=1)
     (tmp_path / "idx" / ".train-00000-of-00009.idx.partial").touch()  # of a killed run
-    build(scan(photos), tmp_path, BuildConfig("raw", SIDE), workers=1, overwrite=True)
+    build(
+        scan(photos),
+        tmp_path,
+        BuildConfig(storage="raw", side=SIDE),
+        workers=1,
+        overwrite=True,
+    )
     names = {path.name for path in tmp_path.iterdir()}
     assert "dataset.json" in names
     assert not names & {*TFDS_FILES, "idx"}
@@ -266,13 +272,25 @@ def test_overwrite_takes_them_away(photos: Path, tmp_path: Path) -> None:
 def test_overwrite_leaves_what_is_not_ours(photos: Path, tmp_path: Path) -> None:
     build(scan(photos), tmp_path, CONFIG, workers=1)
     (tmp_path / "idx" / "mine.idx").write_text("mine")
-    build(scan(photos), tmp_path, BuildConfig("raw", SIDE), workers=1, overwrite=True)
+    build(
+        scan(photos),
+        tmp_path,
+        BuildConfig(storage="raw", side=SIDE),
+        workers=1,
+        overwrite=True,
+    )
     assert {k: v for k, v in content(tmp_path).items() if k.startswith("idx")} == {
         "idx/mine.idx": b"mine"
     }
     for name in TFDS_FILES:  # which no `raw` set has
         (tmp_path / name).write_text("mine")
-    build(scan(photos), tmp_path, BuildConfig("raw", 20), workers=1, overwrite=True)
+    build(
+        scan(photos),
+        tmp_path,
+        BuildConfig(storage="raw", side=20),
+        workers=1,
+        overwrite=True,
+    )
     assert {content(tmp_path)[name] for name in TFDS_FILES} == {b"mine"}
 
 

@@ -72,11 +72,11 @@ def test_a_card_without_shards_counts_its_classes() -> None:
 
 
 # Of records as long as names of 20 bytes make them.
-LAYOUT = plan_layout(BuildConfig("raw", side=64), 20)
+LAYOUT = plan_layout(BuildConfig(storage="raw", side=64), 20)
 assert LAYOUT is not None
 STRIDE = LAYOUT.stride_bytes
 MAPPED = Manifest(
-    config=BuildConfig("raw", side=64),
+    config=BuildConfig(storage="raw", side=64),
     class_names=("cat",),
     splits={
         "train": SplitCard(

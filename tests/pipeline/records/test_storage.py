@@ -33,7 +33,7 @@ def test_what_was_stored_comes_out(name: StorageName) -> None:
     photo = smooth_photo(3, SIDE, SIDE)
     data = io.BytesIO()
     photo.save(data, "PNG")
-    storage, config = STORAGES[name], BuildConfig(name, side=SIDE)
+    storage, config = STORAGES[name], BuildConfig(storage=name, side=SIDE)
     stored, _ = storage.encode(
         data.getvalue(), *storage.read(data.getvalue(), "a.png", config), config
     )

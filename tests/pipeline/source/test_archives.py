@@ -19,7 +19,8 @@ import alexnet.pipeline.source.stores
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.source.scan import open_store, scan
+from alexnet.pipeline.source.archives import open_store
+from alexnet.pipeline.source.scan import scan
 from alexnet.pipeline.source.stores import Store
 from tests.conftest import smooth_photo
 from tests.pipeline.odd_photos import jpeg

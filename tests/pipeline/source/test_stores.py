@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.source.scan import open_store
+from alexnet.pipeline.source.archives import open_store
 from alexnet.pipeline.source.stores import Entry
 
 FILES = {

@@ -56,11 +56,9 @@ def places(shard: Path) -> list[Place]:
 
 def damaged_part(place: Place, at: int) -> str:
     """The part of a record that the byte at `at` of its shard belongs to."""
-    if at - place.start < 8:
-        return "length"
     if at - place.start < HEADER:
-        return "checksum of its length"
-    return "data" if at < place.end - FOOTER else "checksum of its data"
+        return "header"
+    return "data" if at < place.end - FOOTER else "footer"
 
 
 def remove_indexes(folder: Path) -> None:
@@ -119,8 +117,9 @@ def test_every_flipped_byte_is_found_where_it_is(folder: Path, flips: int) -> No
         number = next(i for i, one in enumerate(records[path]) if at < one.end)
         place = records[path][number]
         assert (bad.shard, bad.record, bad.offset) == (path.name, number, place.start)
-        assert bad.reason == f"damaged {damaged_part(place, at)}"
-        if bad.reason != "damaged data":
+        part = damaged_part(place, at)
+        assert bad.reason == f"damaged {'header' if part == 'header' else 'data'}"
+        if part != "data":
             assert bad.key == place.key
     assert verify(folder).bad == ()
 
@@ -148,8 +147,8 @@ def test_every_damaged_record_of_a_shard_is_named(
     flip(folder / SHARD, records[5].start + 40)
     found = [(one.record, one.offset, one.reason) for one in verify(folder).bad]
     assert found == [
-        (0, 0, "damaged length, checksum of its data"),
-        (2, records[2].start, "damaged checksum of its length"),
+        (0, 0, "damaged header"),
+        (2, records[2].start, "damaged header"),
         (5, records[5].start, "damaged data"),
     ]
 

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.pipeline.build.workers import (
+from alexnet.pipeline.build.encode_job import EncodeJob
+from alexnet.pipeline.build.encoder import (
     CHUNK,
     MAX_SLOT_BYTES,
     SLOTS_PER_WORKER,
-    EncodeJob,
     encoder,
+    useful_workers,
 )
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import DataError
@@ -52,7 +53,7 @@ def test_two_workers_give_what_one_does(photos: Path, record_bytes: int) -> None
     expected = [job.encode(file) for file in files]
     with encoder(job, 2, record_bytes) as encode:
         assert list(encode(files)) == expected
-    assert sum(isinstance(result, str) for result in expected) == 1
+    assert [r.file for r in expected if not r.record] == [missing]
 
 
 def test_more_chunks_than_are_in_flight_stay_in_order() -> None:
@@ -60,10 +61,18 @@ def test_more_chunks_than_are_in_flight_stay_in_order() -> None:
     count = 3 * CHUNK * SLOTS_PER_WORKER * 2 + 1
     files = [ImageFile(f"{number:08}", 0, 1) for number in range(count)]
     with encoder(job, 2, 1000) as encode:
-        reasons = list(encode(files))
-    assert len(reasons) == count
-    for file, reason in zip(files, reasons, strict=True):
-        assert f"it begins with {file.key.encode().hex(' ')}" in str(reason)
+        results = list(encode(files))
+    assert [result.file for result in results] == files
+    for result in results:
+        assert f"it begins with {result.file.key.encode().hex(' ')}" in result.reason
+
+
+@pytest.mark.parametrize(
+    ("num_files", "workers", "useful"),
+    [(0, 8, 1), (CHUNK - 1, 8, 1), (3 * CHUNK, 8, 3), (99 * CHUNK, 8, 8)],
+)
+def test_workers_have_a_chunk_each(num_files: int, workers: int, useful: int) -> None:
+    assert useful_workers(num_files, workers) == useful
 
 
 def test_photos_that_kill_a_worker_are_found_and_the_rest_goes_on() -> None:
@@ -71,13 +80,13 @@ def test_photos_that_kill_a_worker_are_found_and_the_rest_goes_on() -> None:
     job = DeadlyJob(KeyStore(), ("cat",), BuildConfig(), None)
     files = [ImageFile(key, 0, 1) for key in keys]
     with encoder(job, 2, MAX_SLOT_BYTES // 3) as encode:
-        reasons = list(encode(files))
+        reasons = [result.reason for result in encode(files)]
     crashed = {
         "kill 11": "its decoder crashed (signal 11)",
         "kill 6": "its decoder crashed (signal 6)",
         "exit 3": "its decoder crashed (exit status 3)",
     }
-    assert reasons == [crashed.get(key, f"told of {key}") for key in keys]
+    assert reasons == [crashed.get(key, f"seen {key}") for key in keys]
 
 
 def test_a_worker_that_is_killed_by_chance_costs_nothing(
@@ -122,7 +131,9 @@ def test_a_process_that_the_system_refuses_is_told(
     monkeypatch.setattr(SpawnProcess, "start", refused)
     job = EncodeJob(KeyStore(), ("cat",), BuildConfig(), None)
     with (
-        pytest.raises(DataError, match=r"cannot be started: Resource.*with 1 there"),
+        pytest.raises(
+            DataError, match=r"cannot start .*: Resource.*`workers=1` starts none"
+        ),
         encoder(job, 2, 1000),
     ):
         pass
@@ -144,7 +155,7 @@ def test_without_shared_memory_records_come_all_the_same(
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
 def test_freed_memory_is_kept() -> None:
     keep = (
-        "from alexnet.pipeline.build.workers import keep_freed_memory\n"
+        "from alexnet.pipeline.build.encode_job import keep_freed_memory\n"
         "keep_freed_memory()\n"
     )
     faults = [

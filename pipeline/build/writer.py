@@ -1,0 +1,100 @@
+"""The unfinished shards of a build: which they are, and having them written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from alexnet.pipeline.build.chunk import CRASHED
+from alexnet.pipeline.build.encode_job import EncodeJob, EncodeResult
+from alexnet.pipeline.build.encoder import encoder, useful_workers
+from alexnet.pipeline.build.plan import BuildPlan, ShardPlan
+from alexnet.pipeline.build.progress import BadLimit, BuildProgress, Progress
+from alexnet.pipeline.build.shard import (
+    ShardReceipt,
+    drop_receipt,
+    read_receipt,
+    write_planned,
+)
+from alexnet.pipeline.files import require_room
+
+
+@dataclass(frozen=True)
+class ShardWriter:
+    """Writes the shards of a plan that `out` lacks."""
+
+    out: Path
+    plan: BuildPlan
+    job: EncodeJob
+    workers: int
+    limit: BadLimit
+    counts: BuildProgress
+    progress: Progress
+
+    def unfinished_shards(self) -> list[ShardPlan]:
+        """Return the shards that are still to be written, and count the others.
+
+        What those have set aside is tried again, so that mended photos are not lost; a
+        shard that has such a photo is written again.
+
+        Raises:
+            DataError: more files are bad than may be, or there is not enough room.
+        """
+        receipts = {s: read_receipt(self.out, s) for s in self.plan.shards}
+        finished = {shard: r for shard, r in receipts.items() if r is not None}
+        todo = [shard for shard, receipt in receipts.items() if receipt is None]
+        usable = self._usable_now(finished)
+        for shard, receipt in finished.items():
+            if usable.isdisjoint(bad.key for bad in receipt.stats.quarantined):
+                self.counts.add_shard(len(shard.files), receipt.stats.quarantined)
+            else:
+                drop_receipt(self.out, shard)
+                todo.append(shard)
+        self.limit.require(self.counts)
+        share_left = 1 - self.counts.done / self.counts.total
+        require_room(self.out, round(self.plan.estimated_bytes * share_left))
+        return todo
+
+    def _usable_now(self, finished: dict[ShardPlan, ShardReceipt]) -> set[str]:
+        """Return the keys of photos that were set aside, and can be used now."""
+        retry = {
+            bad.key
+            for receipt in finished.values()
+            for bad in receipt.stats.quarantined
+            # Its decoder could bring this process down.
+            if not bad.reason.startswith(CRASHED)
+        }
+        files = [f for shard in finished for f in shard.files if f.key in retry]
+        workers = useful_workers(len(files), self.workers)
+        with encoder(self.job, workers, self.plan.record_bytes) as encode:
+            return {result.file.key for result in encode(files) if not result.reason}
+
+    def write(self, todo: Sequence[ShardPlan]) -> None:
+        """Write the shards of `todo`, which worker processes encode.
+
+        Raises:
+            DataError: more files are bad than may be.
+            ReadError: a photo cannot be read, for a reason that lies outside of it.
+        """
+        files = [file for shard in todo for file in shard.files]
+        with encoder(self.job, self.workers, self.plan.record_bytes) as encode:
+            self.show_progress()
+            results = self._counted(encode(files))
+            for shard in todo:
+                of_shard = islice(results, len(shard.files))
+                write_planned(self.out, shard, of_shard)
+
+    def _counted(self, results: Iterable[EncodeResult]) -> Iterator[EncodeResult]:
+        """Yield results; each is counted and held against the limit first."""
+        for result in results:
+            self.counts.add(result)
+            if result.reason:
+                self.limit.require(self.counts)
+            self.show_progress()
+            yield result
+
+    def show_progress(self) -> None:
+        """Tell the caller of the build how far it is."""
+        self.progress(self.counts.done, self.counts.total)

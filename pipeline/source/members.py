@@ -1,0 +1,91 @@
+"""The members of an archive, listed as the files of a folder would be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+from alexnet.pipeline.source.stores import (
+    SYSTEM_FOLDER,
+    SYSTEM_FOLDERS,
+    Entry,
+    Listing,
+)
+
+COPY_AGAIN = "Copy or download it again, or unpack what can be and give that folder."
+
+
+class Member(NamedTuple):
+    """One member of an archive: the place to read it at, or its fault."""
+
+    name: str
+    size_bytes: int
+    place: Any
+    fault: str
+
+
+def list_members(members: Iterable[Member]) -> tuple[Listing, dict[str, Any]]:
+    """Return the listing of an archive, and the place of every key.
+
+    The last of several members of one name counts, as when an archive is unpacked.
+    """
+    members_by_key: dict[str, Member] = {}
+    left_out, system_folders = [], set()
+    for member in members:
+        parts = [part for part in member.name.split("/") if part not in ("", ".")]
+        key = "/".join(parts)
+        leads_out = member.name.startswith("/") or ".." in parts
+        if not leads_out and is_hidden(key):
+            continue
+        if not leads_out and (system := system_folder(key)):
+            system_folders.add(system)
+            continue
+        if fault := "leads out of the archive" if leads_out else member.fault:
+            left_out.append(f"{member.name} ({fault})")
+            continue
+        if key in members_by_key:
+            left_out.append(f"{member.name} (there again: the last one counts)")
+        members_by_key[key] = member
+    left_out += [f"{folder} ({SYSTEM_FOLDER})" for folder in system_folders]
+    start = len(common_folder(members_by_key))
+    files, places = [], {}
+    for key, member in members_by_key.items():
+        files.append(Entry(key[start:], member.size_bytes))
+        places[key[start:]] = member.place
+    return Listing(sorted(files), sorted(left_out)), places
+
+
+def common_folder(names: Iterable[str]) -> str:
+    """Return the one folder all members lie in, as 'train/'; '' without one.
+
+    Archives are made of a folder as often as of its contents; both give the same keys.
+    A lone class folder, whose files lie directly in it, is kept when neither their
+    names carry a label of their own nor a table beside them does.
+    """
+    names = list(names)
+    tops = {name.partition("/")[0] for name in names}
+    if len(tops) != 1 or any("/" not in name for name in names):
+        return ""
+    (top,) = tops
+    inside = [name.partition("/")[2] for name in names]
+    flat = all("/" not in name for name in inside)
+    table = any(name.lower().endswith((".csv", ".tsv")) for name in inside)
+    named = all(len(PurePosixPath(name).suffixes) >= 2 for name in inside)
+    if flat and not table and not named:
+        return ""
+    return top + "/"
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a path has a part like .DS_Store or __MACOSX."""
+    return any(part[:1] == "." or part == "__MACOSX" for part in name.split("/"))
+
+
+def system_folder(name: str) -> str | None:
+    """Return the first system folder on a path; None without one."""
+    parts = name.split("/")[:-1]
+    for depth, part in enumerate(parts, 1):
+        if part in SYSTEM_FOLDERS:
+            return "/".join(parts[:depth]) + "/"
+    return None

@@ -1,0 +1,153 @@
+"""The README and the documentation: commands exist, paths lead somewhere, snippets run.
+
+The blocks of a page run in its order, in one folder that holds a few photos. `sh` and
+`python` blocks are run; a block with a title is written to a file of that name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import parse
+from tests.conftest import smooth_photo
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]
+)
+BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.M | re.S)
+# What makes a snippet fit for a few photos, and nothing else.
+SMALLER = {
+    r"batch_size=\d+": "batch_size=8",
+    r"\bepochs=\d+": "epochs=1",
+    # Timings of a twentieth of a second are noise.
+    r"--fail-below 0\.9": "--fail-below 0",
+}
+# The command line as it stands, and behind it the settings that make it small.
+COMMAND = f"""#!/bin/sh
+case "$*" in fit* | bench*) set -- "$@" --batch-size 8 --image-size 67 ;; esac
+case "$*" in
+*--network*) ;;
+fit* | "bench train-step"*) set -- "$@" --width 0.05 ;;
+esac
+case "$*" in
+fit*) set -- "$@" --epochs 1 ;;
+bench*) set -- "$@" --seconds 0.05 ;;
+esac
+exec '{sys.executable}' -c 'from alexnet.cli.main import run; run()' "$@"
+"""
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def blocks(page: Path) -> list[tuple[str, str, str]]:
+    """Language, title and text of a page's fenced blocks."""
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+def command_lines(page: Path) -> list[str]:
+    """The lines of its blocks that call the command, continued lines joined."""
+    text = "\n".join(text for _, _, text in blocks(page)).replace("\\\n", " ")
+    lines = (line.strip().removeprefix("$ ") for line in text.splitlines())
+    return [line for line in lines if line.startswith("alexnet ")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_its_commands_exist(page: Path) -> None:
+    for line in command_lines(page):
+        command = re.split(r" [|>&]", line)[0]
+        words = shlex.split(command, comments=True)[1:]
+        try:
+            parse([word for word in words if word != "--help"])
+        except Exception as error:
+            pytest.fail(f"{line!r}: {error!r}")
+
+
+def test_the_readme_shows_commands() -> None:
+    assert len(command_lines(ROOT / "README.md")) > 10
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_what_it_refers_to_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    rooms = r"`((?:alexnet|pipeline|model|cli|benchmarks|tests|docs)/[\w/.-]+\.\w+)`"
+    linked = re.findall(r"\]\(((?!https?:)[^)#]+)[)#]", text)
+    paths = [ROOT / path for path in re.findall(rooms, text)]
+    paths += [page.parent / path for path in linked]
+    assert not [str(path) for path in paths if not path.exists()]
+
+
+def test_every_dependency_is_explained() -> None:
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    lists = re.search(r"^dependencies = .*?^dev = ", settings, re.M | re.S)
+    assert lists
+    names = set(re.findall(r'"([a-z0-9-]+)[\[>]', lists[0])) - {"alexnet"}
+    page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    assert len(names) > 10
+    assert not {name for name in names if f"`{name}`" not in page}
+
+
+def program(page: Path) -> str:
+    """What a reader does with a page, as one Python program."""
+    parts = ["import pathlib, subprocess"]
+    for language, title, text in blocks(page):
+        for written, tried in SMALLER.items():
+            text = re.sub(written, tried, text)
+        if title:
+            parts.append(f"pathlib.Path({title!r}).write_text({text!r})")
+        elif language == "sh":
+            parts.append(f"subprocess.run(['sh', '-euxc', {text!r}], check=True)")
+        elif language == "python":
+            parts.append(text)
+    return "\n".join(parts)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with photos of two classes in `train`, and some in `test1`."""
+    for number in range(40):
+        label = ("cat", "dog")[number % 2]
+        path = tmp_path / "train" / f"{label}.{number}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        smooth_photo(number, 80, 70).save(path)
+    (tmp_path / "test1").mkdir()
+    for number in range(3):
+        smooth_photo(number, 80, 70).save(tmp_path / "test1" / f"{number}.jpg")
+    command = tmp_path / "bin" / "alexnet"
+    command.parent.mkdir()
+    command.write_text(COMMAND)
+    command.chmod(0o755)
+    return tmp_path
+
+
+RUNNABLE = [page for page in PAGES if {"sh", "python"} & {b[0] for b in blocks(page)}]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", RUNNABLE, ids=name)
+def test_its_snippets_run(page: Path, folder: Path) -> None:
+    (folder / "page.py").write_text(program(page))
+    environment = {
+        **os.environ,
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    done = subprocess.run(
+        [sys.executable, "page.py"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
