@@ -14,13 +14,10 @@ if TYPE_CHECKING:
     from alexnet.benchmarks.doctor.doctor import DoctorReport
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add `doctor` to the root command."""
-    app.command(epilog=examples("alexnet doctor", "alexnet doctor records --json"))(
-        doctor
-    )
+app = typer.Typer()
 
 
+@app.command(epilog=examples("alexnet doctor", "alexnet doctor records --json"))
 def doctor(
     data: Annotated[
         Path,

@@ -24,17 +24,16 @@ SETTINGS = (
 )
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add `estimate` to the commands for records."""
-    app.command(
-        epilog=examples(
-            "alexnet records estimate train/",
-            "alexnet records estimate train/ --side 128 --train-images-per-second 2500",
-            "alexnet records estimate photos.zip --train-step --mixed-precision --json",
-        )
-    )(estimate)
+app = typer.Typer()
 
 
+@app.command(
+    epilog=examples(
+        "alexnet records estimate train/",
+        "alexnet records estimate train/ --side 128 --train-images-per-second 2500",
+        "alexnet records estimate photos.zip --train-step --mixed-precision --json",
+    )
+)
 @takes_settings(EstimateConfig, BuildConfig, TrainConfig, only=SETTINGS)
 def estimate(
     source: SourceArgument,

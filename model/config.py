@@ -17,7 +17,7 @@ from alexnet.pipeline.config import (
 from alexnet.pipeline.errors import ConfigError
 
 Variant = Literal["article", "paper", "bn"]
-OptimizerName = Literal["momentum", "sgd", "adam"]
+OptimizerName = Literal["momentum", "sgd", "adam", "adamw"]
 Schedule = Literal["cosine", "steps", "constant"]
 Loss = Literal["sparse", "one-hot"]
 StrategyName = Literal["auto", "none", "mirrored", "multi-worker"]

@@ -16,7 +16,6 @@ from alexnet.benchmarks.input_pipeline.ladder import Share
 from alexnet.benchmarks.machine import gpu_names, read_processor
 from alexnet.pipeline.config import MIN_RAM_BUDGET_BYTES
 from alexnet.pipeline.machine import read_memory
-from alexnet.pipeline.read.choose import choose_reader
 from alexnet.pipeline.read.stream import MAX_SHUFFLE_RECORDS, OPEN_SHARDS, shuffle_size
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def situation_of(plan: BenchPlan) -> Situation:
     processor, memory, gpus = read_processor(), read_memory(), gpu_names()
     return Situation(
         **asdict(plan.settings),
-        suits_mmap=choose_reader(records).name == "mmap",
+        suits_mmap=records.reader().name == "mmap",
         shuffle_records=shuffle_size(card, plan.config.ram_budget_bytes),
         num_images=card.num_examples,
         num_bytes=card.num_bytes,

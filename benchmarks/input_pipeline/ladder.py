@@ -11,14 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from alexnet.benchmarks.measure import Deliveries, Timing, deliver
-from alexnet.pipeline.read.dataset import Stage, compose
+from alexnet.pipeline.read.stage import Stage, compose
 from alexnet.pipeline.records.storage import Storage
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 DEVICE_STAGES = ("to device", "augment", "train step")
 RECORDS_LIMIT = "disk read"
@@ -74,23 +70,7 @@ def plan_rungs(stages: Sequence[Stage]) -> list[Timing]:
 
 
 def _deliver_prefix(stages: Sequence[Stage], count: int) -> Deliveries:
-    dataset = compose(stages[:count])
-    if "prefetch" not in [stage.name for stage in stages[:count]]:
-        dataset = _with_host_options(dataset, stages)
-    return deliver(dataset)
-
-
-def _with_host_options(
-    dataset: tf.data.Dataset, stages: Sequence[Stage]
-) -> tf.data.Dataset:
-    """`dataset` on the threads of the host pipeline, which its last stage sets."""
-    import tensorflow as tf
-
-    host = [stage.name for stage in stages].index("prefetch") + 1
-    alone = tf.data.Options()
-    # Otherwise TensorFlow appends a stage of its own to every shorter prefix.
-    alone.experimental_optimization.inject_prefetch = False
-    return dataset.with_options(compose(stages[:host]).options()).with_options(alone)
+    return deliver(compose(stages[:count]))
 
 
 def limit_names(stages: Sequence[Stage], storage: Storage) -> dict[str, str]:

@@ -22,16 +22,16 @@ from alexnet.benchmarks.input_pipeline.ladder import (
 from alexnet.benchmarks.limits import plan_limits
 from alexnet.benchmarks.loaders.loaders import plan_loader
 from alexnet.benchmarks.measure import Timing
-from alexnet.pipeline.read.choose import choose_reader
-from alexnet.pipeline.read.dataset import Stage, train_stages
-from alexnet.pipeline.records.record_set import RecordSet, open_records
+from alexnet.pipeline.read.dataset import train_stages
+from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
+from alexnet.pipeline.read.stage import Stage
 
 
 @dataclass(frozen=True)
 class BenchPlan:
     """What to time, in order, and the name of each host stage's limit."""
 
-    records: RecordSet
+    records: OpenedRecords
     config: BenchConfig
     settings: BenchSettings
     stages: list[Stage]
@@ -51,7 +51,7 @@ class BenchPlan:
         return [whole, *(t for t in self.limits if t.name == limit), *self.loaders]
 
 
-def settings_of(records: RecordSet, config: BenchConfig) -> BenchSettings:
+def settings_of(records: OpenedRecords, config: BenchConfig) -> BenchSettings:
     """The settings of a bench, whose precision is the one that is now in force.
 
     Raises:
@@ -63,7 +63,7 @@ def settings_of(records: RecordSet, config: BenchConfig) -> BenchSettings:
         side=stored.side,
         resize=stored.resize,
         quality=stored.quality if stored.storage == "jpeg" else None,
-        reader=choose_reader(records, config.reader).name,
+        reader=records.reader(config.reader).name,
         batch_size=config.batch_size,
         ram_budget_bytes=config.ram_budget_bytes,
         augment=config.augment,

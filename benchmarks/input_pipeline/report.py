@@ -29,7 +29,6 @@ from alexnet.benchmarks.input_pipeline.speedups import Speedup, predict_speedups
 from alexnet.benchmarks.machine import Host, read_host
 from alexnet.benchmarks.measure import Ratio, Round, medians, ratios
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.read.choose import choose_reader
 from alexnet.pipeline.versions import versions
 
 
@@ -105,7 +104,7 @@ def make_report(plan: BenchPlan, measured: Measured) -> BenchReport:
     return BenchReport(
         data=str(plan.records.folder),
         settings=plan.settings,
-        reader_reason=choose_reader(plan.records, plan.config.reader).reason,
+        reader_reason=plan.records.reader(plan.config.reader).reason,
         num_cpus=num_cpus(),
         host=read_host(),
         versions=versions(),

@@ -10,10 +10,10 @@ from alexnet.benchmarks.loaders.article import plan_article
 from alexnet.benchmarks.loaders.environment import plan_script
 from alexnet.benchmarks.loaders.plain import plan_plain
 from alexnet.benchmarks.measure import Timing
-from alexnet.pipeline.records.record_set import RecordSet
+from alexnet.pipeline.read.opened_records import OpenedRecords
 
 
-def plan_loader(name: str, records: RecordSet, batch_size: int) -> Timing:
+def plan_loader(name: str, records: OpenedRecords, batch_size: int) -> Timing:
     """The timing of a loader on a record set's train photos.
 
     Raises:

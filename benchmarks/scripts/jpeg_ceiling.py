@@ -64,7 +64,7 @@ def _read_sets(sets: Sequence[Path], cpus: int, seconds: float) -> list[float]:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cpus])
     from alexnet.benchmarks.measure import deliver, measure
     from alexnet.pipeline.read.dataset import train_dataset
-    from alexnet.pipeline.records.record_set import open_records
+    from alexnet.pipeline.read.opened_records import open_records
 
     config = ReadConfig(reader="mmap")
     datasets = (train_dataset(open_records(path), config) for path in sets)

@@ -1,4 +1,4 @@
-"""The unfinished shards of a build: which they are, and having them written."""
+"""Writes the shards that a record set lacks."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from alexnet.benchmarks import limits
 from alexnet.benchmarks.limits import on_all_cpus
 from alexnet.benchmarks.measure import Deliveries
 from alexnet.pipeline.config import StorageName
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.opened_records import open_records
 from tests.conftest import smooth_photo
 
 

@@ -15,7 +15,7 @@ from alexnet.benchmarks.sample_build import extrapolate, pace
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.read.dataset import eval_dataset
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import NUM_PHOTOS, SIDE
 

@@ -24,6 +24,7 @@ from alexnet.model.config import NetworkConfig
 from alexnet.model.network.alexnet import build_network
 from alexnet.model.network.summary import training_flops
 from alexnet.model.training.hardware import set_up_hardware
+from alexnet.model.training.train_step import TrainableClassifier
 from alexnet.model.training.training import make_classifier
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.errors import ConfigError
@@ -98,10 +99,10 @@ def test_the_step_runs_and_learns() -> None:
     (classifier,) = (
         cell.cell_contents
         for cell in step.python_function.__closure__
-        if isinstance(cell.cell_contents, keras.Model)
+        if isinstance(cell.cell_contents, TrainableClassifier)
     )
     weights = [weight.numpy() for weight in classifier.network.trainable_weights]
-    assert np.isfinite(float(step(*batch)["loss"]))
+    assert np.isfinite(step(*batch)).all()
     assert int(classifier.optimizer.iterations) == 2
     assert any(
         np.any(before != after.numpy())
@@ -145,7 +146,7 @@ def test_augmenting_alone_is_what_the_step_does(
     with pytest.raises(KeyboardInterrupt):
         classifier.train_step(batch)
     view, targets = train_step._augment(classifier)(*batch)
-    np.testing.assert_allclose(view, seen[0], atol=1e-5)
+    np.testing.assert_allclose(view, seen[0], atol=1e-4)
     if mixes:
         np.testing.assert_allclose(targets, seen[1], atol=1e-6)
 

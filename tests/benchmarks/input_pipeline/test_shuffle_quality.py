@@ -18,8 +18,9 @@ from alexnet.benchmarks.input_pipeline.shuffle_quality import (
     measure_shuffle,
 )
 from alexnet.pipeline.config import ReadConfig, Reader, StorageName
-from alexnet.pipeline.read.dataset import Stage, compose, train_stages
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.dataset import train_stages
+from alexnet.pipeline.read.opened_records import open_records
+from alexnet.pipeline.read.stage import EpochStage, Stage, WholeStage, compose
 
 COUNT, BATCH = 12_800, 64
 # Of the made-up stages.
@@ -136,14 +137,16 @@ def stages(read_dtype: tf.DType, reverse: bool = False) -> list[Stage]:
         )
 
     if read_dtype == tf.string:
-        first = [
-            Stage("read", read, of_epoch=True),
-            Stage("shuffle", shuffle, of_epoch=True),
-            Stage("batch", lambda dataset: dataset.batch(ROWS, drop_remainder=True)),
+        first: list[Stage] = [
+            EpochStage("read", read),
+            EpochStage("shuffle", shuffle),
+            WholeStage(
+                "batch", lambda dataset: dataset.batch(ROWS, drop_remainder=True)
+            ),
         ]
     else:
-        first = [Stage("shuffle", read, of_epoch=True)]
-    return [*first, Stage("decode", decode), Stage("prefetch", lambda d: d)]
+        first = [EpochStage("shuffle", read)]
+    return [*first, WholeStage("decode", decode), WholeStage("prefetch", lambda d: d)]
 
 
 KINDS = pytest.mark.parametrize("dtype", [tf.string, tf.int64])

@@ -11,14 +11,14 @@ from alexnet.benchmarks.loaders import loaders
 from alexnet.benchmarks.loaders.environment import ENVIRONMENTS
 from alexnet.benchmarks.measure import Timing
 from alexnet.pipeline.config import StorageName
-from alexnet.pipeline.records.record_set import RecordSet, open_records
+from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 
 
 @pytest.mark.parametrize("name", [loader.value for loader in Loader])
 def test_every_loader_is_planned_under_its_name(
     record_sets: dict[StorageName, Path], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def plan_script(name: str, records: RecordSet, batch_size: int) -> Timing:
+    def plan_script(name: str, records: OpenedRecords, batch_size: int) -> Timing:
         assert name in ENVIRONMENTS
         return Timing(name, lambda: (number for number in [batch_size]))
 
