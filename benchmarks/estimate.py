@@ -49,7 +49,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class EstimatePlan:
-    """What to try out, where, and what there is room for."""
+    """The photos to try, the place for it, and the room that there is."""
 
     path: Path
     source: Source
@@ -65,7 +65,7 @@ class EstimatePlan:
 
 @dataclass(frozen=True)
 class EstimateReport:
-    """What every storage is predicted to be, and which one to build."""
+    """The estimate of every storage, and the one to build."""
 
     source: str
     num_images: int

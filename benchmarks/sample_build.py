@@ -64,7 +64,7 @@ class Pace(NamedTuple):
 
 @dataclass(frozen=True)
 class SampleBuild:
-    """What is known of a whole record set after some of it was built and read."""
+    """Figures of a whole record set, from a part that was built and read."""
 
     size: Size
     num_bad: int

@@ -36,7 +36,7 @@ STEPS_PER_EPOCH = 10**6
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainStepConfig(Config):
-    """Which step is measured, and for how long; the names are those of `fit`."""
+    """The step to measure, and for how long; the names are those of `fit`."""
 
     # For each of the timings, after a warm-up of half of it.
     seconds: float = 5.0
@@ -88,7 +88,7 @@ class TrainStepConfig(Config):
 
 @dataclass(frozen=True)
 class TrainStepPlan:
-    """What to time: the step, its augmentation alone, and a bare matrix product.
+    """The timings: the step, its augmentation alone, and a bare matrix product.
 
     The first two deliver images, the product floating-point operations.
     """
@@ -128,12 +128,12 @@ class TrainStepReport:
 
     @property
     def flops_per_second(self) -> float:
-        """What the device computes in a second of training."""
+        """Floating-point operations in a second of training."""
         return self.step_flops / self.step_seconds
 
     @property
     def share_of_matmul(self) -> float:
-        """How near that comes to what the device can compute."""
+        """Share of what the device can compute."""
         return self.flops_per_second / self.matmul_flops_per_second
 
     def to_json(self) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def run_train_step(
 
 
 def plan_train_step(config: TrainStepConfig) -> TrainStepPlan:
-    """What to time, with weights and images in the memory of the device.
+    """Plan the timings, with weights and images in the memory of the device.
 
     Raises:
         ConfigError: a setting is out of range.
@@ -218,7 +218,7 @@ def _noise(config: TrainStepConfig) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _augment(classifier: TrainableClassifier) -> DeviceStage:
-    """What `TrainableClassifier.train_step` does before the network."""
+    """The part of `TrainableClassifier.train_step` before the network."""
     rows = classifier.global_batch
 
     @tf.function

@@ -65,7 +65,7 @@ AT_SHUFFLING = (MAPPING, LARGER_BUDGET, MAPPED_RECORDS)
 
 @dataclass(frozen=True)
 class Situation(BenchSettings):
-    """How the records are read and used, and what the machine has to give."""
+    """The records, their use, and the resources of the machine."""
 
     # Whether mapping is what would be chosen for these records.
     suits_mmap: bool
@@ -110,13 +110,13 @@ def situation_of(plan: BenchPlan) -> Situation:
 
 
 def device_advice(stage: str, now: Situation) -> str:
-    """What helps a stage on the device."""
+    """Name the remedies for a stage on the device."""
     keeps_up = "The input pipeline keeps up. " if stage == "train step" else ""
     return keeps_up + (_sentence(AT_DEVICE_STAGE[stage], now) or NOTHING_LEFT)
 
 
 def host_advice(stage: str, share: Share | None, now: Situation) -> str:
-    """What helps a stage on the host, of whose limit `share` is reached."""
+    """Name the remedies for a stage on the host that reaches `share` of its limit."""
     if share and share.share >= NEAR_LIMIT:
         remedies = AT_LIMIT[share.limit]
     elif share and share.limit == "memory gather":
@@ -127,7 +127,7 @@ def host_advice(stage: str, share: Share | None, now: Situation) -> str:
 
 
 def shuffle_advice(now: Situation) -> str:
-    """What shuffles better; '' where nothing does, or the order is uniform already."""
+    """Name what shuffles better; '' where nothing does, or the order is uniform."""
     return _sentence(AT_SHUFFLING, now) if now.reader == "stream" else ""
 
 

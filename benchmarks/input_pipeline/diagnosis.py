@@ -58,7 +58,7 @@ def describe_bottleneck(
     speedups: Sequence[Speedup],
     now: Situation,
 ) -> str:
-    """What limits, by how much, and what is left to change, in a few sentences."""
+    """Say what limits, by how much, and what is left to change."""
     stage = bottleneck(rungs, limits)
     if stage in DEVICE_STAGES:
         return f"{_describe_device(rungs, stage)} {device_advice(stage, now)}"

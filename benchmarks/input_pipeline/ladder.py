@@ -49,7 +49,7 @@ def delivered(rungs: Sequence[Rung]) -> float:
 
 
 def added_microseconds(rungs: Sequence[Rung]) -> list[float]:
-    """What each rung adds to the time of an image; the sum is the last rung's time.
+    """The time that each rung adds to an image's; their sum is the last rung's time.
 
     No part can take longer than what it is part of: where a later rung is faster, by
     overlapping work or by chance, the time above it is not counted.

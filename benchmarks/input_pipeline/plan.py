@@ -29,7 +29,7 @@ from alexnet.pipeline.read.stage import Stage
 
 @dataclass(frozen=True)
 class BenchPlan:
-    """What to time, in order, and the name of each host stage's limit."""
+    """The timings in their order, and the name of each host stage's limit."""
 
     records: OpenedRecords
     config: BenchConfig
