@@ -21,7 +21,7 @@ app = typer.Typer()
 def doctor(
     data: Annotated[
         Path,
-        typer.Argument(metavar="DATA", help="A folder on the disk to look at."),
+        typer.Argument(metavar="DATA", help="Folder on the disk to measure."),
     ] = Path(),
     as_json: Json = False,
     verbose: Verbose = False,

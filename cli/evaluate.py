@@ -46,7 +46,7 @@ def evaluate(
     ] = None,
     checkpoint: CheckpointOption = "best",
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Images in a batch; the figures stay the same.")
+        int, typer.Option(min=1, help="Images in a batch; no result depends on it.")
     ] = READ.batch_size,
     out: Annotated[
         Path | None,

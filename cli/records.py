@@ -202,7 +202,7 @@ def show(
     ] = None,
     augment: Annotated[
         Preset | None,
-        typer.Option(help="Show images as the network sees them with this change."),
+        typer.Option(help="Show images as the network sees them, augmented this way."),
     ] = None,
     image_size: Annotated[
         int, typer.Option(min=1, help="Side of the augmented images, in pixels.")

@@ -60,7 +60,7 @@ def summary(
     context: typer.Context,
     run: Annotated[
         Path | None,
-        typer.Argument(metavar="RUN", help="A run folder, to print its network."),
+        typer.Argument(metavar="RUN", help="Run folder whose network to print."),
     ] = None,
     classes: Annotated[
         int, typer.Option(help="Number of classes.")

@@ -38,7 +38,7 @@ def fit(
         Path,
         typer.Argument(
             metavar="DATA",
-            help="A record set that `records build` made, or photos: a folder of them,"
+            help="Record set that `records build` made, or photos: a folder of them,"
             " a zip, or a CSV that names them.",
         ),
     ] = Path("records"),
