@@ -113,7 +113,7 @@ def test_a_wheel_has_the_rooms_below_alexnet_and_nothing_else(wheel: Path) -> No
     for room in ROOMS:
         modules = {name for name in shipped(ROOT / room) if name.endswith(".py")}
         assert modules - by_hand <= set(files)
-    assert shipped(ROOT / "benchmarks" / "loaders" / "peers") <= set(files)
+    assert shipped(ROOT / "benchmarks" / "loaders" / "scripts") <= set(files)
     # The type of a file in the upper half of its Unix mode: 0o12 is a link.
     assert not [name for name in files if files[name].external_attr >> 28 == 0o12]
 
@@ -221,7 +221,7 @@ def checksums(wheel: Path) -> dict[str, int]:
 def test_no_module_is_imported_by_a_second_name() -> None:
     """As `pipeline.errors`, which the links of a checkout would make a second module.
 
-    Some peers' scripts import one another from their own folder, as scripts do.
+    Some loaders' scripts import one another from their own folder, as scripts do.
     """
     sources = (
         path for room in (*ROOMS, "tests") for path in (ROOT / room).rglob("*.py")
