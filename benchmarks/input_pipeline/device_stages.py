@@ -18,7 +18,7 @@ from alexnet.pipeline.augment.augment import augment_batch, fold_seed
 from alexnet.pipeline.augment.device import HOST
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.read.dataset import Stage, compose
+from alexnet.pipeline.read.stage import Stage, compose
 from alexnet.pipeline.records.storage import STORAGES
 
 # Given a uint8 batch and int64 [batch] labels, as the pipeline yields them.

@@ -41,7 +41,7 @@ class ServedClassifier(ServedNetwork):
 
     def __init__(self, classifier: Classifier, config: RunConfig) -> None:
         super().__init__(classifier)
-        self._probabilities = classifier.call
+        self._probabilities = classifier.__call__
         self._side, self._resize = config.stored_side, config.resize
         self._class_names = [label_line(name) for name in config.class_names]
 
