@@ -36,7 +36,7 @@ class Rival(str, Enum):
 # What changes how fast the pipeline, or the training step, is.
 SHARED = ("augment", "batch_size", "image_size", "mixed_precision")
 PIPELINE_SETTINGS = (*SHARED, "reader", "ram_budget_bytes", "seed")
-STEP_SETTINGS = (*SHARED, "variant", "width", "xla")
+STEP_SETTINGS = (*SHARED, "variant", "width", "network", "xla")
 
 SecondsOption = Annotated[
     float, typer.Option(help="Seconds for each measurement, after a warm-up.")

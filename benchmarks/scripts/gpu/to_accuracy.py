@@ -27,6 +27,7 @@ from alexnet.benchmarks.scripts.gpu.report import (
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.training.history import EpochRecord
 from alexnet.model.training.metrics import Metrics
+from alexnet.model.training.progress import Progress
 
 MEASURE = "alexnet.benchmarks.scripts.gpu.to_accuracy:measure_training"
 ACCURACIES = (0.85, 0.90)
@@ -38,7 +39,7 @@ class Reached(Exception):
     """The highest accuracy was reached; ends a training in good order."""
 
 
-class Watch:
+class Watch(Progress):
     """Takes the time of every epoch, from the training's very beginning."""
 
     def __init__(self, enough: float) -> None:
