@@ -28,6 +28,7 @@ for _room in ("pipeline", "model", "cli", "benchmarks"):
         )
 
 if TYPE_CHECKING:
+    from alexnet.pipeline.augment.layer import Augment
     from alexnet.pipeline.errors import (
         AlexnetError,
         ConfigError,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlexnetError",
+    "Augment",
     "ConfigError",
     "DataError",
     "ReadError",
@@ -58,6 +60,7 @@ _HOMES = {
         ("AlexnetError", "ConfigError", "DataError", "ReadError", "RunError"),
         "pipeline.errors",
     ),
+    "Augment": "pipeline.augment.layer",
     "build": "pipeline.read.build_records:build_records",
     "mix": "pipeline.read.mixture",
     "open_photos": "pipeline.read.image_folder",

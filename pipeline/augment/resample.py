@@ -11,7 +11,8 @@ import warnings
 
 import tensorflow as tf
 
-from alexnet.pipeline.augment.device import compiled, pays
+from alexnet.pipeline.augment import device
+from alexnet.pipeline.augment.device import compiled
 from alexnet.pipeline.augment.yuv import split_planes
 
 try:
@@ -52,7 +53,7 @@ def resample(
         )
         layer = average_blocks(layer, scaled_side)
         places = _transforms_at(transforms, layer.shape[2] / stored_side)
-        if not (pays() or takes_whole):
+        if not (device.pays() or takes_whole):
             return project(layer, places, side)
         columns, rows = compiled(find_places)(places, side, axis_aligned)
         return compiled(look_up)(layer, columns, rows, takes_whole)

@@ -25,6 +25,9 @@ from alexnet.pipeline.augment.yuv import split_planes
 from alexnet.pipeline.config import AugmentConfig, Geometry
 from alexnet.pipeline.errors import ConfigError
 
+# Keras names its SciPy functions by an old address.
+pytestmark = pytest.mark.filterwarnings("ignore:.*scipy.ndimage:DeprecationWarning")
+
 SEED = (3, 4)
 RESIZED = AugmentConfig(geometry="resized", scale=(0.1, 1.0), ratio=(0.5, 2.0))
 

@@ -141,6 +141,8 @@ def test_keras_fits_with_it_in_the_model_and_on_the_dataset() -> None:
         np.testing.assert_allclose(weights, oracle, atol=1e-5)
 
 
+# Keras 3 reads its variables in a way that NumPy 2 gives up.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_saved_model_goes_on_where_it_was(tmp_path: Path) -> None:
     model = classifier(Augment(MIXED, size=SIZE, seed=SEED))
     model.fit(batches(IMAGES, np.eye(CLASSES)[LABELS]), shuffle=False, verbose=0)
