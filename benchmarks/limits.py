@@ -18,10 +18,10 @@ from alexnet.benchmarks.measure import Deliveries, Timing
 from alexnet.benchmarks.parallel import on_all_cpus
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.read.errors import reading
+from alexnet.pipeline.read.opened_records import OpenedRecords
 from alexnet.pipeline.read.parse import parse
 from alexnet.pipeline.read.stream import read_in_order
 from alexnet.pipeline.records.image import read_image, to_square
-from alexnet.pipeline.records.record_set import RecordSet
 
 # Copied and gathered from: larger than a processor's caches.
 POOL_BYTES = 2**28
@@ -37,7 +37,7 @@ ENCODED_SQUARES = 128
 JPEG_MAGIC = b"\xff\xd8"
 
 
-def plan_limits(records: RecordSet, batch_size: int) -> list[Timing]:
+def plan_limits(records: OpenedRecords, batch_size: int) -> list[Timing]:
     """The limits on a record set's train split, as it is stored and as it could be."""
     config, paths = records.manifest.config, records.paths("train")
     storage = records.storage
@@ -51,7 +51,7 @@ def plan_limits(records: RecordSet, batch_size: int) -> list[Timing]:
     ]
 
 
-def _plan_decoding(records: RecordSet) -> list[Timing]:
+def _plan_decoding(records: OpenedRecords) -> list[Timing]:
     config = records.manifest.config
     stored = [image for image, _ in stored_photos(records, DECODED_PHOTOS)]
     # Of originals, a few are PNGs.
@@ -78,7 +78,7 @@ def _as_jpeg(photo: bytes, config: BuildConfig) -> bytes:
     return encoded.getvalue()
 
 
-def stored_photos(records: RecordSet, count: int) -> Iterator[tuple[bytes, int]]:
+def stored_photos(records: OpenedRecords, count: int) -> Iterator[tuple[bytes, int]]:
     """Stored image bytes and labels of the first train records.
 
     Raises:

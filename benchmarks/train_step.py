@@ -20,9 +20,10 @@ from alexnet.benchmarks.step_report import TrainStepReport
 from alexnet.benchmarks.stopwatch import Progress, Stopwatch
 from alexnet.model.config import NETWORK, TRAIN, NetworkConfig, TrainConfig, Variant
 from alexnet.model.network.summary import training_flops
-from alexnet.model.training.classifier import DRAWS, Classifier
+from alexnet.model.training.execution import step_function
 from alexnet.model.training.hardware import Hardware, set_up_hardware
-from alexnet.model.training.training import as_function, make_classifier
+from alexnet.model.training.train_step import DRAWS, TrainableClassifier
+from alexnet.model.training.training import make_classifier
 from alexnet.pipeline.augment.augment import augment_batch, fold_seed, mixup_cutmix
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import BUILD, Config, Preset, require
@@ -124,7 +125,8 @@ def plan_train_step(config: TrainStepConfig) -> TrainStepPlan:
     classifier = make_classifier(
         network, preset(config.augment), train, hardware, STEPS_PER_EPOCH
     )
-    step, augment = as_function(classifier, hardware), _augment(classifier)
+    step = step_function(classifier, hardware.strategy)
+    augment = _augment(classifier)
     batch = _noise(config)
     side = MATMUL_SIDES["GPU" if hardware.num_gpus else "CPU"]
     return TrainStepPlan(
@@ -171,8 +173,8 @@ def _noise(config: TrainStepConfig) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.cast(levels, tf.uint8), labels
 
 
-def _augment(classifier: Classifier) -> Consumer:
-    """What `Classifier.train_step` does before the network."""
+def _augment(classifier: TrainableClassifier) -> Consumer:
+    """What `TrainableClassifier.train_step` does before the network."""
     rows = classifier.global_batch
 
     @tf.function

@@ -10,7 +10,7 @@ import typer
 
 from alexnet.cli.console import Meter, print_json, say
 from alexnet.cli.ladder import print_changes, print_ladder, print_train_step
-from alexnet.cli.options import DataArgument, Json, Verbose, examples
+from alexnet.cli.options import DataArgument, Json, Verbose, command_group, examples
 from alexnet.cli.settings import takes_settings
 from alexnet.model.config import NETWORK, NetworkConfig, TrainConfig
 
@@ -42,20 +42,11 @@ SecondsOption = Annotated[
     float, typer.Option(help="Seconds for each measurement, after a warm-up.")
 ]
 
-app = typer.Typer(
-    help="Measure where the time goes.",
-    epilog=examples(
-        "alexnet bench input-pipeline records",
-        "alexnet bench train-step --mixed-precision",
-    ),
-    no_args_is_help=True,
-    rich_markup_mode=None,
+app = command_group(
+    "Measure where the time goes.",
+    "alexnet bench input-pipeline records",
+    "alexnet bench train-step --mixed-precision",
 )
-
-
-@app.callback()
-def bench() -> None:
-    """Measure where the time goes."""
 
 
 @app.command(
@@ -165,7 +156,7 @@ def _require_comparable(old: Figures, data: Path, config: BenchConfig) -> None:
     """
     from alexnet.benchmarks.input_pipeline.compare import require_comparable
     from alexnet.benchmarks.input_pipeline.plan import settings_of
-    from alexnet.pipeline.records.record_set import open_records
+    from alexnet.pipeline.read.opened_records import open_records
 
     require_comparable(old, settings_of(open_records(data), config))
 

@@ -21,17 +21,16 @@ if TYPE_CHECKING:
 SETTINGS = ("labels", "side", "resize", "quality", "mixed_precision")
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add `estimate` to the commands for records."""
-    app.command(
-        epilog=examples(
-            "alexnet records estimate train/",
-            "alexnet records estimate train/ --side 128 --train-images-per-second 2500",
-            "alexnet records estimate photos.zip --train-step --mixed-precision --json",
-        )
-    )(estimate)
+app = typer.Typer()
 
 
+@app.command(
+    epilog=examples(
+        "alexnet records estimate train/",
+        "alexnet records estimate train/ --side 128 --train-images-per-second 2500",
+        "alexnet records estimate photos.zip --train-step --mixed-precision --json",
+    )
+)
 @takes_settings(BuildConfig, TrainConfig, only=SETTINGS)
 def estimate(
     source: SourceArgument,
@@ -60,8 +59,8 @@ def estimate(
     """
     from alexnet.pipeline.source.scan import scan
 
-    found = scan(source, settings.pop("labels"))
-    say_source(source, found, verbose)
+    photos = scan(source, settings.pop("labels"))
+    say_source(source, photos, verbose)
     # After the scan: TensorFlow, which it brings, takes seconds.
     from alexnet.benchmarks.estimate.estimate import ForecastConfig, run_records_plan
 
@@ -73,7 +72,7 @@ def estimate(
         **settings,
     )
     with Meter("trying", "steps") as meter:
-        report = run_records_plan(source, found, out, config, meter.announce)
+        report = run_records_plan(source, photos, out, config, meter.announce)
     if as_json:
         print_json(report.to_json())
     else:
@@ -88,24 +87,24 @@ def _print_estimate(report: RecordsPlanReport) -> None:
         f" {report.sample:,} tried, at {report.side} px"
     )
     columns = ["storage", "size", "an image", "build", "images/s", "fits", "enough"]
-    rows = [[name, *_cells(one)] for name, one in report.storages.items()]
+    rows = [[name, *_cells(forecast)] for name, forecast in report.storages.items()]
     print_table(title, columns, rows)
     print(report.advice)
     if report.num_bad:
         say(f"{report.num_bad} of the {report.sample:,} cannot be used")
 
 
-def _cells(one: Forecast) -> list[str]:
-    """What is predicted of a storage, for people."""
+def _cells(forecast: Forecast) -> list[str]:
+    """Return the cells of a storage's row."""
     from alexnet.pipeline.files import format_bytes
 
-    error = f"{one.bytes_error / one.bytes:.1%}"
+    error = f"{forecast.bytes_error / forecast.bytes:.1%}"
     return [
-        format_bytes(one.bytes) + (f" ±{error}" if error != "0.0%" else ""),
-        format_bytes(one.bytes_per_image),
-        f"{one.build_seconds:,.0f} s",
-        f"{one.images_per_second:,.0f} ±{one.spread / 2:.0%}"
-        + ("" if one.in_memory else " (disk)"),
-        "yes" if one.fits_disk else "no",
-        {None: "?", True: "yes", False: "no"}[one.fed],
+        format_bytes(forecast.bytes) + (f" ±{error}" if error != "0.0%" else ""),
+        format_bytes(forecast.bytes_per_image),
+        f"{forecast.build_seconds:,.0f} s",
+        f"{forecast.images_per_second:,.0f} ±{forecast.spread / 2:.0%}"
+        + ("" if forecast.in_memory else " (disk)"),
+        "yes" if forecast.fits_disk else "no",
+        {None: "?", True: "yes", False: "no"}[forecast.fed],
     ]

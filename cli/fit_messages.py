@@ -12,16 +12,15 @@ from alexnet.pipeline.files import count
 if TYPE_CHECKING:
     from alexnet.model.training.hardware import Hardware
     from alexnet.model.training.history import EpochRecord
+    from alexnet.model.training.metrics import Metrics
     from alexnet.model.training.plan import TrainPlan
     from alexnet.model.training.report import FitReport
 
 
 def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
     """Print what will be trained, on what, and where it goes."""
-    from alexnet.pipeline.read.image_folder import PhotoSet
-
     config, splits = plan.config, plan.records.manifest.splits
-    if isinstance(plan.records, PhotoSet):
+    if plan.records.source is not None:
         say_source(plan.records.folder, plan.records.source, verbose)
     say(
         f"{config.data}: {splits['train'].num_examples:,} train and"
@@ -80,12 +79,12 @@ class FitProgress:
         self.total = total_steps
         self.meter.show(first_step, total_steps)
 
-    def step(self, step: int, logs: dict[str, float]) -> None:
-        """Show a step that has ended; the first was spent on tracing and compiling."""
+    def step(self, step: int, metrics: Metrics) -> None:
+        """Show the steps so far; the first was spent on tracing and compiling."""
         if self.first is None:
             self.first = step
             self.meter.start_clock(step)
-        note = f"loss {logs.get('loss', 0):.3f}, accuracy {logs.get('accuracy', 0):.3f}"
+        note = f"loss {metrics.loss:.3f}, accuracy {metrics.accuracy:.3f}"
         self.meter.show(step, self.total, note)
 
     def epoch(self, record: EpochRecord, total_epochs: int, gpu: str) -> None:

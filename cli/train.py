@@ -19,19 +19,18 @@ if TYPE_CHECKING:
     from alexnet.model.training.report import FitReport
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add `fit` to the root command."""
-    app.command(
-        epilog=examples(
-            "alexnet fit --mixed-precision",
-            "alexnet fit records --variant paper --epochs 30 --run runs/paper",
-            "alexnet fit --run runs/paper --resume",
-            "alexnet fit --augment article --optimizer sgd --schedule constant"
-            " --learning-rate 0.001 --weight-decay 0 --batch-size 32",
-        )
-    )(fit)
+app = typer.Typer()
 
 
+@app.command(
+    epilog=examples(
+        "alexnet fit --mixed-precision",
+        "alexnet fit records --variant paper --epochs 30 --run runs/paper",
+        "alexnet fit --run runs/paper --resume",
+        "alexnet fit --augment article --optimizer sgd --schedule constant"
+        " --learning-rate 0.001 --weight-decay 0 --batch-size 32",
+    )
+)
 @takes_settings(NetworkConfig, TrainConfig)
 def fit(
     context: typer.Context,
@@ -39,7 +38,7 @@ def fit(
         Path,
         typer.Argument(
             metavar="DATA",
-            help="A record set that `records build` made, or photos: a folder of them,"
+            help="Record set that `records build` made, or photos: a folder of them,"
             " a zip, or a CSV that names them.",
         ),
     ] = Path("records"),

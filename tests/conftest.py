@@ -25,6 +25,7 @@ from alexnet.pipeline.source.scan import scan
 
 if TYPE_CHECKING:
     from alexnet.model.training.history import EpochRecord
+    from alexnet.model.training.metrics import Metrics
     from alexnet.model.training.run import RunFolder
 
 NUM_PHOTOS = 24
@@ -138,7 +139,7 @@ class RecordedProgress:
     def start(self, first_step: int, total_steps: int) -> None:
         self.starts.append((first_step, total_steps))
 
-    def step(self, step: int, logs: dict[str, float]) -> None:
+    def step(self, step: int, metrics: Metrics) -> None:
         self.steps.append(step)
 
     def epoch(self, record: EpochRecord, total_epochs: int, gpu: str) -> None:

@@ -6,6 +6,7 @@ The blocks of a page run in its order, in one folder that holds a few photos. `s
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -94,6 +95,35 @@ def test_every_dependency_is_explained() -> None:
     page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     assert len(names) > 10
     assert not {name for name in names if f"`{name}`" not in page}
+
+
+# Stand-ins for a cluster's programs: hosts are this one.
+STAND_INS = {
+    "ssh": 'shift; sh -c "$1"',
+    "srun": 'for INDEX in 0 1; do SLURM_PROCID=$INDEX "$@"; done',
+    "scontrol": "printf 'host1\\nhost2\\n'",
+    ".venv/bin/alexnet": 'echo "$TF_CONFIG" > config-"$(echo "$TF_CONFIG" | cksum)"',
+}
+
+
+@pytest.mark.parametrize("script", ["train.sh", "train.sbatch"])
+def test_a_cluster_script_tells_every_worker_its_place(
+    script: str, tmp_path: Path
+) -> None:
+    titled = {title: text for _, title, text in blocks(ROOT / "docs/guides/cluster.md")}
+    (tmp_path / script).write_text(titled[script])
+    for name, line in STAND_INS.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    command = ["bash", script, "host1", "host2"]
+    environment = {**os.environ, "PATH": path, "SLURM_JOB_NODELIST": "host[1-2]"}
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=60)
+    configs = [json.loads(file.read_text()) for file in tmp_path.glob("config-*")]
+    workers = ["host1:2222", "host2:2222"]
+    assert [config["cluster"] for config in configs] == [{"worker": workers}] * 2
+    assert sorted(config["task"]["index"] for config in configs) == [0, 1]
 
 
 def program(page: Path) -> str:

@@ -247,3 +247,22 @@ def test_a_checkout_without_links_says_so(tmp_path: Path) -> None:
     assert spec and spec.loader
     with pytest.raises(ImportError, match=r"no symbolic links.*core\.symlinks true"):
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def test_the_public_names_are_there_and_cost_nothing() -> None:
+    code = """
+import sys, alexnet
+assert not {"tensorflow", "numpy", "PIL"} & set(sys.modules), "heavy"
+assert set(alexnet.__all__) <= set(dir(alexnet))
+for name in alexnet.__all__:
+    assert getattr(alexnet, name).__doc__, name
+try:
+    alexnet.nothing
+except AttributeError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert not done.returncode, done.stderr
+    assert done.stdout == "module 'alexnet' has no attribute 'nothing'\n"

@@ -23,10 +23,11 @@ from alexnet.pipeline.config import BuildConfig, ReadConfig, Reader
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import atomic_path
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.read.dataset import compose, train_stages
+from alexnet.pipeline.read.dataset import train_stages
+from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
+from alexnet.pipeline.read.stage import compose
 from alexnet.pipeline.records.interop import read_index
 from alexnet.pipeline.records.manifest import SplitCard
-from alexnet.pipeline.records.record_set import RecordSet, open_records
 from alexnet.pipeline.records.storage import STORAGES
 from alexnet.pipeline.source.scan import Source
 
@@ -115,7 +116,7 @@ def _size(
     return extrapolate(kept, found, sum(known.values()), whole.num_files)
 
 
-def _multiply(records: RecordSet, num_images: int) -> tuple[RecordSet, float]:
+def _multiply(records: OpenedRecords, num_images: int) -> tuple[OpenedRecords, float]:
     """The records once more and more, and the seconds a byte that writing them takes.
 
     They become as many as the whole set's, or more than a processor's caches hold: few
@@ -132,11 +133,11 @@ def _multiply(records: RecordSet, num_images: int) -> tuple[RecordSet, float]:
     seconds = time.perf_counter() - began
     counts = tuple(times * count for count in card.class_counts)
     splits = {"train": SplitCard((shard, *copies), counts)}
-    more = RecordSet(records.folder, replace(manifest, splits=splits))
+    more = OpenedRecords(records.folder, replace(manifest, splits=splits))
     return more, seconds / (len(copies) * card.num_bytes) if copies else 0.0
 
 
-def _read_cold(records: RecordSet, seconds: float) -> float | None:
+def _read_cold(records: OpenedRecords, seconds: float) -> float | None:
     """Images a second from the disk; None where its pages stay in memory.
 
     They are streamed: rows from all over a map would have much read around them, which
@@ -148,7 +149,7 @@ def _read_cold(records: RecordSet, seconds: float) -> float | None:
     return found.cold.images_per_second if found.cold else None
 
 
-def _deliver(records: RecordSet, reader: Reader = "auto") -> Deliveries:
+def _deliver(records: OpenedRecords, reader: Reader = "auto") -> Deliveries:
     """Batches of the usual size, or of all there is."""
     usual = ReadConfig(reader=reader)
     count = records.manifest.split("train").num_examples

@@ -16,7 +16,7 @@ from alexnet.benchmarks.input_pipeline.shuffle_quality import (
     class_mixing_interval,
     displacement,
 )
-from alexnet.pipeline.read.dataset import Stage, compose
+from alexnet.pipeline.read.stage import EpochStage, Stage, compose
 
 # More examples than these make the figures no steadier.
 MAX_EXAMPLES = 20_000
@@ -58,7 +58,7 @@ def delivered_positions(
         return tf.data.Dataset.range(num_examples)
 
     shuffle = [stage.name for stage in stages].index("shuffle")
-    numbered = [Stage("read", numbers, of_epoch=True), *stages[1 : shuffle + 1]]
+    numbered = [EpochStage("read", numbers), *stages[1 : shuffle + 1]]
     return _collect(compose(numbered), count)
 
 

@@ -14,10 +14,11 @@ import tensorflow as tf
 
 from alexnet.benchmarks.input_pipeline.shares import alone
 from alexnet.benchmarks.measure import Deliveries, Timing, deliver
-from alexnet.pipeline.augment.augment import HOST, augment_batch, fold_seed
+from alexnet.pipeline.augment.augment import augment_batch, fold_seed
+from alexnet.pipeline.augment.device import HOST
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.read.dataset import Stage, compose
+from alexnet.pipeline.read.stage import Stage, compose
 from alexnet.pipeline.records.storage import STORAGES
 
 # Given a uint8 batch and int64 [batch] labels, as the pipeline yields them.

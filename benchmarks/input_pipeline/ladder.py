@@ -10,13 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from alexnet.benchmarks.measure import Deliveries, Timing, deliver
-from alexnet.pipeline.read.dataset import Stage, compose
-
-if TYPE_CHECKING:
-    import tensorflow as tf
+from alexnet.pipeline.read.stage import Stage, compose
 
 DEVICE_STAGES = ("to device", "augment", "train step")
 
@@ -58,20 +54,4 @@ def climb(stages: Sequence[Stage]) -> list[Timing]:
 
 
 def _deliver_prefix(stages: Sequence[Stage], count: int) -> Deliveries:
-    dataset = compose(stages[:count])
-    if "prefetch" not in [stage.name for stage in stages[:count]]:
-        dataset = _with_host_options(dataset, stages)
-    return deliver(dataset)
-
-
-def _with_host_options(
-    dataset: tf.data.Dataset, stages: Sequence[Stage]
-) -> tf.data.Dataset:
-    """`dataset` on the threads of the host pipeline, which its last stage sets."""
-    import tensorflow as tf
-
-    host = [stage.name for stage in stages].index("prefetch") + 1
-    alone = tf.data.Options()
-    # Otherwise TensorFlow appends a stage of its own to every shorter prefix.
-    alone.experimental_optimization.inject_prefetch = False
-    return dataset.with_options(compose(stages[:host]).options()).with_options(alone)
+    return deliver(compose(stages[:count]))

@@ -21,9 +21,9 @@ from alexnet.benchmarks.measure import Timing
 from alexnet.benchmarks.settings import BenchSettings
 from alexnet.model.config import NETWORK, TRAIN
 from alexnet.pipeline.config import Preset, ReadConfig, require
-from alexnet.pipeline.read.choose import choose_reader
-from alexnet.pipeline.read.dataset import Stage, compose, train_stages
-from alexnet.pipeline.records.record_set import RecordSet, open_records
+from alexnet.pipeline.read.dataset import train_stages
+from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
+from alexnet.pipeline.read.stage import Stage, compose
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +47,7 @@ class BenchConfig(ReadConfig):
 class BenchPlan:
     """What to time, in order, and the name of each host stage's limit."""
 
-    records: RecordSet
+    records: OpenedRecords
     config: BenchConfig
     settings: BenchSettings
     stages: list[Stage]
@@ -67,7 +67,7 @@ class BenchPlan:
         return [whole, *(t for t in self.limits if t.name == limit), *self.rivals]
 
 
-def settings_of(records: RecordSet, config: BenchConfig) -> BenchSettings:
+def settings_of(records: OpenedRecords, config: BenchConfig) -> BenchSettings:
     """The settings of a bench, whose precision is the one that is now in force.
 
     Raises:
@@ -79,7 +79,7 @@ def settings_of(records: RecordSet, config: BenchConfig) -> BenchSettings:
         side=stored.side,
         resize=stored.resize,
         quality=stored.quality if stored.storage == "jpeg" else None,
-        reader=choose_reader(records, config.reader).name,
+        reader=records.reader(config.reader).name,
         batch_size=config.batch_size,
         ram_budget_bytes=config.ram_budget_bytes,
         augment=config.augment,
@@ -122,7 +122,7 @@ def plan_bench(
 
 
 def _consumers(
-    records: RecordSet, config: BenchConfig, train_step: Consumer | None
+    records: OpenedRecords, config: BenchConfig, train_step: Consumer | None
 ) -> dict[str, Consumer]:
     augment = make_augment(
         records.manifest.config,
@@ -134,7 +134,7 @@ def _consumers(
     return {"augment": augment} | ({"train step": train_step} if train_step else {})
 
 
-def _limit_names(stages: list[Stage], records: RecordSet) -> dict[str, str]:
+def _limit_names(stages: list[Stage], records: OpenedRecords) -> dict[str, str]:
     names = {
         stage.name: limit_of(compose(stages[:count]).element_spec, records.storage)
         for count, stage in enumerate(stages, 1)

@@ -22,7 +22,6 @@ from alexnet.benchmarks.input_pipeline.speedups import Prediction, predictions
 from alexnet.benchmarks.rounds import Ratio, Round, medians, ratios
 from alexnet.benchmarks.settings import BenchSettings, Host, read_host
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.read.choose import choose_reader
 from alexnet.pipeline.versions import versions
 
 
@@ -104,7 +103,7 @@ def make_report(plan: BenchPlan, found: Measured) -> BenchReport:
     return BenchReport(
         data=str(records.folder),
         settings=plan.settings,
-        reader_reason=choose_reader(records, plan.config.reader).reason,
+        reader_reason=records.reader(plan.config.reader).reason,
         num_cpus=num_cpus(),
         host=read_host(),
         versions=versions(),

@@ -10,7 +10,6 @@ from alexnet.benchmarks.machine import read_processor
 from alexnet.benchmarks.settings import gpu_names
 from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.machine import read_memory
-from alexnet.pipeline.read.choose import choose_reader
 from alexnet.pipeline.read.stream import shuffle_size
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def situation_of(plan: BenchPlan) -> Situation:
     return Situation(
         storage=settings.storage,
         reader=settings.reader,
-        suits_mmap=choose_reader(records).name == "mmap",
+        suits_mmap=records.reader().name == "mmap",
         side=settings.side,
         image_size=config.image_size,
         batch_size=config.batch_size,

@@ -11,7 +11,7 @@ from alexnet.benchmarks.loaders.peer import PEERS, plan_peer
 from alexnet.benchmarks.loaders.plain import plan_plain
 from alexnet.benchmarks.measure import Timing
 from alexnet.pipeline.config import require
-from alexnet.pipeline.records.record_set import RecordSet
+from alexnet.pipeline.read.opened_records import OpenedRecords
 
 
 def require_rivals(names: tuple[str, ...]) -> None:
@@ -26,7 +26,7 @@ def require_rivals(names: tuple[str, ...]) -> None:
         require(names.count(name) == 1, "against", name, "to be named once")
 
 
-def plan_rival(name: str, records: RecordSet, batch_size: int) -> Timing:
+def plan_rival(name: str, records: OpenedRecords, batch_size: int) -> Timing:
     """How to time a rival on a record set's train photos.
 
     Raises:

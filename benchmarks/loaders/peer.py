@@ -23,7 +23,7 @@ from alexnet.benchmarks.measure import Deliveries, Timing
 from alexnet.pipeline.config import require
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.records.record_set import RecordSet
+from alexnet.pipeline.read.opened_records import OpenedRecords
 
 # Each peer's environment, whose script is `<environment>_peer.py`.
 PEERS = {
@@ -46,7 +46,7 @@ END_SECONDS = 5.0
 REASON_LINES, REASON_BYTES = 3, 4096
 
 
-def plan_peer(name: str, records: RecordSet, batch_size: int) -> Timing:
+def plan_peer(name: str, records: OpenedRecords, batch_size: int) -> Timing:
     """How to time a peer on a record set's train photos, decoded to whole batches.
 
     Raises:
@@ -95,7 +95,7 @@ def require_peer(name: str) -> Path:
 class PhotoFiles:
     """A record set's first train photos as JPEG files, for as long as this lives."""
 
-    def __init__(self, records: RecordSet) -> None:
+    def __init__(self, records: OpenedRecords) -> None:
         self._records = records
 
     @cached_property

@@ -21,6 +21,7 @@ from alexnet.benchmarks.resident import anonymous_bytes
 from alexnet.benchmarks.synthetic import write_shapes
 from alexnet.model.training.hardware import set_up_hardware
 from alexnet.model.training.history import EpochRecord
+from alexnet.model.training.metrics import Metrics
 from alexnet.model.training.plan import plan_training
 from alexnet.model.training.run import RunFolder
 from alexnet.model.training.training import train
@@ -83,7 +84,7 @@ class Watch:
     def start(self, first_step: int, total_steps: int) -> None:
         """The run begins."""
 
-    def step(self, step: int, logs: dict[str, float]) -> None:
+    def step(self, step: int, metrics: Metrics) -> None:
         """A step has ended."""
 
     def epoch(self, record: EpochRecord, total_epochs: int, gpu: str) -> None:

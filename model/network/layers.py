@@ -16,7 +16,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 
-@keras.saving.register_keras_serializable(package="alexnet")
+@keras.utils.register_keras_serializable(package="alexnet")
 class LocalResponseNorm(keras.layers.Layer):
     """Divides each activation by the energy of its neighbours among the channels."""
 
@@ -33,7 +33,7 @@ class LocalResponseNorm(keras.layers.Layer):
         return tf.cast(normed, inputs.dtype)
 
 
-@keras.saving.register_keras_serializable(package="alexnet")
+@keras.utils.register_keras_serializable(package="alexnet")
 class GroupedConv2D(keras.layers.Conv2D):
     """Conv2D whose filter groups are convolved one by one; its weights are Keras's.
 
@@ -98,7 +98,7 @@ def _uniform(key: int, step: tf.Tensor | int, shape: list[int]) -> tf.Tensor:
     return tf.cast(bits, tf.float32) * 2.0**-32 + 0.5
 
 
-@keras.saving.register_keras_serializable(package="alexnet")
+@keras.utils.register_keras_serializable(package="alexnet")
 class Dropout(keras.layers.Dropout):
     """Keras's Dropout with a mask that is a pure function of (seed, step, global row).
 

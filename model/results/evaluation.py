@@ -16,13 +16,13 @@ from alexnet.model.results.run_data import ALL, held_out_split, open_run_data, s
 from alexnet.model.results.scores import Scores
 from alexnet.model.training.checkpoints import load_network
 from alexnet.model.training.classifier import Classifier
-from alexnet.model.training.hardware import share_gpus
+from alexnet.model.training.hardware import enable_memory_growth
 from alexnet.model.training.history import best_epoch
 from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.config import ReadConfig
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.read.errors import reading
-from alexnet.pipeline.records.record_set import RecordSet
+from alexnet.pipeline.read.opened_set import OpenedSet
 
 # Called with the images done and the images in all.
 Progress = Callable[[int, int], None]
@@ -83,7 +83,7 @@ def load_classifier(run: RunFolder, which: str = "best") -> tuple[Classifier, in
         RunError: there is no run or no checkpoint, or they do not fit each other.
     """
     config = run.load_config()
-    share_gpus()  # a training may be running beside this
+    enable_memory_growth()  # a training may be running beside this
     keras.mixed_precision.set_global_policy("float32")
     network = build_network(config.network)
     epoch = load_network(run, network, checkpoint_to_use(run, which))
@@ -133,7 +133,7 @@ class Batch(NamedTuple):
 
 
 def classify(
-    classifier: Classifier, records: RecordSet, splits: list[str], batch_size: int
+    classifier: Classifier, records: OpenedSet, splits: list[str], batch_size: int
 ) -> Iterator[Batch]:
     """Yield every example of the splits once, in order, a batch at a time.
 
@@ -147,7 +147,7 @@ def classify(
 
 
 def _read(
-    records: RecordSet, splits: list[str], batch_size: int
+    records: OpenedSet, splits: list[str], batch_size: int
 ) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
     with reading(records):
         for split in splits:

@@ -12,7 +12,7 @@ from alexnet.model.results.picture import decode_square
 from alexnet.model.results.resample import to_square
 from alexnet.model.training.classifier import Classifier
 from alexnet.model.training.run import RunConfig
-from alexnet.pipeline.augment.augment import HOST
+from alexnet.pipeline.augment.device import HOST
 from alexnet.pipeline.records.manifest import label_line
 
 Answer = dict[str, tf.Tensor]
@@ -41,7 +41,7 @@ class ServedClassifier(ServedNetwork):
 
     def __init__(self, classifier: Classifier, config: RunConfig) -> None:
         super().__init__(classifier)
-        self._probabilities = classifier.call
+        self._probabilities = classifier.__call__
         self._side, self._resize = config.stored_side, config.resize
         self._class_names = [label_line(name) for name in config.class_names]
 

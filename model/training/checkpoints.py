@@ -20,8 +20,9 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow import keras
 
-from alexnet.model.training.classifier import Classifier
+from alexnet.model.training.optimizer import unwrapped
 from alexnet.model.training.run import RunFolder
+from alexnet.model.training.train_step import TrainableClassifier
 from alexnet.pipeline.errors import RunError
 from alexnet.pipeline.files import sync_folder, write_text
 
@@ -42,21 +43,23 @@ class Checkpoints:
     """The last state and the best network of a run that is being trained."""
 
     run: RunFolder
-    classifier: Classifier
+    classifier: TrainableClassifier
     is_chief: bool = True
 
     def __post_init__(self) -> None:
         self.step = tf.Variable(0, trainable=False, dtype=tf.int64)
         self.epoch = tf.Variable(0, trainable=False, dtype=tf.int64)
         classifier = self.classifier
+        weights = numbered_weights(classifier.network)
+        self._best = tf.train.Checkpoint(network=weights, epoch=self.epoch)
         self._last = tf.train.Checkpoint(
-            network=classifier.network,
+            network=weights,
             optimizer=classifier.optimizer,
+            loss_scale=[classifier.loss_scale] if classifier.loss_scale else [],
             metrics=classifier.metrics,
             step=self.step,
             epoch=self.epoch,
         )
-        self._best = tf.train.Checkpoint(network=classifier.network, epoch=self.epoch)
 
     def restore_last(self) -> int:
         """Load the last state; return how many steps it has behind it.
@@ -68,10 +71,6 @@ class Checkpoints:
         path = latest(self.run.checkpoints_path("last"))
         if path is None:
             return 0
-        optimizer, network = self.classifier.optimizer, self.classifier.network
-        # Outside of the scope, replicas would share one momentum.
-        with self.classifier.distribute_strategy.scope():
-            optimizer.build(network.trainable_variables)
         with _readable(path, "cannot be restored"):
             self._last.read(str(path)).assert_existing_objects_matched()
         return int(self.step.numpy())
@@ -127,7 +126,9 @@ class Checkpoints:
         weights = self.classifier.network.weights
         sums = tf.stack([tf.cast(tf.reduce_sum(w), tf.float64) for w in weights])
         if not bool(tf.reduce_all(tf.math.is_finite(sums))):
-            raise blown_up(self.run, step, "the weights are no numbers any more")
+            raise divergence_error(
+                self.run, step, "the weights are no numbers any more"
+            )
 
 
 def latest(folder: Path) -> Path | None:
@@ -146,6 +147,12 @@ def latest(folder: Path) -> Path | None:
             " again with `overwrite=True`."
         )
     return folder / named[1].decode()
+
+
+def numbered_weights(network: keras.Model) -> dict[str, tf.Variable]:
+    """A network's weights in the order of its layers, the same under any Keras."""
+    weights = map(unwrapped, network.weights)
+    return {str(number): weight for number, weight in enumerate(weights)}
 
 
 def _free_path(folder: Path, step: int) -> Path:
@@ -201,7 +208,7 @@ def reason(error: Exception) -> str:
     return said.splitlines()[0] if said else type(error).__name__
 
 
-def blown_up(run: RunFolder, step: int, what: str) -> RunError:
+def divergence_error(run: RunFolder, step: int, what: str) -> RunError:
     """The error that ends a run whose numbers went astray."""
     path = latest(run.checkpoints_path("last"))
     kept = f"the state of {path} is kept" if path else "nothing was saved yet"
@@ -224,7 +231,7 @@ def load_network(run: RunFolder, network: keras.Model, which: str = "best") -> i
     if path is None:
         raise RunError(f"{last} holds no checkpoint yet: no epoch has been finished")
     epoch = tf.Variable(0, trainable=False, dtype=tf.int64)
-    checkpoint = tf.train.Checkpoint(network=network, epoch=epoch)
+    checkpoint = tf.train.Checkpoint(network=numbered_weights(network), epoch=epoch)
     with _readable(path, "does not fit this network"):
         restored = checkpoint.read(str(path)).expect_partial()
         restored.assert_existing_objects_matched()

@@ -64,7 +64,7 @@ def set_up_hardware(config: TrainConfig) -> Hardware:
     Raises:
         ConfigError: the strategy does not fit the machine.
     """
-    gpus = share_gpus()
+    gpus = enable_memory_growth()
     if config.logical_cpus is not None:
         _split_cpu(config.logical_cpus)
     kind = _choose(config, len(gpus))
@@ -77,7 +77,7 @@ def set_up_hardware(config: TrainConfig) -> Hardware:
     return Hardware(strategy, kind, len(gpus), policy, xla, _is_chief(kind))
 
 
-def share_gpus() -> list[tf.config.PhysicalDevice]:
+def enable_memory_growth() -> list[tf.config.PhysicalDevice]:
     """The GPUs, of whose memory TensorFlow now takes what it needs, and not all."""
     gpus: list[tf.config.PhysicalDevice] = tf.config.list_physical_devices("GPU")
     for gpu in gpus:

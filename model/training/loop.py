@@ -1,4 +1,4 @@
-"""A training in this process: Keras's `fit` from a step of a run to the run's end."""
+"""The training loop: from a step of a run to the run's end, epoch after epoch."""
 
 from __future__ import annotations
 
@@ -7,53 +7,80 @@ from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
-from tensorflow import keras
 
-from alexnet.model.training.callbacks import (
-    EarlyStop,
-    EpochRecorder,
-    LossGuard,
-    Progress,
-    ProgressCallback,
-    Start,
-    StateSaver,
-)
 from alexnet.model.training.checkpoints import Checkpoints
-from alexnet.model.training.classifier import Classifier
+from alexnet.model.training.epoch_log import EpochLog
+from alexnet.model.training.execution import Execution, Training
 from alexnet.model.training.gpu_monitor import GpuMonitor, Load
 from alexnet.model.training.hardware import Hardware
 from alexnet.model.training.history import EpochRecord, is_out_of_patience
+from alexnet.model.training.metrics import Metrics
 from alexnet.model.training.multi_worker import agreement
-from alexnet.model.training.optimizer import make_learning_rate
+from alexnet.model.training.pauses import Pauses
 from alexnet.model.training.plan import TrainPlan
+from alexnet.model.training.progress import Progress
 from alexnet.model.training.signals import StopSignals
+from alexnet.model.training.train_step import TrainableClassifier
 from alexnet.pipeline.read.dataset import eval_dataset, train_dataset
 from alexnet.pipeline.read.order import PipelineShard
 
 
 @dataclass(frozen=True)
-class Job:
+class ResumePoint:
+    """Where in a run this process goes on: so many steps into an epoch."""
+
+    epoch: int
+    step: int
+    steps_per_epoch: int
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the run before this point."""
+        return self.epoch * self.steps_per_epoch + self.step
+
+
+@dataclass(frozen=True)
+class TrainingLoop:
     """What is left of a run: from `start` to the plan's last epoch."""
 
     plan: TrainPlan
     hardware: Hardware
-    classifier: Classifier
+    classifier: TrainableClassifier
     checkpoints: Checkpoints
     history: list[EpochRecord]
-    start: Start
+    start: ResumePoint
 
     def run(self, progress: Progress) -> None:
         """Finish the epoch that was begun, then train the others."""
-        epochs, start = self.plan.config.train.epochs, self.start
-        steps = start.steps_per_epoch
-        progress.start(start.epoch * steps + start.step, epochs * steps)
+        plan, config, start = self.plan, self.plan.config.train, self.start
+        progress.start(start.total_steps, config.epochs * start.steps_per_epoch)
+        log = EpochLog(plan.run.logs_path)
+        execution = Execution(
+            self.classifier,
+            self.hardware.strategy,
+            config.steps_per_execution,
+            device_lags=self.hardware.num_gpus > 0,
+        )
         with GpuMonitor(self.hardware.num_gpus) as gpus, StopSignals() as signals:
-            callbacks = self._callbacks(progress, gpus, signals)
-            validation = self._validation()
-            if start.step:
-                self._fit(start.epoch, start.epoch + 1, callbacks, validation)
-            if not self.is_over():
-                self._fit(len(self.history), epochs, callbacks, validation)
+            pauses = Pauses(
+                self.checkpoints,
+                start.steps_per_epoch,
+                plan.checkpoint_minutes,
+                signals,
+                agreement(self.hardware),
+                progress,
+            )
+            batches = iter(self._train_batches())
+            while not self.is_over():
+                training = self._train_epoch(execution, batches, pauses)
+                record = self._record(training, self._validate(execution))
+                self.history.append(record)
+                if self.hardware.is_chief:
+                    plan.run.save_history(self.history)
+                    log.write(record)
+                load = Load.of(gpus.take()).describe()
+                progress.epoch(record, config.epochs, load)
+                pauses.after_epoch(self.history)
 
     def is_over(self) -> bool:
         """Whether the run has all of its epochs, or no patience left for more."""
@@ -61,35 +88,67 @@ class Job:
         has_all = len(self.history) >= config.epochs
         return has_all or is_out_of_patience(self.history, config.patience)
 
-    def _fit(self, first: int, end: int, callbacks: list, validation: Any) -> None:
-        """Keras's `fit` for the epochs from `first` to before `end`."""
-        skipped = self.start.skipped(first)
-        self.classifier.fit(
-            self._batches(
-                lambda share: train_dataset(
-                    self.plan.records,
-                    self.plan.config.train,
-                    share,
-                    self.hardware.copy_device,
-                    first,
-                    skipped,
-                )
-            ),
-            initial_epoch=first,
-            epochs=end,
-            steps_per_epoch=self.start.steps_per_epoch - skipped,
-            validation_data=validation,
-            validation_steps=self.plan.validation_steps,
-            callbacks=callbacks,
-            verbose=0,
+    @property
+    def _first_step(self) -> int:
+        """The step of the run that the current epoch begins with here."""
+        epoch_start = len(self.history) * self.start.steps_per_epoch
+        return max(epoch_start, self.start.total_steps)
+
+    @property
+    def _steps_left(self) -> int:
+        """The steps of the current epoch that are taken here."""
+        epoch_end = (len(self.history) + 1) * self.start.steps_per_epoch
+        return epoch_end - self._first_step
+
+    def _train_epoch(
+        self, execution: Execution, batches: Any, pauses: Pauses
+    ) -> Training:
+        first = self._first_step
+        # A begun epoch goes on with the metrics that were restored.
+        if self._steps_left == self.start.steps_per_epoch:
+            self.classifier.metrics.reset()
+        return execution.train(
+            batches, self._steps_left, lambda taken: pauses.after_steps(first + taken)
         )
 
-    def _validation(self) -> Any:
-        if self.plan.validation_steps is None:
+    def _validate(self, execution: Execution) -> Metrics | None:
+        steps = self.plan.validation_steps
+        if steps is None:
             return None
-        return self._batches(
+        batches = self._batches(
             lambda share: eval_dataset(
-                self.plan.records, self.plan.config.train, share=share
+                self.plan.records, self.plan.config.train, shard=share
+            )
+        )
+        return execution.validate(iter(batches), steps)
+
+    def _record(self, training: Training, validation: Metrics | None) -> EpochRecord:
+        metrics, seconds = training.metrics, training.seconds
+        step = self._first_step + self._steps_left
+        images = self._steps_left * self.classifier.global_batch
+        return EpochRecord(
+            epoch=len(self.history) + 1,
+            step=step,
+            learning_rate=float(self.classifier.optimizer.learning_rate(step - 1)),
+            loss=metrics.loss,
+            accuracy=metrics.accuracy,
+            val_loss=validation and validation.loss,
+            val_accuracy=validation and validation.accuracy,
+            images_per_second=images / seconds,
+            input_wait_share=training.input_wait_seconds / seconds,
+            seconds=seconds,
+            skipped_steps=metrics.skipped_steps,
+        )
+
+    def _train_batches(self) -> Any:
+        return self._batches(
+            lambda share: train_dataset(
+                self.plan.records,
+                self.plan.config.train,
+                share,
+                self.hardware.copy_device,
+                self.start.epoch,
+                self.start.step,
             )
         )
 
@@ -110,35 +169,3 @@ class Job:
             )
 
         return self.hardware.strategy.distribute_datasets_from_function(of_worker)
-
-    def _callbacks(
-        self, progress: Progress, gpus: GpuMonitor, signals: StopSignals
-    ) -> list[keras.callbacks.Callback]:
-        plan, config, start = self.plan, self.plan.config.train, self.start
-        rate = make_learning_rate(config, start.steps_per_epoch)
-        recorder = EpochRecorder(
-            plan.run,
-            self.history,
-            start,
-            config.batch_size,
-            rate,
-            lambda record: progress.epoch(
-                record, config.epochs, Load.of(gpus.take()).describe()
-            ),
-            saves=self.hardware.is_chief,
-        )
-        saver = StateSaver(
-            self.checkpoints,
-            self.history,
-            start,
-            plan.checkpoint_minutes,
-            signals,
-            agreement(self.hardware),
-        )
-        callbacks = [LossGuard(plan.run, start, rate), recorder, saver]
-        callbacks.append(EarlyStop(self.history, config.patience))
-        callbacks.append(ProgressCallback(progress, start))
-        if self.hardware.is_chief:
-            logs = str(plan.run.logs_path)
-            callbacks.append(keras.callbacks.TensorBoard(logs, write_graph=False))
-        return callbacks

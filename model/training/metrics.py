@@ -1,58 +1,64 @@
-"""An epoch's figures: sums over the examples of every replica, part of a saved state.
+"""Metrics of an epoch: sums over the examples of all replicas, part of a saved state.
 
 Keras's metrics keep each replica's part and add them up when they are read. Saved and
-restored the parts would be evened out, and the figures of a resumed epoch differ from
+restored the parts would be evened out, and the metrics of a resumed epoch differ from
 an unbroken one's in the last digits; here every replica holds the whole sums.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
 import tensorflow as tf
-from tensorflow import keras
+
+from alexnet.model.training.replicas import replicated_variable, sum_over_replicas
+
+# A mean cross-entropy that training does not come back from.
+HOPELESS_LOSS = 1e4
 
 
-class _Sums(keras.metrics.Metric):
-    """A metric whose variables are the same on every replica."""
+class Metrics(NamedTuple):
+    """Metrics of an epoch so far, on the host."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name, dtype=tf.float32)
-        self.total = self._add_sum("total")
-
-    def _add_sum(self, name: str) -> tf.Variable:
-        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
-        return self.add_weight(name, initializer="zeros", aggregation=first)
-
-
-class Average(_Sums):
-    """The mean over an epoch's examples so far."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.count = self._add_sum("count")
-
-    def update_state(self, total: tf.Tensor, count: tf.Tensor) -> None:
-        """Add a batch of all replicas: its values' sum, and how many they are."""
-        self.total.assign_add(total)
-        self.count.assign_add(count)
-
-    def result(self) -> tf.Tensor:
-        """float32 []; 0 before the first example."""
-        return tf.math.divide_no_nan(self.total, self.count)
+    loss: float
+    accuracy: float
+    # Until the mean loss was no number, or hopeless.
+    sound_steps: int
+    # By loss scaling, where float16 overflowed.
+    skipped_steps: int
 
 
-class Count(_Sums):
-    """How often something has happened in an epoch so far."""
+class MetricSums(tf.Module):
+    """What an epoch has added up: losses, hits, examples, sound and skipped steps."""
 
-    def update_state(self, times: tf.Tensor) -> None:
-        """Add what happened in a step, of which every replica knows."""
-        self.total.assign_add(tf.cast(times, tf.float32))
+    def __init__(self) -> None:
+        super().__init__()
+        self.sums = replicated_variable(tf.zeros([5]), tf.float32)
 
-    def result(self) -> tf.Tensor:
-        """float32 []."""
-        return tf.identity(self.total)
+    def reset(self) -> None:
+        """Begin an epoch or a validation."""
+        self.sums.assign(tf.zeros_like(self.sums))
 
+    def add(
+        self,
+        losses: tf.Tensor,
+        hits: tf.Tensor,
+        weights: tf.Tensor,
+        skipped: tf.Tensor | bool = False,
+    ) -> None:
+        """Add a step's examples on this replica, float32 [batch]; 0 weighs padding."""
+        mine = tf.reduce_sum(tf.stack([losses, hits, tf.ones_like(hits)]) * weights, 1)
+        examples = sum_over_replicas(mine)
+        total, _, count = tf.unstack(self.sums[:3] + examples)
+        # No comparison with NaN is true.
+        steps = tf.cast([total / count < HOPELESS_LOSS, skipped], tf.float32)
+        self.sums.assign_add(tf.concat([examples, steps], 0))
 
-def over_replicas(sums: tf.Tensor) -> tf.Tensor:
-    """The replicas' `sums` added up, on each of them."""
-    context = tf.distribute.get_replica_context()
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, sums)
+    def read(self) -> Metrics:
+        """The metrics so far; this waits for the device."""
+        loss, hits, examples, sound, skipped = self.sums.numpy()
+        examples = max(examples, np.float32(1))  # float32, as on the device
+        return Metrics(
+            float(loss / examples), float(hits / examples), int(sound), int(skipped)
+        )

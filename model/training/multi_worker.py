@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -10,14 +11,23 @@ from alexnet.model.training.hardware import Hardware
 from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.errors import RunError
 
-# Given what one worker wants, to save and to stop, what any of them wants.
-Agreement = Callable[[bool, bool], tuple[bool, bool]]
+
+class Wishes(NamedTuple):
+    """What a worker wants to pause for after a step."""
+
+    look: bool = False
+    save: bool = False
+    stop: bool = False
 
 
-def agreement(hardware: Hardware) -> Agreement | None:
-    """What tells every worker what any of them wants; None with one worker."""
+# Given what one worker wishes, what any of them wishes.
+Agreement = Callable[[Wishes], Wishes]
+
+
+def agreement(hardware: Hardware) -> Agreement:
+    """What tells every worker what any of them wishes; one alone has its way."""
     if hardware.kind != "multi-worker":
-        return None
+        return lambda wishes: wishes
     strategy = hardware.strategy
 
     @tf.function
@@ -25,9 +35,8 @@ def agreement(hardware: Hardware) -> Agreement | None:
         mine = strategy.run(lambda: wishes)
         return strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None)
 
-    def agree(save: bool, stop: bool) -> tuple[bool, bool]:
-        saves, stops = total(tf.constant([save, stop], tf.float32)).numpy()
-        return bool(saves), bool(stops)
+    def agree(wishes: Wishes) -> Wishes:
+        return Wishes(*(total(tf.constant(wishes, tf.float32)).numpy() > 0).tolist())
 
     return agree
 

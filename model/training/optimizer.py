@@ -1,124 +1,172 @@
-"""Optimizers and learning rates; a rate is a pure function of the step."""
+"""Optimizers: each replica updates its own copy of the weights, where they lie.
+
+An update is one of TensorFlow's own kernels: a single pass over a weight and what the
+optimizer remembers of it. On a CPU that pass is the part of a step that half precision
+does not shorten.
+"""
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
 
 import tensorflow as tf
 from tensorflow import keras
 
-from alexnet.model.config import Schedule, TrainConfig
+from alexnet.model.config import OptimizerName, TrainConfig
+from alexnet.model.training.learning_rate import LearningRate, make_learning_rate
+from alexnet.model.training.replicas import replicated_variable
 
 # Krizhevsky 2012, section 5.
 MOMENTUM = 0.9
-# The paper divided the rate by 10 when validation stalled, three times in 90 epochs;
-# here at fixed shares of the way.
-STEP_SHARES = (0.5, 0.75, 0.9)
-# Weight decay is for kernels: shrinking offsets and scales has no use.
-NOT_DECAYED = ("bias", "gamma", "beta")
+# Kingma 2015, section 2, with Keras's epsilon.
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
 
-@keras.saving.register_keras_serializable(package="alexnet")
-class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
-    """A linear warm-up to `peak`, then `schedule` until `total_steps`, then its end."""
-
-    def __init__(
-        self, schedule: Schedule, peak: float, warmup_steps: int, total_steps: int
-    ) -> None:
-        self.schedule = schedule
-        self.peak = peak
-        self.warmup_steps = warmup_steps
-        self.total_steps = total_steps
-
-    def __call__(self, step: tf.Tensor | int) -> tf.Tensor:
-        """The rate of a step, float32 []; the first step is 0."""
-        done = tf.cast(step, tf.float32)
-        falling = max(1, self.total_steps - self.warmup_steps)
-        share = tf.clip_by_value((done - self.warmup_steps) / falling, 0.0, 1.0)
-        warm = (done + 1) / max(1, self.warmup_steps)
-        return self.peak * tf.where(
-            done < self.warmup_steps, warm, self._fallen_to(share)
-        )
-
-    def _fallen_to(self, share: tf.Tensor) -> tf.Tensor:
-        """The part of the peak left after a share of the way, in [0, 1]."""
-        if self.schedule == "cosine":
-            return 0.5 * (1 + tf.cos(math.pi * share))
-        if self.schedule == "steps":
-            passed = tf.reduce_sum(
-                tf.cast(share >= tf.constant(STEP_SHARES), tf.float32)
-            )
-            return 0.1**passed
-        return tf.ones_like(share)
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments that make this schedule again."""
-        return dict(vars(self))
+def trainable_weights(network: keras.Model) -> list[tf.Variable]:
+    """TensorFlow's variables that a network learns; Keras 3 wraps them."""
+    return [unwrapped(weight) for weight in network.trainable_variables]
 
 
-@keras.saving.register_keras_serializable(package="alexnet")
-class Momentum(keras.optimizers.SGD):
-    """Keras's SGD with momentum, in fewer passes over the weights.
+def unwrapped(weight: tf.Variable) -> tf.Variable:
+    """TensorFlow's variable of a Keras weight."""
+    return weight if isinstance(weight, tf.Variable) else weight.value
 
-    Its step of 58 million weights goes through memory a third as often, which is the
-    part of a training step on a CPU that half precision does not shorten.
+
+class Optimizer(tf.Module, ABC):
+    """The rule that updates weights by a step's gradients.
+
+    Make it in the strategy's scope; call it in a replica's context.
     """
 
-    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
-        """One variable's step: v = momentum v - rate g; w = w + v."""
-        velocity = self.momentums[self._index_dict[self._var_key(variable)]]
-        tf.raw_ops.ResourceApplyKerasMomentum(
-            var=variable.handle,
-            accum=velocity.handle,
-            lr=tf.cast(self.learning_rate, variable.dtype),
-            grad=gradient,
-            momentum=tf.cast(self.momentum, variable.dtype),
-        )
+    num_slots: ClassVar[int] = 0
 
-    def _apply_weight_decay(self, variables: list[tf.Variable]) -> None:
-        if self.weight_decay is None:
-            return
-        tf.__internal__.distribute.interim.maybe_merge_call(
-            self._shrink, self._distribution_strategy, variables
-        )
-
-    def _shrink(
-        self, strategy: tf.distribute.Strategy, variables: list[tf.Variable]
+    def __init__(
+        self,
+        weights: Sequence[tf.Variable],
+        learning_rate: LearningRate,
+        weight_decay: float = 0.0,
     ) -> None:
-        kept = 1 - tf.cast(self.learning_rate, tf.float32) * self.weight_decay
-        for variable in variables:
-            if self._use_weight_decay(variable):
-                strategy.extended.update(
-                    variable, lambda weights: weights.assign(weights * kept)
-                )
+        super().__init__()
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.iterations = replicated_variable(0, tf.int64)
+        self.slots = [
+            [tf.Variable(tf.zeros(weight.shape), trainable=False) for _ in self._slots]
+            for weight in weights
+        ]
+        self._weights = tuple(weights)
+
+    @property
+    def _slots(self) -> range:
+        return range(self.num_slots)
+
+    def apply(self, gradients: Sequence[tf.Tensor]) -> None:
+        """Take a step; the gradients are the sums of all replicas'."""
+        rate = self.learning_rate(self.iterations)
+        for weight, slots, gradient in zip(
+            self._weights, self.slots, gradients, strict=True
+        ):
+            # Shrinking biases, offsets and scales, which are vectors, has no use.
+            if self.weight_decay and weight.shape.rank > 1:
+                shrunk = weight * (1 - rate * self.weight_decay)
+                tf.raw_ops.AssignVariableOp(resource=weight.handle, value=shrunk)
+            self._update(weight, slots, gradient, rate)
+        self.skip()
+
+    def skip(self) -> None:
+        """Count a step without taking it."""
+        # An assignment of the variable would make replicas wait for each other.
+        one = tf.constant(1, tf.int64)
+        tf.raw_ops.AssignAddVariableOp(resource=self.iterations.handle, value=one)
+
+    @abstractmethod
+    def _update(
+        self,
+        weight: tf.Variable,
+        slots: Sequence[tf.Variable],
+        gradient: tf.Tensor,
+        rate: tf.Tensor,
+    ) -> None:
+        """Update one weight and its slots."""
 
 
-def make_learning_rate(config: TrainConfig, steps_per_epoch: int) -> LearningRate:
-    """The schedule of `config` for epochs of that many steps."""
-    constant = config.schedule == "constant"
-    warmup = 0 if constant else round(config.rising_epochs * steps_per_epoch)
-    total = config.falling_epochs * steps_per_epoch
-    return LearningRate(config.schedule, config.learning_rate, warmup, total)
+class Sgd(Optimizer):
+    """w = w - rate g."""
+
+    def _update(
+        self,
+        weight: tf.Variable,
+        slots: Sequence[tf.Variable],
+        gradient: tf.Tensor,
+        rate: tf.Tensor,
+    ) -> None:
+        tf.raw_ops.ResourceApplyGradientDescent(
+            var=weight.handle, alpha=rate, delta=gradient
+        )
+
+
+class Momentum(Optimizer):
+    """v = momentum v - rate g; w = w + v."""
+
+    num_slots = 1
+
+    def _update(
+        self,
+        weight: tf.Variable,
+        slots: Sequence[tf.Variable],
+        gradient: tf.Tensor,
+        rate: tf.Tensor,
+    ) -> None:
+        (velocity,) = slots
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=weight.handle,
+            accum=velocity.handle,
+            lr=rate,
+            grad=gradient,
+            momentum=MOMENTUM,
+        )
+
+
+class Adam(Optimizer):
+    """Kingma 2015, algorithm 1; with weight decay, which is decoupled, it is AdamW."""
+
+    num_slots = 2
+
+    def _update(
+        self,
+        weight: tf.Variable,
+        slots: Sequence[tf.Variable],
+        gradient: tf.Tensor,
+        rate: tf.Tensor,
+    ) -> None:
+        mean, variance = slots
+        step = tf.cast(self.iterations + 1, tf.float32)
+        tf.raw_ops.ResourceApplyAdam(
+            var=weight.handle,
+            m=mean.handle,
+            v=variance.handle,
+            beta1_power=BETA_1**step,
+            beta2_power=BETA_2**step,
+            lr=rate,
+            beta1=BETA_1,
+            beta2=BETA_2,
+            epsilon=EPSILON,
+            grad=gradient,
+        )
+
+
+OPTIMIZERS: dict[OptimizerName, type[Optimizer]] = {
+    "sgd": Sgd,
+    "momentum": Momentum,
+    "adam": Adam,
+    "adamw": Adam,
+}
 
 
 def make_optimizer(
-    config: TrainConfig, steps_per_epoch: int
-) -> keras.optimizers.Optimizer:
-    """The Keras optimizer of `config`."""
-    options: dict[str, Any] = {
-        "learning_rate": make_learning_rate(config, steps_per_epoch),
-        "weight_decay": config.weight_decay or None,
-    }
-    if config.optimizer == "adam":
-        optimizer = (
-            keras.optimizers.AdamW if config.weight_decay else keras.optimizers.Adam
-        )
-        made = optimizer(**options)
-    elif config.optimizer == "momentum":
-        made = Momentum(momentum=MOMENTUM, **options)
-    else:
-        made = keras.optimizers.SGD(**options)
-    if config.weight_decay:
-        made.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
-    return made
+    config: TrainConfig, steps_per_epoch: int, weights: Sequence[tf.Variable]
+) -> Optimizer:
+    """The optimizer of `config` for some weights, in the current strategy's scope."""
+    rate = make_learning_rate(config, steps_per_epoch)
+    return OPTIMIZERS[config.optimizer](weights, rate, config.weight_decay)

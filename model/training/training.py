@@ -1,4 +1,4 @@
-"""Execute the plan of a run: Keras's `fit` under the strategy, resumed exactly."""
+"""Execute the plan of a run under its strategy, resumed exactly."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from tensorflow import keras
 
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.network.alexnet import build_network
-from alexnet.model.training.callbacks import Progress, Start
 from alexnet.model.training.checkpoints import Checkpoints, reason
-from alexnet.model.training.classifier import Classifier
+from alexnet.model.training.execution import step_function
 from alexnet.model.training.hardware import Hardware, set_up_hardware
 from alexnet.model.training.history import EpochRecord
-from alexnet.model.training.loop import Job
+from alexnet.model.training.loop import ResumePoint, TrainingLoop
+from alexnet.model.training.loss_scale import LossScale
 from alexnet.model.training.multi_worker import require_all
-from alexnet.model.training.optimizer import make_optimizer
+from alexnet.model.training.optimizer import make_optimizer, trainable_weights
 from alexnet.model.training.plan import (
     TrainPlan,
     make_run_config,
     require_same_settings,
 )
+from alexnet.model.training.progress import Progress
 from alexnet.model.training.report import FitReport
 from alexnet.model.training.run import RunFolder
+from alexnet.model.training.train_step import TrainableClassifier
 from alexnet.pipeline.config import AugmentConfig
 from alexnet.pipeline.errors import DataError, RunError
 from alexnet.pipeline.files import count
@@ -69,14 +71,14 @@ def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport
         run.save_config(plan.config)
     checkpoints = Checkpoints(run, classifier, hardware.is_chief)
     done = checkpoints.restore_last() if plan.resume else 0
-    start = Start(*divmod(done, plan.steps_per_epoch), plan.steps_per_epoch)
+    start = ResumePoint(*divmod(done, plan.steps_per_epoch), plan.steps_per_epoch)
     history = _history(run, start) if plan.resume else []
     if hardware.is_chief:
         checkpoints.sweep()
-    job = Job(plan, hardware, classifier, checkpoints, history, start)
-    if not job.is_over():
+    loop = TrainingLoop(plan, hardware, classifier, checkpoints, history, start)
+    if not loop.is_over():
         try:
-            job.run(progress)
+            loop.run(progress)
         except (tf.errors.OpError, DataError) as error:
             require_all(hardware, run, error)
             _blame_data(plan, error)
@@ -120,14 +122,14 @@ def _remove_run(run: RunFolder) -> None:
             picture.unlink()
 
 
-def _history(run: RunFolder, start: Start) -> list[EpochRecord]:
+def _history(run: RunFolder, start: ResumePoint) -> list[EpochRecord]:
     """The records of the epochs before `start`; one more may not have been saved.
 
     Raises:
         RunError: some are missing, or the states are.
     """
     history = run.load_history()
-    lost = start == Start(0, 0, start.steps_per_epoch) and len(history) > 1
+    lost = start == ResumePoint(0, 0, start.steps_per_epoch) and len(history) > 1
     if lost or len(history) < start.epoch:
         raise RunError(
             f"{run.history_path} holds {count(len(history), 'epoch')}, and the last"
@@ -143,28 +145,24 @@ def make_classifier(
     config: TrainConfig,
     hardware: Hardware,
     steps: int,
-) -> Classifier:
-    """The compiled classifier, fresh weights, in the current strategy's scope.
+) -> TrainableClassifier:
+    """A classifier to be trained, with fresh weights, in the current strategy's scope.
 
     `steps` are those of an epoch.
     """
     # Replicas cannot meet inside a compiled function: there each normalises alone.
     together = hardware.num_replicas > 1 and not hardware.xla
-    classifier = Classifier(
-        build_network(network, synchronized_norm=together),
+    built = build_network(network, synchronized_norm=together)
+    return TrainableClassifier(
+        built,
         augment,
+        make_optimizer(config, steps, trainable_weights(built)),
+        loss_scale=LossScale() if hardware.policy == "mixed_float16" else None,
         loss=config.loss,
         global_batch=config.batch_size,
         seed=config.seed,
         xla=hardware.xla,
     )
-    classifier.compile(
-        optimizer=make_optimizer(config, steps),
-        jit_compile=False,
-        weighted_metrics=[],  # the test step weighs by hand; this says that it knows
-        steps_per_execution=config.steps_per_execution,
-    )
-    return classifier
 
 
 def _blame_data(plan: TrainPlan, error: Exception) -> None:
@@ -219,17 +217,4 @@ def make_train_step(
         classifier = make_classifier(
             run.network, run.augment, run.train, hardware, steps
         )
-    return as_function(classifier, hardware)
-
-
-def as_function(
-    classifier: Classifier, hardware: Hardware
-) -> Callable[[tf.Tensor, tf.Tensor], Any]:
-    """The classifier's training step, to be called with uint8 images and labels."""
-
-    def step(images: tf.Tensor, labels: tf.Tensor) -> Any:
-        batch = (images, labels)
-        return hardware.strategy.run(classifier.train_step, args=(batch,))
-
-    function: Callable[[tf.Tensor, tf.Tensor], Any] = tf.function(step)
-    return function
+    return step_function(classifier, hardware.strategy)

@@ -15,7 +15,7 @@ from PIL import Image
 from alexnet.benchmarks import limits, parallel
 from alexnet.benchmarks.measure import Deliveries
 from alexnet.pipeline.config import StorageName
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.opened_records import open_records
 from tests.conftest import smooth_photo
 
 

@@ -71,8 +71,8 @@ def test_a_taken_name_is_refused(trained: Trained, tmp_path: Path) -> None:
 
 
 def test_the_formats_are_those_of_the_library() -> None:
-    for to in get_args(Format):
-        assert parse(["export", "run", "out", "--format", to])["to"] == to
+    for name in get_args(Format):
+        assert parse(["export", "run", "out", "--format", name])["format"] == name
 
 
 # --- what is served, of four classes that tell decoding faults apart

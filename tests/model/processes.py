@@ -19,6 +19,7 @@ import alexnet.model.results.plots
 import alexnet.model.training.training  # noqa: F401
 from alexnet.cli.fit_messages import FitProgress
 from alexnet.cli.main import main
+from alexnet.model.training import pauses
 from alexnet.model.training.run import RunFolder
 from tests.model.runs import step_of
 
@@ -30,6 +31,7 @@ def _command(
 ) -> None:
     """Run a command line, what it prints in `log`, and exit with its code."""
     os.environ.update(environment)
+    pauses.LOOK_SECONDS = 0.0  # after each step
     FitProgress.step = lambda *_: time.sleep(pause_seconds)  # type: ignore[method-assign]
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, sys.stdout.fileno())

@@ -92,11 +92,11 @@ def measure_ours(data: str, steps: int, settings: dict[str, Any]) -> dict[str, A
 
     session = Session(Path(data), settings)
     with watch_gpu() as watch:
-        epoch, samples = session.fit(steps, watch)
+        fitted = session.fit(steps, watch)
     hardware, size = session.hardware.describe(), session.train.batch_size
-    row = _row(hardware, steps, size, epoch.seconds)
-    row["input_wait_share"] = epoch.input_wait_share
-    return {**row, **_load(samples)}
+    row = _row(hardware, steps, size, fitted.seconds)
+    row["input_wait_share"] = fitted.input_wait_share
+    return {**row, **_load(fitted.samples)}
 
 
 def _load(samples: Sequence[Sample]) -> dict[str, Any]:

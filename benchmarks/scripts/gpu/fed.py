@@ -27,7 +27,7 @@ from alexnet.benchmarks.scripts.gpu.report import (
 )
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.training.gpu_monitor import Load
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.opened_records import open_records
 
 MEASURE = "alexnet.benchmarks.scripts.gpu.fed:measure_fed"
 STEP, FED = "step", "fed"
@@ -46,9 +46,9 @@ def measure_fed(
         for _ in range(rounds):
             alone = measure(_repeat(session.step, batch), seconds, wait_for_devices)
             fitted = session.fit(steps, watch)
-            fed = fitted.epoch.images_per_second
+            fed = fitted.images_per_second
             speeds.append({STEP: alone.images_per_second, FED: fed})
-            waits.append(fitted.epoch.input_wait_share)
+            waits.append(fitted.input_wait_share)
             loads += fitted.samples
     ratio = ratios(speeds, FED)[STEP]
     return {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from alexnet.benchmarks.loaders.article import source_files, write_photos
 from alexnet.benchmarks.scripts.gpu.report import run
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.opened_records import open_records
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

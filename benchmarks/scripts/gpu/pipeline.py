@@ -23,17 +23,16 @@ from alexnet.benchmarks.scripts.gpu.report import (
     run,
 )
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.read.choose import choose_reader
-from alexnet.pipeline.records.record_set import RecordSet, open_records
+from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 
 MEASURE = "alexnet.benchmarks.scripts.gpu.pipeline:measure_pipeline"
 
 
-def readers_of(records: RecordSet) -> Iterator[str]:
+def readers_of(records: OpenedRecords) -> Iterator[str]:
     """The ways to read a record set."""
     for name in ("mmap", "stream"):
         try:
-            yield choose_reader(records, name).name
+            yield records.reader(name).name
         except ConfigError:
             continue
 

@@ -1,7 +1,6 @@
 """A training on real records without a run folder, on one device.
 
-The batches, the step and the callbacks of `fit` that belong to a step; nothing is
-saved, validated or shown.
+The batches and the step of `fit`; nothing is saved, validated or shown.
 """
 
 from __future__ import annotations
@@ -13,14 +12,11 @@ import tensorflow as tf
 from tensorflow import keras
 
 from alexnet.benchmarks.train_step import STEPS_PER_EPOCH
-from alexnet.model.training.callbacks import EpochRecorder, LossGuard, Start
+from alexnet.model.training.execution import Execution, step_function
 from alexnet.model.training.gpu_monitor import GpuMonitor, Sample
 from alexnet.model.training.hardware import set_up_hardware
-from alexnet.model.training.history import EpochRecord
-from alexnet.model.training.optimizer import make_learning_rate
 from alexnet.model.training.plan import make_run_config
-from alexnet.model.training.run import RunFolder
-from alexnet.model.training.training import as_function, make_classifier
+from alexnet.model.training.training import make_classifier
 from alexnet.pipeline.read.dataset import train_dataset
 from alexnet.pipeline.read.image_folder import open_data
 
@@ -37,7 +33,9 @@ def watch_gpu() -> GpuMonitor:
 class Fitted(NamedTuple):
     """What some steps took, and the GPU's load meanwhile."""
 
-    epoch: EpochRecord
+    images_per_second: float
+    seconds: float
+    input_wait_share: float
     samples: list[Sample]
 
 
@@ -60,9 +58,7 @@ class Session:
         self._classifier = make_classifier(
             config.network, config.augment, self.train, self.hardware, STEPS_PER_EPOCH
         )
-        # Where a loss that blows up would be told to lie; nothing is written there.
-        self._run = RunFolder(data)
-        self.step = as_function(self._classifier, self.hardware)
+        self.step = step_function(self._classifier, self.hardware.strategy)
 
     def batches(self) -> tf.data.Dataset:
         """As `fit` reads them, copied to the device ahead of time."""
@@ -72,24 +68,15 @@ class Session:
 
     def fit(self, steps: int, watch: GpuMonitor) -> Fitted:
         """Train for `steps` while buffers fill, then for as many that count."""
-        history: list[EpochRecord] = []
-        loads: list[list[Sample]] = []
-        start = Start(0, 0, steps)
-        rate = make_learning_rate(self.train, STEPS_PER_EPOCH)
-        recorder = EpochRecorder(
-            self._run,
-            history,
-            start,
-            self.train.batch_size,
-            rate,
-            lambda record: loads.append(watch.take()),
-            saves=False,
+        execution = Execution(
+            self._classifier,
+            self.hardware.strategy,
+            self.train.steps_per_execution,
+            device_lags=self.hardware.num_gpus > 0,
         )
-        self._classifier.fit(
-            self.batches(),
-            epochs=2,
-            steps_per_epoch=steps,
-            callbacks=[LossGuard(self._run, start, rate), recorder],
-            verbose=0,
-        )
-        return Fitted(history[-1], loads[-1])
+        batches = iter(self.batches())
+        execution.train(batches, steps)
+        watch.take()
+        seconds, waited = execution.train(batches, steps)[1:]
+        images = steps * self.train.batch_size
+        return Fitted(images / seconds, seconds, waited / seconds, watch.take())

@@ -26,6 +26,7 @@ from alexnet.benchmarks.scripts.gpu.report import (
 )
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.training.history import EpochRecord
+from alexnet.model.training.metrics import Metrics
 
 MEASURE = "alexnet.benchmarks.scripts.gpu.to_accuracy:measure_training"
 ACCURACIES = (0.85, 0.90)
@@ -53,7 +54,7 @@ class Watch:
     def start(self, first_step: int, total_steps: int) -> None:
         """The weights are there, and the batches are about to come."""
 
-    def step(self, step: int, logs: dict[str, float]) -> None:
+    def step(self, step: int, metrics: Metrics) -> None:
         """Note the first step's end, which came with compiling."""
         if self.first_step_seconds is None:
             self.first_step_seconds = self._elapsed

@@ -32,7 +32,7 @@ from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.machine import Memory
 from alexnet.pipeline.read.dataset import eval_dataset, train_stages
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import NUM_PHOTOS, SIDE
 

@@ -14,8 +14,9 @@ from alexnet.benchmarks.input_pipeline.delivery_order import (
     judge_shuffle,
 )
 from alexnet.pipeline.config import ReadConfig, Reader, StorageName
-from alexnet.pipeline.read.dataset import Stage, compose, train_stages
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.dataset import train_stages
+from alexnet.pipeline.read.opened_records import open_records
+from alexnet.pipeline.read.stage import EpochStage, Stage, WholeStage, compose
 
 EXAMPLES, BATCH = 64, 8
 
@@ -46,14 +47,16 @@ def stages(read_dtype: tf.DType, reverse: bool = False) -> list[Stage]:
         )
 
     if read_dtype == tf.string:
-        first = [
-            Stage("read", read, of_epoch=True),
-            Stage("shuffle", shuffle, of_epoch=True),
-            Stage("batch", lambda dataset: dataset.batch(BATCH, drop_remainder=True)),
+        first: list[Stage] = [
+            EpochStage("read", read),
+            EpochStage("shuffle", shuffle),
+            WholeStage(
+                "batch", lambda dataset: dataset.batch(BATCH, drop_remainder=True)
+            ),
         ]
     else:
-        first = [Stage("shuffle", read, of_epoch=True)]
-    return [*first, Stage("decode", decode), Stage("prefetch", lambda d: d)]
+        first = [EpochStage("shuffle", read)]
+    return [*first, WholeStage("decode", decode), WholeStage("prefetch", lambda d: d)]
 
 
 KINDS = pytest.mark.parametrize("dtype", [tf.string, tf.int64])

@@ -15,8 +15,9 @@ from alexnet.benchmarks.input_pipeline.device_stages import (
 )
 from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.read.dataset import Stage, train_stages
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.dataset import train_stages
+from alexnet.pipeline.read.opened_records import open_records
+from alexnet.pipeline.read.stage import EpochStage, Stage, WholeStage
 
 
 @pytest.fixture
@@ -27,8 +28,8 @@ def stages() -> list[Stage]:
         return tf.data.Dataset.range(100).map(lambda number: (number, number))
 
     return [
-        Stage("read", read, of_epoch=True),
-        Stage("prefetch", lambda dataset: dataset.batch(2, drop_remainder=True)),
+        EpochStage("read", read),
+        WholeStage("prefetch", lambda dataset: dataset.batch(2, drop_remainder=True)),
     ]
 
 

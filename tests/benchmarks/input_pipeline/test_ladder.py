@@ -14,7 +14,7 @@ from alexnet.benchmarks.input_pipeline.ladder import (
     split_rungs,
 )
 from alexnet.benchmarks.measure import GROUP_RECORDS
-from alexnet.pipeline.read.dataset import Stage
+from alexnet.pipeline.read.stage import EpochStage, Stage, WholeStage, compose
 
 BATCH = 6
 # An epoch that ends neither with a batch nor with a group.
@@ -51,16 +51,15 @@ def test_every_rung_runs_its_stages_and_counts_what_passed_them() -> None:
         return tf.data.Dataset.range(RECORDS).map(count)
 
     none_injected = tf.data.Options()
-    none_injected.experimental_optimization.inject_prefetch = False
     none_injected.experimental_optimization.map_parallelization = False
-    stages = [
-        Stage("read", read, of_epoch=True),
-        Stage("shuffle", lambda dataset: dataset),
+    stages: list[Stage] = [
+        EpochStage("read", read),
+        WholeStage("shuffle", lambda dataset: dataset),
         # Early, as streamed records are batched: what follows works on batches.
-        Stage("batch", lambda dataset: dataset.batch(BATCH, drop_remainder=True)),
-        Stage("parse", lambda dataset: dataset.map(lambda batch: (batch, batch))),
+        WholeStage("batch", lambda dataset: dataset.batch(BATCH, drop_remainder=True)),
+        WholeStage("parse", lambda dataset: dataset.map(lambda batch: (batch, batch))),
         # No real one: it would run ahead of the count.
-        Stage("prefetch", lambda dataset: dataset.with_options(none_injected)),
+        WholeStage("prefetch", lambda dataset: dataset.with_options(none_injected)),
     ]
     timings = climb(stages)
     assert [timing.name for timing in timings] == [stage.name for stage in stages]
@@ -76,23 +75,19 @@ def test_prefixes_have_the_options_of_the_whole() -> None:
     """A rung measured with other threads than training's would say nothing of it."""
     seen = []
 
-    def prefetch(dataset: tf.data.Dataset) -> tf.data.Dataset:
-        options = tf.data.Options()
-        options.threading.max_intra_op_parallelism = 7
-        return dataset.with_options(options)
-
     def read(dataset: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
         return dataset.repeat(GROUP_RECORDS)
 
-    stages = [
-        Stage("read", read, of_epoch=True),
-        Stage("batch", lambda dataset: dataset.batch(BATCH, drop_remainder=True)),
-        Stage("prefetch", prefetch),
+    stages: list[Stage] = [
+        EpochStage("read", read),
+        WholeStage("batch", lambda dataset: dataset.batch(BATCH, drop_remainder=True)),
+        WholeStage("prefetch", lambda dataset: dataset.prefetch(2)),
     ]
     for timing in climb(stages):
         deliveries = timing.start()
         next(deliveries)
         dataset = getgeneratorlocals(deliveries)["dataset"]
-        seen.append(dataset.options().threading.max_intra_op_parallelism)
+        seen.append(dataset.options())
         deliveries.close()
-    assert seen == [7, 7, 7]
+    assert seen == [compose(stages).options()] * 3
+    assert seen[0].threading.max_intra_op_parallelism == 1

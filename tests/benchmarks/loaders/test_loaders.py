@@ -11,7 +11,7 @@ from alexnet.benchmarks.loaders.peer import PEERS
 from alexnet.benchmarks.measure import Timing
 from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.records.record_set import RecordSet, open_records
+from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 
 
 @pytest.mark.parametrize("names", [(), ("article",), ("plain", "dali", "article")])
@@ -35,7 +35,7 @@ def test_others_are_told(names: tuple[str, ...], told: str) -> None:
 def test_every_rival_is_planned_under_its_name(
     record_sets: dict[StorageName, Path], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def plan_peer(name: str, records: RecordSet, batch_size: int) -> Timing:
+    def plan_peer(name: str, records: OpenedRecords, batch_size: int) -> Timing:
         return Timing(name, lambda: (number for number in [batch_size]))
 
     monkeypatch.setattr(loaders, "plan_peer", plan_peer)

@@ -17,7 +17,7 @@ from alexnet.benchmarks.measure import Deliveries
 from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.opened_records import open_records
 from tests.conftest import await_garbage
 
 SCRIPTS = peer.SCRIPTS

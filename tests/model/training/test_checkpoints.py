@@ -18,12 +18,15 @@ from tensorflow import keras
 import alexnet.model.training.checkpoints
 from alexnet.model.training.checkpoints import (
     Checkpoints,
-    blown_up,
+    divergence_error,
     latest,
     load_network,
+    numbered_weights,
     reason,
 )
-from alexnet.model.training.metrics import Average
+from alexnet.model.training.learning_rate import LearningRate
+from alexnet.model.training.metrics import MetricSums
+from alexnet.model.training.optimizer import Momentum, trainable_weights
 from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.errors import RunError
 from tests.model.runs import files_of
@@ -35,22 +38,22 @@ def run(tmp_path: Path) -> RunFolder:
 
 
 def tiny_classifier(units: int = 3, value: float = 0.0) -> Any:
-    """What Checkpoints needs of a classifier: network, optimizer, metrics, strategy."""
-    network = keras.Sequential([keras.layers.Dense(units, input_shape=(2,))])
+    """What Checkpoints needs of a classifier: network, optimizer, metrics."""
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(units)])
     for variable in network.variables:
-        variable.assign(tf.fill(variable.shape, value))
+        variable.assign(np.full(variable.shape, value))
+    rate = LearningRate("constant", 0.5, 0, 1)
     return SimpleNamespace(
         network=network,
-        optimizer=keras.optimizers.SGD(0.5, 0.9),
-        metrics=[Average("loss")],
-        distribute_strategy=tf.distribute.get_strategy(),
+        optimizer=Momentum(trainable_weights(network), rate),
+        loss_scale=None,
+        metrics=MetricSums(),
     )
 
 
 def take_step(classifier: Any) -> None:
     variables = classifier.network.trainable_variables
-    ones = [tf.ones_like(variable) for variable in variables]
-    classifier.optimizer.apply_gradients(zip(ones, variables, strict=True))
+    classifier.optimizer.apply([tf.ones(variable.shape) for variable in variables])
 
 
 def saved(run: RunFolder, value: float, step: int = 1, epoch: int = 1) -> Any:
@@ -73,11 +76,11 @@ def test_a_restored_state_takes_the_same_next_step(run: RunFolder) -> None:
     checkpoints = Checkpoints(run, first)
     assert checkpoints.restore_last() == 0
     take_step(first)
-    first.metrics[0].update_state(3.0, 4.0)
+    first.metrics.sums.assign([3.0, 1.0, 4.0, 1.0, 0.0])
     checkpoints.save(41, 3, is_best=True)
     assert Checkpoints(run, second).restore_last() == 41
     assert int(second.optimizer.iterations) == 1
-    assert float(second.metrics[0].result()) == 0.75
+    assert second.metrics.read().loss == 0.75
     take_step(first)
     take_step(second)
     for ours, theirs in zip(
@@ -112,7 +115,9 @@ def test_a_folder_that_tensorflow_has_written_is_read(run: RunFolder) -> None:
     folder = run.checkpoints_path("best")
     network, epoch = tiny_classifier(value=3.0).network, tf.Variable(5, dtype=tf.int64)
     theirs = tf.train.CheckpointManager(
-        tf.train.Checkpoint(network=network, epoch=epoch), str(folder), max_to_keep=1
+        tf.train.Checkpoint(network=numbered_weights(network), epoch=epoch),
+        str(folder),
+        max_to_keep=1,
     )
     theirs.save(checkpoint_number=7)
     assert latest(folder) == folder / "ckpt-7"
@@ -212,8 +217,9 @@ def test_weights_that_are_no_numbers_are_never_saved(
 ) -> None:
     classifier = tiny_classifier(value=1.0)
     network = classifier.network = keras.Sequential(
-        [classifier.network, keras.layers.BatchNormalization()]
+        [*classifier.network.layers, keras.layers.BatchNormalization()]
     )
+    network(tf.zeros([1, 2]))
     checkpoints = Checkpoints(run, classifier)
     checkpoints.save(3, 1)
     kind = network.trainable_weights if trainable else network.non_trainable_weights
@@ -224,9 +230,9 @@ def test_weights_that_are_no_numbers_are_never_saved(
 
 
 def test_a_run_that_went_astray_names_what_is_kept(run: RunFolder) -> None:
-    assert "nothing was saved yet" in str(blown_up(run, 1, "the loss is nan"))
+    assert "nothing was saved yet" in str(divergence_error(run, 1, "the loss is nan"))
     saved(run, 1.0, step=12)
-    told = str(blown_up(run, 13, "the loss is nan"))
+    told = str(divergence_error(run, 13, "the loss is nan"))
     assert told.startswith("the loss is nan at step 13; the state of ")
     assert "last/ckpt-12 is kept" in told
     assert "`learning_rate`" in told

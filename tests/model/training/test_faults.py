@@ -23,9 +23,10 @@ from typing import Any
 import pytest
 
 import alexnet.model.training.checkpoints
-from alexnet.model.training.callbacks import EpochRecorder
 from alexnet.model.training.checkpoints import Checkpoints
+from alexnet.model.training.execution import Execution
 from alexnet.model.training.hardware import set_up_hardware
+from alexnet.model.training.metrics import Metrics
 from alexnet.model.training.plan import plan_training
 from alexnet.model.training.run import RunFolder
 from alexnet.model.training.signals import Terminated
@@ -66,8 +67,8 @@ class Faulty(RecordedProgress):
         super().__init__()
         self.after, self.fault = after, fault
 
-    def step(self, step: int, logs: dict[str, float]) -> None:
-        super().step(step, logs)
+    def step(self, step: int, metrics: Metrics) -> None:
+        super().step(step, metrics)
         if step == self.after:
             self.fault()
 
@@ -109,8 +110,14 @@ def test_signals_wait_for_a_state_that_is_gone_on_from(
     assert not isinstance(stopped.value, Terminated)
     assert (step_of(run), run.load_history()) == (2, [])
 
+    validate = Execution.validate
+
+    def terminated(*batches: Any) -> Metrics:
+        send(signal.SIGTERM)()
+        return validate(*batches)
+
     with monkeypatch.context() as patch, pytest.raises(Terminated):
-        patch.setattr(EpochRecorder, "on_test_begin", lambda *_: send(signal.SIGTERM)())
+        patch.setattr(Execution, "validate", terminated)
         go_on(run, train_records)
     assert (step_of(run), len(run.load_history())) == (STEPS, 1)
 

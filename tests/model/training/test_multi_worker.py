@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from alexnet.model.config import TrainConfig
 from alexnet.model.training.hardware import Hardware, set_up_hardware
-from alexnet.model.training.multi_worker import agreement, require_all
+from alexnet.model.training.multi_worker import Wishes, agreement, require_all
 from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.errors import RunError
 
@@ -50,5 +50,6 @@ def test_other_errors_and_lone_workers_are_left_alone(several: Hardware) -> None
     require_all(lone, RUN, tf.errors.UnavailableError(None, None, CLOSED))
 
 
-def test_one_worker_has_nobody_to_agree_with() -> None:
-    assert agreement(set_up_hardware(TrainConfig())) is None
+def test_one_worker_has_its_way() -> None:
+    wishes = Wishes(save=True)
+    assert agreement(set_up_hardware(TrainConfig()))(wishes) == wishes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,13 @@ from tensorflow import keras
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.network.alexnet import build_network
 from alexnet.model.training.hardware import set_up_hardware
+from alexnet.model.training.learning_rate import LearningRate, make_learning_rate
 from alexnet.model.training.optimizer import (
     MOMENTUM,
-    LearningRate,
-    Momentum,
-    make_learning_rate,
     make_optimizer,
+    trainable_weights,
 )
+from alexnet.model.training.replicas import sum_over_replicas
 from tests.conftest import TINY_NETWORK
 from tests.model import processes
 
@@ -59,14 +60,12 @@ def test_the_rate_of_every_step(schedule: Any, warmup_epochs: float) -> None:
 @pytest.mark.parametrize("schedule", ["cosine", "steps", "constant"])
 def test_the_rate_is_a_pure_function_of_the_step(schedule: Any) -> None:
     rate = LearningRate(schedule, PEAK, 3, 20)
-    again = LearningRate.from_config(rate.get_config())
     in_graph = tf.function(rate)
     forwards = [float(rate(step)) for step in range(22)]
     backwards = [
         float(in_graph(tf.constant(step, tf.int64))) for step in reversed(range(22))
     ]
     np.testing.assert_allclose(forwards, backwards[::-1], rtol=1e-6)
-    assert forwards == [float(again(step)) for step in range(22)]
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 5, 20, 90])
@@ -97,7 +96,7 @@ def test_the_articles_sgd_subtracts_a_thousandth_of_the_gradient() -> None:
     rng = np.random.default_rng(1)
     before, gradient = rng.normal(size=(2, 50)).astype(np.float32)
     kernel = tf.Variable(before, name="kernel")
-    make_optimizer(config, STEPS_PER_EPOCH).apply_gradients([(gradient, kernel)])
+    make_optimizer(config, STEPS_PER_EPOCH, [kernel]).apply([gradient])
     expected = before - np.float32(0.001) * gradient
     np.testing.assert_array_equal(kernel.numpy(), expected)
 
@@ -105,11 +104,11 @@ def test_the_articles_sgd_subtracts_a_thousandth_of_the_gradient() -> None:
 def test_momentum_is_the_papers() -> None:
     """Krizhevsky 2012, section 5: v <- 0.9 v - rate x gradient, w <- w + v."""
     config = TrainConfig(schedule="constant", learning_rate=0.1, weight_decay=0.0)
-    optimizer = make_optimizer(config, STEPS_PER_EPOCH)
     kernel = tf.Variable([1.0], name="kernel")
+    optimizer = make_optimizer(config, STEPS_PER_EPOCH, [kernel])
     velocity, expected = 0.0, 1.0
     for gradient in (0.5, -0.25, 1.0):
-        optimizer.apply_gradients([(tf.constant([gradient]), kernel)])
+        optimizer.apply([tf.constant([gradient])])
         velocity = 0.9 * velocity - 0.1 * gradient
         expected += velocity
     np.testing.assert_allclose(kernel.numpy(), [expected], rtol=1e-6)
@@ -131,53 +130,66 @@ def made_up_steps(replicas: int) -> tuple[list[np.ndarray], list[list[np.ndarray
     return values, gradients
 
 
-def after_kerass_sgd(
-    values: list[np.ndarray], gradients: list[list[np.ndarray]]
+def as_keras(rate: LearningRate) -> keras.optimizers.schedules.LearningRateSchedule:
+    class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+        def __call__(self, step: Any) -> tf.Tensor:
+            return rate(step)
+
+    return Schedule()
+
+
+def after_kerass(
+    config: TrainConfig,
+    values: list[np.ndarray],
+    gradients: list[list[np.ndarray]],
 ) -> list[np.ndarray]:
     """The oracle: Keras's own, on one device, with the replicas' gradients summed."""
-    rate = make_learning_rate(DECAYED, STEPS_PER_EPOCH)
-    theirs = keras.optimizers.SGD(rate, MOMENTUM, weight_decay=DECAYED.weight_decay)
+    rate = as_keras(make_learning_rate(config, STEPS_PER_EPOCH))
+    decay = config.weight_decay
+    theirs = {
+        "momentum": lambda: keras.optimizers.SGD(rate, MOMENTUM, weight_decay=decay),
+        "sgd": lambda: keras.optimizers.SGD(rate, weight_decay=decay),
+        "adam": lambda: keras.optimizers.Adam(rate, weight_decay=decay),
+        "adamw": lambda: keras.optimizers.AdamW(rate, weight_decay=decay),
+    }[config.optimizer]()
+    layer = keras.layers.Dense(4)
+    layer.build((None, 5))
+    layer.set_weights(values)
     theirs.exclude_from_weight_decay(var_names=["bias"])
-    kernel, bias = values
-    variables = [tf.Variable(kernel, name="kernel"), tf.Variable(bias, name="bias")]
     for step in gradients:
         summed = [tf.constant(gradient.sum(axis=0)) for gradient in step]
-        theirs.apply_gradients(zip(summed, variables, strict=True))
-    return [variable.numpy() for variable in variables]
+        theirs.apply_gradients(zip(summed, layer.trainable_variables, strict=True))
+    return layer.get_weights()
 
 
-def require_keras_update(replicas: int) -> None:
+def require_keras_update(replicas: int, name: Any = "momentum") -> None:
     """Check the fused update on every replica of the current process's devices."""
+    settings = replace(DECAYED, optimizer=name)
     values, gradients = made_up_steps(replicas)
     strategy = tf.distribute.get_strategy()
     if replicas > 1:
         config = TrainConfig(strategy="mirrored", logical_cpus=replicas)
         strategy = set_up_hardware(config).strategy
     with strategy.scope():
-        names = ("kernel", "bias")
-        variables = [
-            tf.Variable(value, name=name)
-            for value, name in zip(values, names, strict=True)
-        ]
-        optimizer = make_optimizer(DECAYED, STEPS_PER_EPOCH)
+        variables = [tf.Variable(value) for value in values]
+        optimizer = make_optimizer(settings, STEPS_PER_EPOCH, variables)
 
     @tf.function
     def step(*mine: tf.Tensor) -> None:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        pairs = zip([gradient[replica] for gradient in mine], variables, strict=True)
-        optimizer.apply_gradients(pairs)
+        optimizer.apply(sum_over_replicas([gradient[replica] for gradient in mine]))
 
     for one in gradients:
         strategy.run(step, args=tuple(map(tf.constant, one)))
-    assert isinstance(optimizer, Momentum)
-    expected = after_kerass_sgd(values, gradients)
+    expected = after_kerass(settings, values, gradients)
     for variable, value in zip(variables, expected, strict=True):
         for copy in strategy.experimental_local_results(variable):
-            np.testing.assert_allclose(copy.numpy(), value, rtol=2e-6, atol=1e-7)
+            np.testing.assert_allclose(copy.numpy(), value, rtol=1e-5, atol=5e-6)
 
 
-def test_momentum_and_decay_are_kerass() -> None:
-    require_keras_update(replicas=1)
+@pytest.mark.parametrize("name", ["momentum", "sgd", "adam", "adamw"])
+def test_updates_and_decay_are_kerass(name: Any) -> None:
+    require_keras_update(1, name)
 
 
 def test_momentum_and_decay_are_kerass_on_two_replicas() -> None:
@@ -193,9 +205,9 @@ def test_decay_shrinks_kernels_and_nothing_else(name: Any) -> None:
     network = build_network(NetworkConfig(variant="article", **TINY_NETWORK))
     variables = network.trainable_variables
     for variable in variables:
-        variable.assign(tf.ones_like(variable))
-    optimizer = make_optimizer(config, STEPS_PER_EPOCH)
-    optimizer.apply_gradients([(tf.zeros_like(v), v) for v in variables])
+        variable.assign(np.ones(variable.shape))
+    optimizer = make_optimizer(config, STEPS_PER_EPOCH, trainable_weights(network))
+    optimizer.apply([tf.zeros(variable.shape) for variable in variables])
     kinds = set()
     for variable in variables:
         kind = variable.name.split("/")[-1].removesuffix(":0")
@@ -207,6 +219,6 @@ def test_decay_shrinks_kernels_and_nothing_else(name: Any) -> None:
 
 def test_without_decay_kernels_keep() -> None:
     config = TrainConfig(optimizer="adam", weight_decay=0.0)
-    kernel = tf.Variable([1.0, -2.0], name="kernel")
-    make_optimizer(config, 1).apply_gradients([(tf.zeros(2), kernel)])
-    np.testing.assert_array_equal(kernel.numpy(), [1.0, -2.0])
+    kernel = tf.Variable([[1.0, -2.0]], name="kernel")
+    make_optimizer(config, 1, [kernel]).apply([tf.zeros([1, 2])])
+    np.testing.assert_array_equal(kernel.numpy(), [[1.0, -2.0]])

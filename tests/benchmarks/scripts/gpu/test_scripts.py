@@ -20,9 +20,10 @@ from alexnet.benchmarks.scripts.gpu.step import grid
 from alexnet.benchmarks.scripts.gpu.to_accuracy import Reached, Watch, crossings
 from alexnet.benchmarks.synthetic import write_shapes
 from alexnet.model.training.history import EpochRecord
+from alexnet.model.training.metrics import Metrics
 from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.opened_records import open_records
 
 ROOT = Path(__file__).parents[4]
 TINY = ("--set", "width=0.0625", "image_size=67", "batch_size=8")
@@ -59,7 +60,7 @@ def test_an_accuracy_is_reached_when_it_is_first_seen() -> None:
 
 def test_training_ends_when_it_is_good_enough() -> None:
     watch = Watch(0.9)
-    watch.step(1, {})
+    watch.step(1, Metrics(0.5, 0.5, 1, 0))
     for record in (epoch(1, None), epoch(2, 0.89)):
         watch.epoch(record, 20, "")
     with pytest.raises(Reached):

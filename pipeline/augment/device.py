@@ -1,4 +1,4 @@
-"""Compilation of augmentation by XLA, on the devices where that pays.
+"""Places of augmentation's work: draws on the host, and XLA where that pays.
 
 XLA makes one loop of many kernels, each of which takes a pass over memory of its own.
 That is several times as fast on a CPU; on a GPU, where it has not been measured yet,
@@ -12,6 +12,10 @@ from functools import cache
 from typing import Any, TypeVar
 
 import tensorflow as tf
+
+# Draws are small, and TensorFlow reads seeds on the host: made there they are the same
+# bits with any accelerator, launch no kernels and stop no GPU to copy a seed back.
+HOST = "CPU:0"
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 

@@ -1,0 +1,132 @@
+"""The step of a training: augmentation, forward and backward pass, optimizer, metrics.
+
+The image projection does not compile under XLA, so a step augments in the ordinary
+graph, runs forward, loss and gradients in one inner function that may be compiled, and
+applies the gradients outside again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+from tensorflow import keras
+
+from alexnet.model.config import Loss
+from alexnet.model.network.layers import batch_position
+from alexnet.model.training.classifier import Classifier, compiled, without_autograph
+from alexnet.model.training.loss_scale import LossScale
+from alexnet.model.training.metrics import MetricSums
+from alexnet.model.training.optimizer import Optimizer, trainable_weights
+from alexnet.model.training.replicas import sum_over_replicas
+from alexnet.pipeline.augment.augment import augment_batch, fold_seed, mixup_cutmix
+from alexnet.pipeline.config import AugmentConfig
+
+# Seeds of the step's draws and of dropout are apart.
+DRAWS, DROPOUT = 0, 1
+
+
+class TrainableClassifier(Classifier):
+    """A classifier and what it is trained with; make it in the strategy's scope.
+
+    Draws of a step belong to (seed, step) and to the row in the global batch: the same
+    for a resumed run and for any number of replicas.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        augment: AugmentConfig,
+        optimizer: Optimizer,
+        *,
+        loss_scale: LossScale | None = None,
+        loss: Loss = "sparse",
+        global_batch: int = 1,
+        seed: int = 0,
+        xla: bool = False,
+    ) -> None:
+        """`optimizer` is that of the network's trainable weights."""
+        super().__init__(network, augment, xla=xla)
+        self.optimizer, self.loss_scale = optimizer, loss_scale
+        self.loss_name = loss
+        self.global_batch = global_batch
+        self.seed = seed
+        self.metrics = MetricSums()
+        gradients: Any = self._compute_gradients
+        self._gradients = compiled(gradients) if xla else gradients
+
+    @without_autograph
+    def train_step(self, batch: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        """Take one optimizer step on a replica's rows of the global batch.
+
+        Returns its losses, float32 [batch].
+        """
+        images, labels = batch
+        step = tf.identity(self.optimizer.iterations)
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        first_row = tf.cast(replica, tf.int32) * tf.shape(images)[0]
+        draws = fold_seed(self.seed, DRAWS, step)
+        view = augment_batch(
+            images, self.augment, self.side, draws, first_row, self.global_batch
+        )
+        targets = labels
+        if self._uses_one_hot():
+            targets = tf.one_hot(labels, self.num_classes)
+            view, targets = mixup_cutmix(
+                view, targets, self.augment, draws, first_row, self.global_batch
+            )
+        losses, logits, gradients = self._gradients(view, targets, step, first_row)
+        skipped = self._apply(sum_over_replicas(gradients))
+        self.metrics.add(losses, _hits(labels, logits), tf.ones_like(losses), skipped)
+        return losses
+
+    def _uses_one_hot(self) -> bool:
+        mixes = self.augment.mixup > 0 or self.augment.cutmix > 0
+        return self.loss_name == "one-hot" or mixes
+
+    def _compute_gradients(
+        self,
+        view: tf.Tensor,
+        targets: tf.Tensor,
+        step: tf.Tensor,
+        first_row: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        """Losses float32 [batch], logits, and gradients, scaled where float16 asks."""
+        position = batch_position(
+            self.seed + DROPOUT, step, first_row, self.global_batch
+        )
+        with tf.GradientTape() as tape, position:
+            logits = self.run_network(view, training=True)
+            losses = cross_entropy(targets, logits)
+            # Replicas' gradients are summed: each takes its share of the global mean.
+            loss = tf.reduce_sum(losses) / self.global_batch
+            if self.loss_scale:
+                loss *= self.loss_scale.scale
+        return losses, logits, tape.gradient(loss, trainable_weights(self.network))
+
+    def _apply(self, gradients: list[tf.Tensor]) -> tf.Tensor | bool:
+        """Let the optimizer take a step; true where loss scaling has skipped it."""
+        if self.loss_scale:
+            return self.loss_scale.apply(self.optimizer, gradients)
+        self.optimizer.apply(gradients)
+        return False
+
+    @without_autograph
+    def test_step(self, batch: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> None:
+        """Add a batch of images, labels and weights (0 is padding) to the metrics."""
+        images, labels, weights = batch
+        logits = self.eval_logits(images)
+        losses = cross_entropy(labels, logits)
+        self.metrics.add(losses, _hits(labels, logits), weights)
+
+
+def _hits(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """float32 [batch]: 1 where the likeliest class is the label."""
+    return tf.cast(tf.argmax(logits, axis=1) == labels, tf.float32)
+
+
+def cross_entropy(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """float32 [batch]; targets int64 [batch] or one-hot float32 [batch, classes]."""
+    if targets.dtype.is_integer:
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+    return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
