@@ -8,6 +8,8 @@ from tensorflow import keras
 from alexnet.model.network.layers import Dropout, GroupedConv2D, LocalResponseNorm
 from alexnet.model.training.classifier import Classifier
 
+OURS = (Dropout, GroupedConv2D, LocalResponseNorm)
+
 
 def plain_network(classifier: Classifier) -> keras.Model:
     """Levels in [0, 255], float32 [batch, S, S, 3], to probabilities [batch, classes].
@@ -20,8 +22,11 @@ def plain_network(classifier: Classifier) -> keras.Model:
     scales = [1 / std for std in augment.std]
     offsets = [-mean / std for mean, std in zip(augment.mean, augment.std, strict=True)]
     outputs = keras.layers.Rescaling(scales, offsets, name="normalize")(images)
-    for layer in network.layers[1:]:
-        outputs = _apply_plain(layer, outputs)
+    if not any(isinstance(layer, OURS) for layer in network.layers):
+        outputs = network(outputs)
+    else:
+        for layer in network.layers[1:]:
+            outputs = _apply_plain(layer, outputs)
     outputs = keras.layers.Softmax(name="probabilities")(outputs)
     plain = keras.Model(images, outputs, name=network.name)
     plain.set_weights(network.get_weights())
