@@ -13,7 +13,6 @@ from alexnet.cli.options import Json, Verbose, examples, given
 from alexnet.cli.settings import takes_settings
 from alexnet.model.config import CHECKPOINT_MINUTES, NetworkConfig, TrainConfig
 
-
 app = typer.Typer()
 
 

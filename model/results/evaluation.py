@@ -95,7 +95,7 @@ def load_classifier(run: RunFolder, which: str = "best") -> tuple[Classifier, in
 
 def evaluate(
     run: str | PathLike[str],
-    data: str | PathLike[str] | RecordSet | None = None,
+    data: str | PathLike[str] | OpenedSet | None = None,
     *,
     split: str | None = None,
     checkpoint: str = "best",
@@ -119,7 +119,7 @@ def evaluate(
     """
     run = RunFolder(Path(run))
     config = run.load_config()
-    folder = data.folder if isinstance(data, RecordSet) else data
+    folder = data.folder if isinstance(data, OpenedSet) else data
     records = open_run_data(run, Path(folder) if folder is not None else None)
     is_own = records.manifest.fingerprint == config.records_fingerprint
     split = split or (held_out_split(records) if is_own else ALL)
