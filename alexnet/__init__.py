@@ -29,6 +29,10 @@ for _room in ("pipeline", "model", "cli", "benchmarks"):
         )
 
 if TYPE_CHECKING:
+    from alexnet.model.results.evaluation import evaluate
+    from alexnet.model.results.export import export
+    from alexnet.model.results.prediction import predict
+    from alexnet.model.training.fit import fit
     from alexnet.pipeline.augment.layer import Augment
     from alexnet.pipeline.errors import (
         AlexnetError,
@@ -50,9 +54,13 @@ __all__ = [
     "ReadError",
     "RunError",
     "build",
+    "evaluate",
+    "export",
+    "fit",
     "mix",
     "open_photos",
     "open_records",
+    "predict",
 ]
 
 # Where each name is defined.
@@ -63,9 +71,13 @@ _HOMES = {
     ),
     "Augment": "pipeline.augment.layer",
     "build": "pipeline.read.build_records:build_records",
+    "evaluate": "model.results.evaluation",
+    "export": "model.results.export",
+    "fit": "model.training.fit",
     "mix": "pipeline.read.mixture",
     "open_photos": "pipeline.read.image_folder",
     "open_records": "pipeline.read.opened_records",
+    "predict": "model.results.prediction",
 }
 
 
