@@ -1,12 +1,13 @@
-"""`alexnet records estimate`: what each storage would take and give, by a trial."""
+"""`alexnet records estimate`: size and speed of every storage, by sample builds."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from alexnet.benchmarks.config import EstimateConfig
 from alexnet.cli.console import Meter, print_json, print_table, say
 from alexnet.cli.options import Json, Verbose, examples
 from alexnet.cli.settings import takes_settings
@@ -15,10 +16,12 @@ from alexnet.model.config import TrainConfig
 from alexnet.pipeline.config import BuildConfig
 
 if TYPE_CHECKING:
-    from alexnet.benchmarks.estimate.estimate import RecordsPlanReport
-    from alexnet.benchmarks.estimate.forecast import Forecast
+    from alexnet.benchmarks.estimate import Estimate, EstimateReport
 
-SETTINGS = ("labels", "side", "resize", "quality", "mixed_precision")
+SETTINGS = (
+    *("labels", "side", "resize", "quality", "mixed_precision"),
+    *("sample", "seconds", "train_images_per_second", "train_step"),
+)
 
 
 app = typer.Typer()
@@ -31,24 +34,10 @@ app = typer.Typer()
         "alexnet records estimate photos.zip --train-step --mixed-precision --json",
     )
 )
-@takes_settings(BuildConfig, TrainConfig, only=SETTINGS)
+@takes_settings(EstimateConfig, BuildConfig, TrainConfig, only=SETTINGS)
 def estimate(
     source: SourceArgument,
     out: OutOption = Path("records"),
-    sample: Annotated[int, typer.Option(help="Number of photos to try.")] = 300,
-    seconds: Annotated[
-        float, typer.Option(help="Seconds to read each storage, after a warm-up.")
-    ] = 2.0,
-    train_images_per_second: Annotated[
-        float | None,
-        typer.Option(
-            help="Images a second that your device trains on, as `alexnet bench"
-            " train-step` measures them."
-        ),
-    ] = None,
-    train_step: Annotated[
-        bool, typer.Option("--train-step", help="Measure that here instead.")
-    ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
     **settings: Any,
@@ -62,24 +51,18 @@ def estimate(
     photos = scan(source, settings.pop("labels"))
     say_source(source, photos, verbose)
     # After the scan: TensorFlow, which it brings, takes seconds.
-    from alexnet.benchmarks.estimate.estimate import ForecastConfig, run_records_plan
+    from alexnet.benchmarks.estimate import run_estimate
 
-    config = ForecastConfig(
-        sample=sample,
-        seconds=seconds,
-        train_images_per_second=train_images_per_second,
-        train_step=train_step,
-        **settings,
-    )
+    config = EstimateConfig(**settings)
     with Meter("trying", "steps") as meter:
-        report = run_records_plan(source, photos, out, config, meter.announce)
+        report = run_estimate(source, photos, out, config, meter.announce)
     if as_json:
         print_json(report.to_json())
     else:
         _print_estimate(report)
 
 
-def _print_estimate(report: RecordsPlanReport) -> None:
+def _print_estimate(report: EstimateReport) -> None:
     from alexnet.pipeline.files import count
 
     title = (
@@ -87,24 +70,24 @@ def _print_estimate(report: RecordsPlanReport) -> None:
         f" {report.sample:,} tried, at {report.side} px"
     )
     columns = ["storage", "size", "an image", "build", "images/s", "fits", "enough"]
-    rows = [[name, *_cells(forecast)] for name, forecast in report.storages.items()]
+    rows = [[name, *_cells(each)] for name, each in report.storages.items()]
     print_table(title, columns, rows)
     print(report.advice)
     if report.num_bad:
         say(f"{report.num_bad} of the {report.sample:,} cannot be used")
 
 
-def _cells(forecast: Forecast) -> list[str]:
-    """Return the cells of a storage's row."""
+def _cells(estimate: Estimate) -> list[str]:
+    """What is predicted of a storage, for people."""
     from alexnet.pipeline.files import format_bytes
 
-    error = f"{forecast.bytes_error / forecast.bytes:.1%}"
+    error = f"{estimate.bytes_error / estimate.bytes:.1%}"
     return [
-        format_bytes(forecast.bytes) + (f" ±{error}" if error != "0.0%" else ""),
-        format_bytes(forecast.bytes_per_image),
-        f"{forecast.build_seconds:,.0f} s",
-        f"{forecast.images_per_second:,.0f} ±{forecast.spread / 2:.0%}"
-        + ("" if forecast.in_memory else " (disk)"),
-        "yes" if forecast.fits_disk else "no",
-        {None: "?", True: "yes", False: "no"}[forecast.fed],
+        format_bytes(estimate.bytes) + (f" ±{error}" if error != "0.0%" else ""),
+        format_bytes(estimate.bytes_per_image),
+        f"{estimate.build_seconds:,.0f} s",
+        f"{estimate.images_per_second:,.0f} ±{estimate.spread / 2:.0%}"
+        + ("" if estimate.in_memory else " (disk)"),
+        "yes" if estimate.fits_disk else "no",
+        {None: "?", True: "yes", False: "no"}[estimate.fed],
     ]

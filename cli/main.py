@@ -26,6 +26,7 @@ from alexnet.cli import (
     train,
 )
 from alexnet.cli.options import command_group
+from alexnet.cli.quiet import import_tensorflow_quietly
 from alexnet.cli.shell_words import option_names, shell_words
 from alexnet.pipeline.errors import AlexnetError
 from alexnet.pipeline.files import require_local
@@ -67,8 +68,8 @@ def print_version(asked: bool) -> None:
     if asked:
         from alexnet.pipeline.versions import versions
 
-        line = "alexnet {alexnet} (TensorFlow {tensorflow}, Python {python})"
-        print(line.format(**versions()))
+        libraries = "TensorFlow {tensorflow}, Keras {keras}, Python {python}"
+        print(f"alexnet {{alexnet}} ({libraries})".format(**versions()))
         raise typer.Exit()
 
 
@@ -138,6 +139,7 @@ def _quieten_libraries(debug: bool) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
     if not debug:
         logging.getLogger("matplotlib").setLevel(logging.ERROR)
+        import_tensorflow_quietly()
     try:
         Path.home()
     except RuntimeError:  # Keras would make a folder called ~ in the current one

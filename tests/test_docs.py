@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -118,8 +119,8 @@ def test_a_cluster_script_tells_every_worker_its_place(
         (tmp_path / name).chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     command = ["bash", script, "host1", "host2"]
-    environment = {**os.environ, "PATH": path, "SLURM_JOB_NODELIST": "host[1-2]"}
-    subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=60)
+    variables = {**os.environ, "PATH": path, "SLURM_JOB_NODELIST": "host[1-2]"}
+    subprocess.run(command, cwd=tmp_path, env=variables, check=True, timeout=60)
     configs = [json.loads(file.read_text()) for file in tmp_path.glob("config-*")]
     workers = ["host1:2222", "host2:2222"]
     assert [config["cluster"] for config in configs] == [{"worker": workers}] * 2
@@ -156,7 +157,20 @@ def folder(tmp_path: Path) -> Path:
     command.parent.mkdir()
     command.write_text(COMMAND)
     command.chmod(0o755)
+    # The checkout itself on the path would have its rooms imported as `model`, too.
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "alexnet").symlink_to(ROOT / "alexnet")
     return tmp_path
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The variables of a process that finds alexnet and its command there."""
+    return {
+        **os.environ,
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(folder / "site"),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
 
 
 RUNNABLE = [page for page in PAGES if {"sh", "python"} & {b[0] for b in blocks(page)}]
@@ -166,18 +180,31 @@ RUNNABLE = [page for page in PAGES if {"sh", "python"} & {b[0] for b in blocks(p
 @pytest.mark.parametrize("page", RUNNABLE, ids=name)
 def test_its_snippets_run(page: Path, folder: Path) -> None:
     (folder / "page.py").write_text(program(page))
-    environment = {
-        **os.environ,
-        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
     done = subprocess.run(
         [sys.executable, "page.py"],
         cwd=folder,
-        env=environment,
+        env=environment(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     assert done.returncode == 0, done.stdout[-4000:]
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_beside_a_model_of_the_users(folder: Path) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    shutil.copy(ROOT / "docs" / "notebook.ipynb", folder)
+    notebook = nbformat.read(folder / "notebook.ipynb", as_version=4)
+    for cell in notebook.cells:
+        for written, tried in SMALLER.items():
+            cell.source = re.sub(written, tried, cell.source)
+    (folder / "model.py").write_text("NAME = 'my own'\n")
+    mine = nbformat.v4.new_code_cell("import model\nassert model.NAME == 'my own'")
+    notebook.cells.append(mine)
+    resources = {"metadata": {"path": str(folder)}}
+    nbclient.NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources=resources
+    ).execute(env=environment(folder))

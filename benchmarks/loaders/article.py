@@ -1,4 +1,4 @@
-"""The peer: Keras's ImageDataGenerator as the cats-and-dogs article sets it.
+"""Keras's ImageDataGenerator as the article on cats and dogs sets it.
 
 It is given the record set's own photos as files and times the article's whole input
 path, decoding and augmentation in Python with one worker.
@@ -35,7 +35,7 @@ PIXELS_QUALITY = 90
 
 
 def plan_article(records: OpenedRecords) -> Timing:
-    """How to time the article's generator on a record set's train photos.
+    """The timing of the article's generator on a record set's train photos.
 
     Raises:
         ConfigError: what ImageDataGenerator needs is not installed.
@@ -114,7 +114,7 @@ def article_generator(folder: Path, files: list[tuple[str, str]]) -> Any:
         fill_mode="nearest",
         rescale=1 / 255,
     )
-    # Keras prints what it found to stdout, which belongs to the report.
+    # Keras prints the number of its files to stdout, which belongs to the report.
     with contextlib.redirect_stdout(sys.stderr):
         return settings.flow_from_dataframe(
             pandas.DataFrame(files, columns=["filename", "category"]),

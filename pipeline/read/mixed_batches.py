@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import tensorflow as tf
 
-from alexnet.pipeline.config import ReadConfig
+from alexnet.pipeline.config import MAX_SEED, ReadConfig
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.read.batches import Batches, TrainBatches
 from alexnet.pipeline.read.by_row import BATCHES_AHEAD
@@ -18,7 +18,10 @@ from alexnet.pipeline.read.selection import Selection
 
 @dataclass(frozen=True)
 class MixedBatches(Batches):
-    """Shuffled batches of a mixture, without end; elements as of `TrainBatches`."""
+    """Shuffled batches of a mixture, without end; elements as of `TrainBatches`.
+
+    Shares are rounded within a replica's batch, so that every replica has all sets.
+    """
 
     sets: tuple[OpenedSet, ...]
     shares: tuple[float, ...]
@@ -87,17 +90,21 @@ class MixedBatches(Batches):
                     f"the share of {records.folder} is less than one example in"
                     f" {per_replica}. Choose a larger `batch_size` or share."
                 )
+        parts = zip(self.sets, self.selections, counts, strict=True)
         return [
             TrainBatches(
                 records,
-                replace(self.config, batch_size=each * num_replicas),
+                replace(
+                    self.config,
+                    batch_size=each * num_replicas,
+                    # Sets of one size would else be gone through in one order.
+                    seed=(self.config.seed + number) % (MAX_SEED + 1),
+                ),
                 selection,
                 self.class_names,
                 self.start_step,
             )
-            for records, selection, each in zip(
-                self.sets, self.selections, counts, strict=True
-            )
+            for number, (records, selection, each) in enumerate(parts)
         ]
 
 

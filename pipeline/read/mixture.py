@@ -67,11 +67,10 @@ class Mixture:
                 f" {name_some(self.class_names)}. Choose among these."
             )
         selections = tuple(
-            each.select_train(
-                {n: i for i, n in enumerate(names) if n in each.manifest.class_names},
-                *(size, limit, keys, weights, labels),
+            records.select_train(
+                _numbers(records, names), size, limit, keys, weights, labels
             )
-            for each in self.sets
+            for records in self.sets
         )
         config = ReadConfig(batch_size=batch_size, seed=seed, reader=reader)
         mixed = MixedBatches(
@@ -79,6 +78,21 @@ class Mixture:
         )
         mixed.require_batches()
         return mixed
+
+
+def _numbers(records: OpenedSet, names: Sequence[str]) -> dict[str, int]:
+    """The label in a mixture of every class that a set has.
+
+    Raises:
+        ConfigError: it has none of them.
+    """
+    numbers = {n: i for i, n in enumerate(names) if n in records.class_names}
+    if not numbers:
+        raise ConfigError(
+            f"{records.folder} holds no photos of {name_some(names)}. Leave it out of"
+            " the mixture, or choose other `classes`."
+        )
+    return numbers
 
 
 def mix(sets: Sequence[tuple[OpenedSet, float]]) -> Mixture:

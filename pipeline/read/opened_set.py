@@ -55,15 +55,17 @@ class OpenedSet(ExampleSet):
             limit: read only the first so many examples (of `classes`). Records lie in
                 an order that is random but fixed, so these are a random sample, and
                 part of any larger one; their classes are not balanced.
-            keys: also yield each photo's key, its path below the source.
+            keys: also yield each photo's key, its path below the source, behind all
+                else. It is for loops of one's own: Keras takes what comes third for
+                weights.
             weights: sample weights: a mapping from key to number, or a function of the
                 key.
             labels: other targets, in place of class numbers: a number or a vector of
                 one length for each key, as a mapping or a function.
             reader: `stream` or `mmap`; `auto` picks the faster way.
 
-        The keys of all examples are read once where they are needed, and functions are
-        called then, once for each; those of a large set of records take a while.
+        `keys`, `weights` and `labels` read the keys of the whole split in this call,
+        tens of microseconds each, and functions are called here, once for every key.
 
         Raises:
             ConfigError: an argument is out of range or does not fit the records: a

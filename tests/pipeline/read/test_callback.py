@@ -101,7 +101,12 @@ def use(records: OpenedSet, number: int) -> None:
         for _ in eval_dataset(records, READ):
             pass
         return
-    dataset = train_dataset(records, READ)
+    if number % 4 == 3:
+        with open_data(records.folder) as opened:
+            train = opened.train(batch_size=BATCH, limit=20, keys=True, weights=len)
+            dataset = train.dataset
+    else:
+        dataset = train_dataset(records, READ)
     for _ in zip(range(number % 4 - 1), dataset, strict=False):
         pass
 

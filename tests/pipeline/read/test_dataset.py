@@ -414,6 +414,13 @@ def test_every_prefix_of_the_stages_is_a_dataset(
     assert len(list(dataset.take(elements))) == elements
 
 
+def test_no_prefix_lets_tensorflow_copy_the_map(records: OpenedRecords) -> None:
+    stages = train_stages(records, ReadConfig(batch_size=6, reader="mmap"))
+    for length in range(1, len(stages) + 1):
+        options = compose(stages[:length]).options()
+        assert options.experimental_optimization.apply_default_optimizations is False
+
+
 def test_no_stages_are_the_numbers_of_the_epochs() -> None:
     numbers = compose([], first_epoch=5).take(3)
     assert list(numbers.as_numpy_iterator()) == [5, 6, 7]
