@@ -5,7 +5,7 @@
 
 VENV = .venv
 
-.PHONY: help setup demo bench peers test coverage test-slow soak lint types docs constraints clean
+.PHONY: help setup demo bench loaders test coverage test-slow soak lint types docs constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -19,8 +19,8 @@ bench: $(VENV)/.installed ## time every stage of the input pipeline on the demo'
 	@[ -d demo/records ] || $(MAKE) demo
 	$(VENV)/bin/alexnet bench input-pipeline demo/records
 
-peers: $(VENV)/.installed ## set up the loaders to measure against: 0.9 GB to download
-	benchmarks/loaders/peers/setup.sh $(VENV)/bin/python
+loaders: $(VENV)/.installed ## set up the loaders to measure against: 0.9 GB to download
+	benchmarks/loaders/scripts/setup.sh $(VENV)/bin/python
 
 test: $(VENV)/.installed ## run the tests
 	$(VENV)/bin/python -m pytest -n auto --maxprocesses 4

@@ -1,1 +1,1 @@
-"""Measuring the pipeline against its limits and its peers; shipped with the command."""
+"""Measuring the pipeline against limits and other loaders; shipped with the command."""

@@ -1,4 +1,4 @@
-"""What the machine itself can do with the same bytes: the ceilings of the ladder.
+"""Limits: what the machine itself can do with the same bytes.
 
 Bare work without TensorFlow, on as many threads as there are CPUs, timed in the same
 run: no pipeline on this machine gets above these.
@@ -7,21 +7,24 @@ run: no pipeline on this machine gets above these.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
+from queue import Queue
+from threading import Event
 
 import numpy as np
 import simplejpeg
 
 from alexnet.benchmarks.measure import Deliveries, Timing
-from alexnet.benchmarks.parallel import on_all_cpus
 from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.read.errors import reading
+from alexnet.pipeline.read.opened_records import OpenedRecords
 from alexnet.pipeline.read.parse import parse
 from alexnet.pipeline.read.stream import read_in_order
 from alexnet.pipeline.records.image import read_image, to_square
-from alexnet.pipeline.records.record_set import RecordSet
 
 # Copied and gathered from: larger than a processor's caches.
 POOL_BYTES = 2**28
@@ -37,12 +40,11 @@ ENCODED_SQUARES = 128
 JPEG_MAGIC = b"\xff\xd8"
 
 
-def plan_limits(records: RecordSet, batch_size: int) -> list[Timing]:
+def plan_limits(records: OpenedRecords, batch_size: int) -> list[Timing]:
     """The limits on a record set's train split, as it is stored and as it could be."""
-    config, paths = records.manifest.config, records.paths("train")
-    storage = records.storage
+    storage, paths = records.storage, records.paths("train")
     num_images = records.manifest.split("train").num_examples
-    image_bytes = storage.pixel_bytes(config.side)
+    image_bytes = storage.pixel_bytes(records.manifest.config.side)
     return [
         Timing("disk read", lambda: disk_read(paths, num_images)),
         Timing("memory copy", lambda: memory_copy(batch_size, image_bytes)),
@@ -51,34 +53,31 @@ def plan_limits(records: RecordSet, batch_size: int) -> list[Timing]:
     ]
 
 
-def _plan_decoding(records: RecordSet) -> list[Timing]:
+def _plan_decoding(records: OpenedRecords) -> list[Timing]:
     config = records.manifest.config
     stored = [image for image, _ in stored_photos(records, DECODED_PHOTOS)]
     # Of originals, a few are PNGs.
     jpegs = [image for image in stored if image.startswith(JPEG_MAGIC)]
+
+    def decode_squares() -> Deliveries:
+        photos = stored[:ENCODED_SQUARES]
+        return jpeg_decode([_as_jpeg(photo, config) for photo in photos])
+
     limits = [Timing("jpeg decode", lambda: jpeg_decode(jpegs))] if jpegs else []
     if not records.storage.is_square:
-        limits.append(
-            Timing(
-                "jpeg decode, stored square", lambda: _decode_squares(stored, config)
-            )
-        )
+        limits.append(Timing("jpeg decode, stored square", decode_squares))
     return limits
 
 
-def _decode_squares(photos: Sequence[bytes], config: BuildConfig) -> Deliveries:
-    """The photos decoded as the storage `jpeg` would hold them."""
-    return jpeg_decode([_as_jpeg(photo, config) for photo in photos[:ENCODED_SQUARES]])
-
-
 def _as_jpeg(photo: bytes, config: BuildConfig) -> bytes:
+    """The photo as the storage `jpeg` would hold it."""
     encoded = io.BytesIO()
     image = to_square(read_image(photo, config.side), config.side, config.resize)
     image.save(encoded, "JPEG", quality=config.quality)
     return encoded.getvalue()
 
 
-def stored_photos(records: RecordSet, count: int) -> Iterator[tuple[bytes, int]]:
+def stored_photos(records: OpenedRecords, count: int) -> Iterator[tuple[bytes, int]]:
     """Stored image bytes and labels of the first train records.
 
     Raises:
@@ -107,7 +106,7 @@ def memory_copy(batch_size: int, image_bytes: int) -> Deliveries:
 
 
 def memory_gather(batch_size: int, image_bytes: int) -> Deliveries:
-    """As `memory_copy`, but images from all over memory, in random order."""
+    """Images copied from all over memory, in random order."""
     pool = _pool(batch_size, image_bytes)
     order = np.random.default_rng(0).permutation(len(pool))
 
@@ -164,3 +163,37 @@ def disk_read(paths: Sequence[str], num_images: int) -> Deliveries:
         with Path(path).open("rb", buffering=0) as file:
             while count := file.readinto(buffer):
                 yield num_images * count / num_bytes
+
+
+def on_all_cpus(work: Callable[[int, int], Deliveries]) -> Deliveries:
+    """Run endless `work(cpu, num_cpus)` on a thread for each CPU, never in lockstep.
+
+    A pool that hands out a round and waits for its end would be as slow as its slowest
+    thread. The work has to free Python's lock for most of its time.
+    """
+    closed, cpus = Event(), num_cpus()
+    # Nobody runs far ahead of what is counted.
+    done: Queue[float | Exception] = Queue(2 * cpus)
+
+    def run(cpu: int) -> None:
+        try:
+            for images in work(cpu, cpus):
+                done.put(images)
+                if closed.is_set():
+                    return
+        except Exception as error:
+            done.put(error)
+
+    with ThreadPoolExecutor(cpus) as threads:
+        threads.map(run, range(cpus))
+        try:
+            while True:
+                delivered = done.get()
+                if isinstance(delivered, Exception):
+                    raise delivered
+                yield delivered
+        finally:
+            closed.set()
+            # Whoever waits for room has it now, and ends.
+            while not done.empty():
+                done.get()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import platform
 import re
 import shutil
 import tempfile
@@ -46,6 +47,16 @@ class Processor:
 
 
 @dataclass(frozen=True)
+class Host:
+    """The machine that was measured; `cpus` are those that this process may use."""
+
+    name: str
+    cpu: str
+    cpus: int
+    gpus: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Disk:
     """What a folder lies on; the speed is that of the disk, past the page cache."""
 
@@ -66,6 +77,23 @@ def read_processor(root: Path = ROOT) -> Processor:
         present_cpus=os.cpu_count() or 1,
         usable_cpus=allowed_cpus(),
         quota_cpus=cpu_quota(root),
+    )
+
+
+def read_host() -> Host:
+    """This machine, and the GPUs that TensorFlow uses on it."""
+    processor = read_processor()
+    cpu = processor.model or platform.machine()
+    return Host(platform.node(), cpu, processor.usable_cpus, gpu_names())
+
+
+def gpu_names() -> tuple[str, ...]:
+    """The names of the GPUs that TensorFlow uses."""
+    import tensorflow as tf
+
+    return tuple(
+        str(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU"))
+        for gpu in tf.config.list_physical_devices("GPU")
     )
 
 

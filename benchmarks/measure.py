@@ -1,14 +1,14 @@
 """Throughput: images delivered in a window of time, by one clock for everything.
 
-Rungs, limits and peers are all given as deliveries, a generator that yields how many
-images its last step delivered, so that their numbers can be compared.
+Rungs, limits and other loaders are all given as deliveries, a generator that yields how
+many images its last step delivered, so that their numbers can be compared.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,8 +16,14 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 Deliveries = Generator[float, None, None]
+# Called with what is timed next, how many timings are done, and how many there are.
+Progress = Callable[[str, int, int], None]
+# Images per second of what took turns, by name.
+Round = Mapping[str, float]
 
 WINDOWS = 5
+# Turns of whatever is compared: what drifts on a machine hits all of a round.
+ROUNDS = 3
 # Python takes about as long to fetch an element as TensorFlow takes to read a record,
 # so records are counted in groups: the last of each is fetched, the rest stay inside.
 GROUP_RECORDS = 128
@@ -26,7 +32,7 @@ WARM_UP_SHARE = 0.5
 
 
 class Timing(NamedTuple):
-    """Something to time: its name, and what starts its deliveries."""
+    """A name, and what starts the deliveries to time."""
 
     name: str
     start: Callable[[], Deliveries]
@@ -40,13 +46,21 @@ class Measurement:
     spread: float
 
 
+@dataclass(frozen=True)
+class Ratio:
+    """The median of the rounds' ratios, and their range as a share of it."""
+
+    ratio: float
+    spread: float
+
+
 def measure(
     deliveries: Deliveries,
     seconds: float,
     settle: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Measurement:
-    """The throughput over `seconds` after a warm-up; closes the deliveries.
+    """Measure the throughput over `seconds` after a warm-up; closes the deliveries.
 
     A window starts and ends at a delivery, so it counts exactly what came in its time.
 
@@ -60,8 +74,13 @@ def measure(
             _window(deliveries, seconds / WINDOWS, settle, clock)
             for _ in range(WINDOWS)
         ]
-    median = statistics.median(rates)
-    return Measurement(median, (max(rates) - min(rates)) / median)
+    return Measurement(*median_and_spread(rates))
+
+
+def median_and_spread(values: Sequence[float]) -> tuple[float, float]:
+    """The median, and the range of the values as a share of it."""
+    median = statistics.median(values)
+    return median, (max(values) - min(values)) / median
 
 
 def _window(
@@ -97,9 +116,9 @@ def deliver(
 
 
 def images_in(element_spec: Any) -> int | None:
-    """How many images an element holds; None if it is a single record.
+    """The number of images in an element; None if it is a single record.
 
-    The last component says it: the labels, where there are any, or rows or records.
+    The last component has it: the labels, where there are any, or rows or records.
     """
     shape = tf.nest.flatten(element_spec)[-1].shape
     return shape[0] if shape.rank else None
@@ -108,3 +127,47 @@ def images_in(element_spec: Any) -> int | None:
 def wait_for_devices() -> None:
     """Return when everything started on the devices is done."""
     tf.test.experimental.sync_devices()
+
+
+class Stopwatch:
+    """The clock of one run of a bench: a timing after the other, as long for each."""
+
+    def __init__(self, seconds: float, total: int, progress: Progress) -> None:
+        self.seconds, self._total, self._progress = seconds, total, progress
+        self._done = 0
+
+    def announce(self, name: str) -> None:
+        """Report what is timed next."""
+        self._progress(name, self._done, self._total)
+        self._done += 1
+
+    def time(
+        self, timing: Timing, look: Callable[[], None] = lambda: None
+    ) -> Measurement:
+        """Measure the throughput; `look` is called at the end of each window."""
+
+        def settle() -> None:
+            wait_for_devices()
+            look()
+
+        self.announce(timing.name)
+        return measure(timing.start(), self.seconds, settle)
+
+
+def medians(rounds: Sequence[Round]) -> dict[str, float]:
+    """Images per second over all rounds."""
+    return {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
+
+
+def ratios(rounds: Sequence[Round], ours: str) -> dict[str, Ratio]:
+    """`ours` by every other of the same round."""
+    return {
+        name: Ratio(*median_and_spread([r[ours] / r[name] for r in rounds]))
+        for name in rounds[0]
+        if name != ours
+    }
+
+
+def describe_rate(images_per_second: float) -> str:
+    """A throughput for people, in three digits."""
+    return f"{float(f'{images_per_second:.3g}'):,.0f} images/s"

@@ -6,18 +6,16 @@ input-pipeline`, it says how many images a second there is a use for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import tensorflow as tf
 from tensorflow import keras
 
-from alexnet.benchmarks.input_pipeline.device_stages import Consumer
-from alexnet.benchmarks.machine import read_processor
-from alexnet.benchmarks.measure import Deliveries, Timing
-from alexnet.benchmarks.settings import gpu_names
-from alexnet.benchmarks.step_report import TrainStepReport
-from alexnet.benchmarks.stopwatch import Progress, Stopwatch
+from alexnet.benchmarks.input_pipeline.device_stages import DeviceStage, repeat
+from alexnet.benchmarks.machine import gpu_names, read_processor
+from alexnet.benchmarks.measure import Deliveries, Progress, Stopwatch, Timing
 from alexnet.model.config import NETWORK, TRAIN, NetworkConfig, TrainConfig, Variant
 from alexnet.model.network.summary import training_flops
 from alexnet.model.training.execution import step_function
@@ -38,7 +36,7 @@ STEPS_PER_EPOCH = 10**6
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainStepConfig(Config):
-    """Which step is measured, and for how long; the names are those of `fit`."""
+    """The step to measure, and for how long; the names are those of `fit`."""
 
     # For each of the timings, after a warm-up of half of it.
     seconds: float = 5.0
@@ -92,7 +90,7 @@ class TrainStepConfig(Config):
 
 @dataclass(frozen=True)
 class TrainStepPlan:
-    """What to time: the step, its augmentation alone, and a bare matrix product.
+    """The timings: the step, its augmentation alone, and a bare matrix product.
 
     The first two deliver images, the product floating-point operations.
     """
@@ -102,6 +100,52 @@ class TrainStepPlan:
     step: Timing
     augment: Timing
     matmul: Timing
+
+
+@dataclass(frozen=True)
+class TrainStepReport:
+    """The speed of the step, and what the device makes of it."""
+
+    variant: str
+    batch_size: int
+    image_size: int
+    width: float
+    augment: str
+    precision: str
+    xla: bool
+    device: str
+    images_per_second: float
+    spread: float
+    # Forward and backward, of convolutions and dense layers: see `training_flops`.
+    step_flops: int
+    # Of large square matrices in the step's precision, measured in the same run.
+    matmul_flops_per_second: float
+    # What the augmentation takes alone, as a share of the step's time.
+    augment_share: float
+
+    @property
+    def step_seconds(self) -> float:
+        """The time of a step, which takes a whole batch."""
+        return self.batch_size / self.images_per_second
+
+    @property
+    def flops_per_second(self) -> float:
+        """Floating-point operations in a second of training."""
+        return self.step_flops / self.step_seconds
+
+    @property
+    def share_of_matmul(self) -> float:
+        """Share of what the device can compute."""
+        return self.flops_per_second / self.matmul_flops_per_second
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain JSON values, with what follows from them."""
+        return {
+            **asdict(self),
+            "step_seconds": self.step_seconds,
+            "flops_per_second": self.flops_per_second,
+            "share_of_matmul": self.share_of_matmul,
+        }
 
 
 def run_train_step(
@@ -117,7 +161,7 @@ def run_train_step(
 
 
 def plan_train_step(config: TrainStepConfig) -> TrainStepPlan:
-    """What to time, with weights and images in the memory of the device.
+    """Plan the timings, with weights and images in the memory of the device.
 
     Raises:
         ConfigError: a setting is out of range.
@@ -134,8 +178,8 @@ def plan_train_step(config: TrainStepConfig) -> TrainStepPlan:
     return TrainStepPlan(
         hardware=hardware,
         step_flops=config.batch_size * training_flops(classifier.network),
-        step=Timing("train step", partial(_repeat, step, batch)),
-        augment=Timing("augment", partial(_repeat, augment, batch)),
+        step=Timing("train step", partial(repeat, step, batch)),
+        augment=Timing("augment", partial(repeat, augment, batch)),
         matmul=Timing("matmul limit", partial(_multiply, side)),
     )
 
@@ -175,8 +219,8 @@ def _noise(config: TrainStepConfig) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.cast(levels, tf.uint8), labels
 
 
-def _augment(classifier: TrainableClassifier) -> Consumer:
-    """What `TrainableClassifier.train_step` does before the network."""
+def _augment(classifier: TrainableClassifier) -> DeviceStage:
+    """The part of `TrainableClassifier.train_step` before the network."""
     rows = classifier.global_batch
 
     @tf.function
@@ -188,15 +232,8 @@ def _augment(classifier: TrainableClassifier) -> Consumer:
         one_hot = tf.one_hot(labels, classifier.num_classes)
         return mixup_cutmix(view, one_hot, classifier.augment, draws, 0, rows)
 
-    consumer: Consumer = augment
-    return consumer
-
-
-def _repeat(consume: Consumer, batch: tuple[tf.Tensor, tf.Tensor]) -> Deliveries:
-    """The images of the same batch, taken again and again."""
-    while True:
-        consume(*batch)
-        yield len(batch[0])
+    device_stage: DeviceStage = augment
+    return device_stage
 
 
 def _multiply(side: int) -> Deliveries:

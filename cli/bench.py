@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alexnet.benchmarks.config import BenchConfig, Loader
 from alexnet.cli.console import Meter, print_json, say
 from alexnet.cli.ladder import print_changes, print_ladder, print_train_step
-from alexnet.cli.options import DataArgument, Json, Verbose, examples
+from alexnet.cli.options import DataArgument, Json, Verbose, command_group, examples
 from alexnet.cli.settings import takes_settings
 from alexnet.model.config import NETWORK, NetworkConfig, TrainConfig
 
 if TYPE_CHECKING:
     from alexnet.benchmarks.input_pipeline.compare import Figures
-    from alexnet.benchmarks.input_pipeline.input_pipeline import BenchConfig
+    from alexnet.benchmarks.input_pipeline.device_stages import DeviceStage
+    from alexnet.benchmarks.input_pipeline.report import BenchReport
 
-
-class Rival(str, Enum):
-    """What `--against` takes; of a Literal's values typer makes no list."""
-
-    ARTICLE = "article"
-    PLAIN = "plain"
-    TORCH_PILLOW = "torch-pillow"
-    TORCH_SIMPLEJPEG = "torch-simplejpeg"
-    FFCV_JPEG = "ffcv-jpeg"
-    FFCV_RAW = "ffcv-raw"
-    DALI = "dali"
-    GRAIN = "grain"
-    MOSAIC = "mosaic"
-
-
-# What changes how fast the pipeline, or the training step, is.
+# Settings that change the speed of the pipeline, or of the training step.
 SHARED = ("augment", "batch_size", "image_size", "mixed_precision")
 PIPELINE_SETTINGS = (*SHARED, "reader", "ram_budget_bytes", "seed")
 STEP_SETTINGS = (*SHARED, "variant", "width", "network", "xla")
@@ -42,20 +28,11 @@ SecondsOption = Annotated[
     float, typer.Option(help="Seconds for each measurement, after a warm-up.")
 ]
 
-app = typer.Typer(
-    help="Measure where the time goes.",
-    epilog=examples(
-        "alexnet bench input-pipeline records",
-        "alexnet bench train-step --mixed-precision",
-    ),
-    no_args_is_help=True,
-    rich_markup_mode=None,
+app = command_group(
+    "Measure where the time goes.",
+    "alexnet bench input-pipeline records",
+    "alexnet bench train-step --mixed-precision",
 )
-
-
-@app.callback()
-def bench() -> None:
-    """Measure where the time goes."""
 
 
 @app.command(
@@ -74,7 +51,7 @@ def input_pipeline(
         bool, typer.Option(help="Time a training step on top of the pipeline.")
     ] = True,
     against: Annotated[
-        list[Rival],
+        list[Loader],
         typer.Option(help="Time another loader in turn, too; may be repeated."),
     ] = [],  # noqa: B006  # typer's way to say none
     plot: Annotated[
@@ -105,57 +82,41 @@ def input_pipeline(
 
     A rung is the pipeline up to a stage; the bottleneck is the stage that costs most.
     """
-    from alexnet.benchmarks.input_pipeline.compare import (
-        changes,
-        figures,
-        load_figures,
-        other_circumstances,
-        require_no_slower,
-        require_share,
-    )
-    from alexnet.benchmarks.input_pipeline.input_pipeline import BenchConfig, run_bench
-    from alexnet.model.training.training import make_train_step
-
     if fail_below is not None and compare is None:
         raise typer.BadParameter("--fail-below needs --compare with an older report")
     if plot is not None and not plot.parent.is_dir():
         raise typer.BadParameter(f"--plot {plot}: no such folder: {plot.parent}")
+    # After the checks of usage: TensorFlow, which these bring, takes seconds.
+    from alexnet.benchmarks.input_pipeline import compare as comparison
+    from alexnet.benchmarks.input_pipeline.input_pipeline import run_bench
+
     mixed_precision = settings.pop("mixed_precision")
-    config = BenchConfig(
-        seconds=seconds, against=tuple(rival.value for rival in against), **settings
-    )
-    old = load_figures(compare) if compare else None
-    step = None
-    if train_step:
-        train = TrainConfig(
-            batch_size=config.batch_size,
-            augment=config.augment,
-            mixed_precision=mixed_precision,
-        )
-        step = make_train_step(data, train, config.image_size)
+    names = tuple(loader.value for loader in against)
+    config = BenchConfig(seconds=seconds, against=names, **settings)
+    old = comparison.load_figures(compare) if compare else None
+    step = _make_step(data, config, mixed_precision) if train_step else None
     if old:
         _require_comparable(old, data, config)
     with Meter("measuring", "timings") as meter:
         report = run_bench(data, config, meter.announce, step)
-    if plot:
-        from alexnet.benchmarks.input_pipeline.ladder_plot import draw_ladder
-
-        draw_ladder(report, plot)
-    values = report.to_json()
-    new = figures(values)
-    found = changes(old, new) if old else []
-    if as_json:
-        compared = {"compare": [change.to_json() for change in found]} if old else {}
-        print_json(values | compared)
-    else:
-        print_ladder(report)
-        print_changes(found)
-        for difference in other_circumstances(old, new) if old else []:
-            say(f"note: {difference}")
-    if fail_below is not None:
-        require_no_slower(found, fail_below)
+    new = comparison.figures(report.to_json())
+    _show(report, old, new, plot, as_json)
+    if old and fail_below is not None:
+        comparison.require_no_slower(comparison.changes(old, new), fail_below)
     if fail_below_share is not None:
-        require_share(new, fail_below_share)
+        comparison.require_share(new, fail_below_share)
+
+
+def _make_step(data: Path, config: BenchConfig, mixed_precision: bool) -> DeviceStage:
+    """Return a training step on the record set's batches."""
+    from alexnet.model.training.training import make_train_step
+
+    train = TrainConfig(
+        batch_size=config.batch_size,
+        augment=config.augment,
+        mixed_precision=mixed_precision,
+    )
+    return make_train_step(data, train, config.image_size)
 
 
 def _require_comparable(old: Figures, data: Path, config: BenchConfig) -> None:
@@ -165,9 +126,34 @@ def _require_comparable(old: Figures, data: Path, config: BenchConfig) -> None:
     """
     from alexnet.benchmarks.input_pipeline.compare import require_comparable
     from alexnet.benchmarks.input_pipeline.plan import settings_of
-    from alexnet.pipeline.records.record_set import open_records
+    from alexnet.pipeline.read.opened_records import open_records
 
     require_comparable(old, settings_of(open_records(data), config))
+
+
+def _show(
+    report: BenchReport,
+    old: Figures | None,
+    new: Figures,
+    plot: Path | None,
+    as_json: bool,
+) -> None:
+    """Draw and print the report, beside the older one's figures if there is one."""
+    from alexnet.benchmarks.input_pipeline.compare import changes, other_circumstances
+
+    if plot:
+        from alexnet.benchmarks.input_pipeline.ladder_plot import draw_ladder
+
+        draw_ladder(report, plot)
+    changed = changes(old, new) if old else []
+    if as_json:
+        compared = {"compare": [change.to_json() for change in changed]} if old else {}
+        print_json(report.to_json() | compared)
+        return
+    print_ladder(report)
+    print_changes(changed)
+    for difference in other_circumstances(old, new) if old else []:
+        say(f"note: {difference}")
 
 
 @app.command(

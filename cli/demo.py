@@ -21,7 +21,9 @@ def add_commands(app: typer.Typer, run: Callable[[list[str]], int]) -> None:
 
     @app.command(epilog=examples("alexnet demo", "alexnet demo --out somewhere"))
     def demo(
-        out: Annotated[Path, typer.Option(help="Folder for all of it.")] = Path("demo"),
+        out: Annotated[Path, typer.Option(help="Folder for all results.")] = Path(
+            "demo"
+        ),
         verbose: Verbose = False,
     ) -> None:
         """Draw a set of shapes, build records, train, evaluate, draw pictures.

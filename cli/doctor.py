@@ -14,17 +14,14 @@ if TYPE_CHECKING:
     from alexnet.benchmarks.doctor.doctor import DoctorReport
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add `doctor` to the root command."""
-    app.command(epilog=examples("alexnet doctor", "alexnet doctor records --json"))(
-        doctor
-    )
+app = typer.Typer()
 
 
+@app.command(epilog=examples("alexnet doctor", "alexnet doctor records --json"))
 def doctor(
     data: Annotated[
         Path,
-        typer.Argument(metavar="DATA", help="A folder on the disk to look at."),
+        typer.Argument(metavar="DATA", help="Folder on the disk to measure."),
     ] = Path(),
     as_json: Json = False,
     verbose: Verbose = False,

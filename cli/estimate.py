@@ -1,12 +1,13 @@
-"""`alexnet records estimate`: what each storage would take and give, by a trial."""
+"""`alexnet records estimate`: size and speed of every storage, by sample builds."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from alexnet.benchmarks.config import EstimateConfig
 from alexnet.cli.console import Meter, print_json, print_table, say
 from alexnet.cli.options import Json, Verbose, examples
 from alexnet.cli.settings import takes_settings
@@ -15,41 +16,28 @@ from alexnet.model.config import TrainConfig
 from alexnet.pipeline.config import BuildConfig
 
 if TYPE_CHECKING:
-    from alexnet.benchmarks.estimate.estimate import RecordsPlanReport
-    from alexnet.benchmarks.estimate.forecast import Forecast
+    from alexnet.benchmarks.estimate import Estimate, EstimateReport
 
-SETTINGS = ("labels", "side", "resize", "quality", "mixed_precision")
-
-
-def add_commands(app: typer.Typer) -> None:
-    """Add `estimate` to the commands for records."""
-    app.command(
-        epilog=examples(
-            "alexnet records estimate train/",
-            "alexnet records estimate train/ --side 128 --train-images-per-second 2500",
-            "alexnet records estimate photos.zip --train-step --mixed-precision --json",
-        )
-    )(estimate)
+SETTINGS = (
+    *("labels", "side", "resize", "quality", "mixed_precision"),
+    *("sample", "seconds", "train_images_per_second", "train_step"),
+)
 
 
-@takes_settings(BuildConfig, TrainConfig, only=SETTINGS)
+app = typer.Typer()
+
+
+@app.command(
+    epilog=examples(
+        "alexnet records estimate train/",
+        "alexnet records estimate train/ --side 128 --train-images-per-second 2500",
+        "alexnet records estimate photos.zip --train-step --mixed-precision --json",
+    )
+)
+@takes_settings(EstimateConfig, BuildConfig, TrainConfig, only=SETTINGS)
 def estimate(
     source: SourceArgument,
     out: OutOption = Path("records"),
-    sample: Annotated[int, typer.Option(help="Number of photos to try.")] = 300,
-    seconds: Annotated[
-        float, typer.Option(help="Seconds to read each storage, after a warm-up.")
-    ] = 2.0,
-    train_images_per_second: Annotated[
-        float | None,
-        typer.Option(
-            help="Images a second that your device trains on, as `alexnet bench"
-            " train-step` measures them."
-        ),
-    ] = None,
-    train_step: Annotated[
-        bool, typer.Option("--train-step", help="Measure that here instead.")
-    ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
     **settings: Any,
@@ -60,27 +48,21 @@ def estimate(
     """
     from alexnet.pipeline.source.scan import scan
 
-    found = scan(source, settings.pop("labels"))
-    say_source(source, found, verbose)
+    photos = scan(source, settings.pop("labels"))
+    say_source(source, photos, verbose)
     # After the scan: TensorFlow, which it brings, takes seconds.
-    from alexnet.benchmarks.estimate.estimate import ForecastConfig, run_records_plan
+    from alexnet.benchmarks.estimate import run_estimate
 
-    config = ForecastConfig(
-        sample=sample,
-        seconds=seconds,
-        train_images_per_second=train_images_per_second,
-        train_step=train_step,
-        **settings,
-    )
+    config = EstimateConfig(**settings)
     with Meter("trying", "steps") as meter:
-        report = run_records_plan(source, found, out, config, meter.announce)
+        report = run_estimate(source, photos, out, config, meter.announce)
     if as_json:
         print_json(report.to_json())
     else:
         _print_estimate(report)
 
 
-def _print_estimate(report: RecordsPlanReport) -> None:
+def _print_estimate(report: EstimateReport) -> None:
     from alexnet.pipeline.files import count
 
     title = (
@@ -88,24 +70,24 @@ def _print_estimate(report: RecordsPlanReport) -> None:
         f" {report.sample:,} tried, at {report.side} px"
     )
     columns = ["storage", "size", "an image", "build", "images/s", "fits", "enough"]
-    rows = [[name, *_cells(one)] for name, one in report.storages.items()]
+    rows = [[name, *_cells(each)] for name, each in report.storages.items()]
     print_table(title, columns, rows)
     print(report.advice)
     if report.num_bad:
         say(f"{report.num_bad} of the {report.sample:,} cannot be used")
 
 
-def _cells(one: Forecast) -> list[str]:
+def _cells(estimate: Estimate) -> list[str]:
     """What is predicted of a storage, for people."""
     from alexnet.pipeline.files import format_bytes
 
-    error = f"{one.bytes_error / one.bytes:.1%}"
+    error = f"{estimate.bytes_error / estimate.bytes:.1%}"
     return [
-        format_bytes(one.bytes) + (f" ±{error}" if error != "0.0%" else ""),
-        format_bytes(one.bytes_per_image),
-        f"{one.build_seconds:,.0f} s",
-        f"{one.images_per_second:,.0f} ±{one.spread / 2:.0%}"
-        + ("" if one.in_memory else " (disk)"),
-        "yes" if one.fits_disk else "no",
-        {None: "?", True: "yes", False: "no"}[one.fed],
+        format_bytes(estimate.bytes) + (f" ±{error}" if error != "0.0%" else ""),
+        format_bytes(estimate.bytes_per_image),
+        f"{estimate.build_seconds:,.0f} s",
+        f"{estimate.images_per_second:,.0f} ±{estimate.spread / 2:.0%}"
+        + ("" if estimate.in_memory else " (disk)"),
+        "yes" if estimate.fits_disk else "no",
+        {None: "?", True: "yes", False: "no"}[estimate.fed],
     ]

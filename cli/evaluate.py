@@ -19,16 +19,15 @@ if TYPE_CHECKING:
 MOST_ROWS, MOST_COLUMNS = 40, 12
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add this module's command to the root command."""
-    app.command(
-        epilog=examples(
-            "alexnet evaluate runs/first",
-            "alexnet evaluate runs/first other-records --split test",
-        )
-    )(evaluate)
+app = typer.Typer()
 
 
+@app.command(
+    epilog=examples(
+        "alexnet evaluate runs/first",
+        "alexnet evaluate runs/first other-records --split test",
+    )
+)
 def evaluate(
     run: RunArgument,
     data: Annotated[
@@ -47,7 +46,7 @@ def evaluate(
     ] = None,
     checkpoint: CheckpointOption = "best",
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Images in a batch; the figures stay the same.")
+        int, typer.Option(min=1, help="Images in a batch; no result depends on it.")
     ] = READ.batch_size,
     out: Annotated[
         Path | None,

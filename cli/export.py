@@ -10,17 +10,15 @@ import typer
 from alexnet.cli.console import print_json, say
 from alexnet.cli.options import CheckpointOption, Json, RunArgument, Verbose, examples
 
-
-def add_commands(app: typer.Typer) -> None:
-    """Add `export` to the root command."""
-    app.command(
-        epilog=examples(
-            "alexnet export runs/first saved-model",
-            "alexnet export runs/first cats.tflite --format tflite",
-        )
-    )(export)
+app = typer.Typer()
 
 
+@app.command(
+    epilog=examples(
+        "alexnet export runs/first saved-model",
+        "alexnet export runs/first cats.tflite --format tflite",
+    )
+)
 def export(
     run: RunArgument,
     out: Annotated[

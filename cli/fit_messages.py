@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
     """Print what will be trained, on what, and where it goes."""
-    from alexnet.pipeline.read.image_folder import PhotoSet
-
     config, splits = plan.config, plan.records.manifest.splits
-    if isinstance(plan.records, PhotoSet):
+    if plan.records.source is not None:
         say_source(plan.records.folder, plan.records.source, verbose)
     say(
         f"{config.data}: {splits['train'].num_examples:,} train and"

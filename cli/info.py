@@ -15,11 +15,10 @@ if TYPE_CHECKING:
     from alexnet.pipeline.records.manifest import Manifest
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add `info` to the commands for records."""
-    app.command(epilog=examples("alexnet records info records"))(info)
+app = typer.Typer()
 
 
+@app.command(epilog=examples("alexnet records info records"))
 def info(
     data: DataArgument = Path("records"),
     as_json: Json = False,

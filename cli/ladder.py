@@ -1,4 +1,4 @@
-"""What `alexnet bench` prints for people: its tables and its verdicts."""
+"""The tables and verdicts that `alexnet bench` prints for people."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from alexnet.cli.console import print_table, say
 
 if TYPE_CHECKING:
     from alexnet.benchmarks.input_pipeline.compare import Change
-    from alexnet.benchmarks.input_pipeline.input_pipeline import BenchReport
-    from alexnet.benchmarks.step_report import TrainStepReport
+    from alexnet.benchmarks.input_pipeline.report import BenchReport
+    from alexnet.benchmarks.train_step import TrainStepReport
 
 
 def print_ladder(report: BenchReport) -> None:
@@ -27,7 +27,7 @@ def print_ladder(report: BenchReport) -> None:
     limits = [[name, f"{rate:,.0f}"] for name, rate in report.limits.items()]
     print_table("limits", ["", "images/s"], limits)
     if report.against:
-        print_table("against", ["", "images/s", "ours", "spread"], _rivals(report))
+        print_table("against", ["", "images/s", "ours", "spread"], _loaders(report))
     print_table("besides", ["", "measured"], _besides(report))
     print(f"bottleneck: {report.bottleneck}\n{report.advice}")
     for note in report.notes:
@@ -46,8 +46,8 @@ def _rungs(report: BenchReport) -> list[list[str]]:
     return rows
 
 
-def _rivals(report: BenchReport) -> list[list[str]]:
-    """Each rival's rate, and ours as a multiple of it."""
+def _loaders(report: BenchReport) -> list[list[str]]:
+    """Each loader's rate, and ours as a multiple of it."""
     rows = []
     for name, rate in report.against.items():
         ours = report.ratios[name]
@@ -61,8 +61,8 @@ def _besides(report: BenchReport) -> list[list[str]]:
     uniform = "{:.2f} to {:.2f}".format(*quality.class_mixing_interval or (1, 1))
     return [
         ["first batch after", f"{report.first_batch_seconds:.2f} s"],
-        ["first pass, cold page cache", f"{cold:,.0f} images/s" if cold else "-"],
-        ["first pass, warm", f"{report.warm_images_per_second:,.0f} images/s"],
+        ["first epoch, cold page cache", f"{cold:,.0f} images/s" if cold else "-"],
+        ["first epoch, warm", f"{report.warm_images_per_second:,.0f} images/s"],
         ["resident memory", f"{report.resident_bytes / 2**20:,.0f} MiB"],
         [f"class mixing (uniform: {uniform})", _quality(quality.class_mixing)],
         ["displacement (ideal: 1)", _quality(quality.displacement)],
@@ -74,7 +74,7 @@ def _quality(ratio: float | None) -> str:
 
 
 def print_changes(changes: list[Change]) -> None:
-    """Print what became of an older report's figures, if there is one."""
+    """Print an older report's figures beside the new ones, if there are any."""
     rows = [
         [change.figure, _figure(change.old), _figure(change.new), f"{change.ratio:.2f}"]
         for change in changes
@@ -84,12 +84,12 @@ def print_changes(changes: list[Change]) -> None:
 
 
 def _figure(value: float) -> str:
-    """A rate or a share, to as many digits as say something."""
+    """A rate in whole images, or a share in three digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def print_train_step(report: TrainStepReport) -> None:
-    """Print how fast the step is, and what the device makes of it."""
+    """Print the speed of the step, and what the device makes of it."""
     rows = [
         ["images/s", f"{report.images_per_second:,.0f}"],
         ["spread", f"{report.spread:.0%}"],

@@ -25,7 +25,8 @@ from alexnet.cli import (
     runs,
     train,
 )
-from alexnet.cli.options import examples
+from alexnet.cli.options import command_group
+from alexnet.cli.quiet import import_tensorflow_quietly
 from alexnet.cli.shell_words import option_names, shell_words
 from alexnet.pipeline.errors import AlexnetError
 from alexnet.pipeline.files import require_local
@@ -33,7 +34,7 @@ from alexnet.pipeline.files import require_local
 # Wrong usage is 2, by typer.
 KNOWN_ERROR, INTERRUPTED = 1, 130
 BEAM_OPTIONS = "--beam-options"
-# What options and commands were called before: understood, and not shown.
+# Former names of options and commands: understood, and in no help.
 FORMER_NAMES = {"fit": "resize", "fresh": "overwrite", "plan": "estimate"}
 
 
@@ -50,18 +51,14 @@ class RootCommand(TyperGroup):
             raise abort from None
 
 
-app = typer.Typer(
+app = command_group(
+    "Photos -> records -> a trained AlexNet, with the GPU kept busy.",
+    "alexnet records build train/",
+    "alexnet fit --mixed-precision",
+    "alexnet bench input-pipeline",
     name="alexnet",
     cls=RootCommand,
-    help="Photos -> records -> a trained AlexNet, with the GPU kept busy.",
-    epilog=examples(
-        "alexnet records build train/",
-        "alexnet fit --mixed-precision",
-        "alexnet bench input-pipeline",
-    ),
     context_settings={"token_normalize_func": lambda t: FORMER_NAMES.get(t, t)},
-    no_args_is_help=True,
-    rich_markup_mode=None,  # rich's help costs 0.1 s, a third of what --help may take
     pretty_exceptions_enable=False,
 )
 
@@ -71,8 +68,8 @@ def print_version(asked: bool) -> None:
     if asked:
         from alexnet.pipeline.versions import versions
 
-        line = "alexnet {alexnet} (TensorFlow {tensorflow}, Python {python})"
-        print(line.format(**versions()))
+        libraries = "TensorFlow {tensorflow}, Keras {keras}, Python {python}"
+        print(f"alexnet {{alexnet}} ({libraries})".format(**versions()))
         raise typer.Exit()
 
 
@@ -93,12 +90,8 @@ def root(
 
 app.add_typer(records.app, name="records")
 app.add_typer(bench.app, name="bench")
-train.add_commands(app)
-evaluate.add_commands(app)
-predict.add_commands(app)
-runs.add_commands(app)
-export.add_commands(app)
-doctor.add_commands(app)
+for module in (train, evaluate, predict, runs, export, doctor):
+    app.add_typer(module.app)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -146,6 +139,7 @@ def _quieten_libraries(debug: bool) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
     if not debug:
         logging.getLogger("matplotlib").setLevel(logging.ERROR)
+        import_tensorflow_quietly()
     try:
         Path.home()
     except RuntimeError:  # Keras would make a folder called ~ in the current one

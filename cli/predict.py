@@ -17,23 +17,22 @@ if TYPE_CHECKING:
 MOST_CLASSES = 5
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add this module's command to the root command."""
-    app.command(
-        epilog=examples(
-            "alexnet predict runs/first photo.jpg",
-            "alexnet predict runs/first test/ --csv submission.csv",
-        )
-    )(predict)
+app = typer.Typer()
 
 
+@app.command(
+    epilog=examples(
+        "alexnet predict runs/first photo.jpg",
+        "alexnet predict runs/first test/ --csv submission.csv",
+    )
+)
 def predict(
     run: RunArgument,
     images: Annotated[
         list[Path],
         typer.Argument(
             metavar="IMAGE_OR_FOLDER...",
-            help="Image files, folders of them, or patterns.",
+            help="Image files, folders or archives of them, or patterns.",
         ),
     ],
     top_k: Annotated[

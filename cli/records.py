@@ -11,7 +11,7 @@ import typer
 
 from alexnet.cli import estimate, info, verify
 from alexnet.cli.console import Meter, print_json, print_table, say
-from alexnet.cli.options import DataArgument, Json, Verbose, examples
+from alexnet.cli.options import DataArgument, Json, Verbose, command_group, examples
 from alexnet.cli.settings import takes_settings
 from alexnet.cli.source import (
     OutOption,
@@ -28,11 +28,9 @@ if TYPE_CHECKING:
 # Images set aside that are named without -v.
 MOST_SET_ASIDE = 5
 
-app = typer.Typer(
-    help="Turn photos into sharded TFRecords, and look at them.",
-    epilog=examples("alexnet records build train/"),
-    no_args_is_help=True,
-    rich_markup_mode=None,
+app = command_group(
+    "Turn photos into sharded TFRecords, and look at them.",
+    "alexnet records build train/",
 )
 
 
@@ -204,7 +202,7 @@ def show(
     ] = None,
     augment: Annotated[
         Preset | None,
-        typer.Option(help="Show images as the network sees them with this change."),
+        typer.Option(help="Show images as the network sees them, augmented this way."),
     ] = None,
     image_size: Annotated[
         int, typer.Option(min=1, help="Side of the augmented images, in pixels.")
@@ -234,6 +232,5 @@ def show(
         say(f"{number} {drawn} images drawn: {out}")
 
 
-info.add_commands(app)
-estimate.add_commands(app)
-verify.add_commands(app)
+for module in (info, estimate, verify):
+    app.add_typer(module.app)

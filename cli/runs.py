@@ -19,18 +19,10 @@ from alexnet.cli.options import (
 from alexnet.cli.settings import takes_settings
 from alexnet.model.config import NETWORK, NetworkConfig
 
-
-def add_commands(app: typer.Typer) -> None:
-    """Add this module's commands to the root command."""
-    app.command(epilog=examples("alexnet plot runs/first"))(plot)
-    app.command(
-        epilog=examples(
-            "alexnet summary --variant paper --classes 1000",
-            "alexnet summary runs/first",
-        )
-    )(summary)
+app = typer.Typer()
 
 
+@app.command(epilog=examples("alexnet plot runs/first"))
 def plot(
     run: RunArgument,
     out: Annotated[
@@ -57,12 +49,18 @@ def plot(
         say(f"{drawn.checkpoint} checkpoint, epoch {drawn.epoch}")
 
 
+@app.command(
+    epilog=examples(
+        "alexnet summary --variant paper --classes 1000",
+        "alexnet summary runs/first",
+    )
+)
 @takes_settings(NetworkConfig, only=("variant", "image_size", "width", "network"))
 def summary(
     context: typer.Context,
     run: Annotated[
         Path | None,
-        typer.Argument(metavar="RUN", help="A run folder, to print its network."),
+        typer.Argument(metavar="RUN", help="Run folder whose network to print."),
     ] = None,
     classes: Annotated[
         int, typer.Option(help="Number of classes.")

@@ -29,8 +29,9 @@ def takes_settings(
         own = inspect.signature(command, eval_str=True).parameters.values()
         parameters = [x for config in configs for x in _parameters(config, only)]
         parameters += [x for x in own if x.kind != x.VAR_KEYWORD]
-        by_name = [x.replace(kind=x.KEYWORD_ONLY) for x in parameters]
-        command.__signature__ = inspect.Signature(by_name)  # type: ignore[attr-defined]
+        by_name = {x.name: x.replace(kind=x.KEYWORD_ONLY) for x in parameters}
+        signature = inspect.Signature(list(by_name.values()))
+        command.__signature__ = signature  # type: ignore[attr-defined]
         return command
 
     return add_options

@@ -13,8 +13,6 @@ from typing import Any
 from typer.core import TyperOption
 
 SETTING = re.compile(r"`(\w+)(?:=([^`]+))?`")
-# Settings whose options are called otherwise.
-OTHER_NAMES = {"ram_budget_bytes": "--ram-budget", "shard_size_bytes": "--shard-size"}
 
 
 def option_names(command: Any) -> dict[str, str]:
@@ -26,7 +24,7 @@ def option_names(command: Any) -> dict[str, str]:
     }
     for subcommand in getattr(command, "commands", {}).values():
         names |= option_names(subcommand)
-    return OTHER_NAMES | names
+    return names
 
 
 def shell_words(text: str, options: Mapping[str, str]) -> str:

@@ -13,21 +13,19 @@ from alexnet.cli.options import Json, Verbose, examples, given
 from alexnet.cli.settings import takes_settings
 from alexnet.model.config import CHECKPOINT_MINUTES, NetworkConfig, TrainConfig
 
-
-def add_commands(app: typer.Typer) -> None:
-    """Add `fit` to the root command."""
-    app.command(
-        epilog=examples(
-            "alexnet fit --mixed-precision",
-            "alexnet fit records --variant paper --epochs 30 --run runs/paper",
-            "alexnet fit --run runs/paper --resume",
-            "alexnet fit --network my_package.networks:build --image-size 224",
-            "alexnet fit --augment article --optimizer sgd --schedule constant"
-            " --learning-rate 0.001 --weight-decay 0 --batch-size 32",
-        )
-    )(fit)
+app = typer.Typer()
 
 
+@app.command(
+    epilog=examples(
+        "alexnet fit --mixed-precision",
+        "alexnet fit records --variant paper --epochs 30 --run runs/paper",
+        "alexnet fit --run runs/paper --resume",
+        "alexnet fit --network my_package.networks:build --image-size 224",
+        "alexnet fit --augment article --optimizer sgd --schedule constant"
+        " --learning-rate 0.001 --weight-decay 0 --batch-size 32",
+    )
+)
 @takes_settings(NetworkConfig, TrainConfig)
 def fit(
     context: typer.Context,
@@ -35,7 +33,7 @@ def fit(
         Path,
         typer.Argument(
             metavar="DATA",
-            help="A record set that `records build` made, or photos: a folder of them,"
+            help="Record set that `records build` made, or photos: a folder of them,"
             " a zip, or a CSV that names them.",
         ),
     ] = Path("records"),

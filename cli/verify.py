@@ -20,16 +20,15 @@ if TYPE_CHECKING:
 MOST_RECORDS = 20
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add `verify` to the commands for records."""
-    app.command(
-        epilog=examples(
-            "alexnet records verify records",
-            "alexnet records verify records --repair --source train/",
-        )
-    )(verify)
+app = typer.Typer()
 
 
+@app.command(
+    epilog=examples(
+        "alexnet records verify records",
+        "alexnet records verify records --repair --source train/",
+    )
+)
 def verify(
     data: DataArgument = Path("records"),
     repair: Annotated[

@@ -101,7 +101,7 @@ class TrainConfig(ReadConfig):
         "momentum", "SGD with momentum 0.9, plain SGD, or Adam."
     )
     schedule: Schedule = setting(
-        "cosine", "Shape of the learning rate's fall after the warm-up."
+        "cosine", "Curve by which the learning rate falls after its warm-up."
     )
     warmup_epochs: float | None = setting(
         None,
@@ -124,13 +124,13 @@ class TrainConfig(ReadConfig):
     # Decoupled, as Keras applies it. The paper's 0.0005 passes through a momentum of
     # 0.9, which makes it ten times as much.
     weight_decay: float = setting(
-        0.005, "Decoupled weight decay: weights shrink by rate x this a step.", 0, 1000
+        0.005, "Decoupled weight decay: a step shrinks weights by rate x this.", 0, 1000
     )
     loss: Loss = setting(
         "sparse", "Cross-entropy with class numbers, or with one-hot labels."
     )
     mixed_precision: bool = setting(
-        False, "Compute in float16 on a GPU, in bfloat16 on a CPU."
+        False, "Compute in mixed precision: float16 on a GPU, bfloat16 on a CPU."
     )
     # On a CPU it was measured slower.
     xla: bool | None = setting(
@@ -140,7 +140,7 @@ class TrainConfig(ReadConfig):
         "auto", "Distribution strategy of tf.distribute; auto takes all GPUs."
     )
     logical_cpus: int | None = setting(
-        None, "Split the CPU into so many devices, to try a strategy.", 1, 256
+        None, "Number of devices to split the CPU into, to try a strategy.", 1, 256
     )
     steps_per_execution: int = setting(
         1, "Training steps between two returns to Python.", 1, MAX_COUNT

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from alexnet.pipeline.errors import ConfigError
@@ -57,14 +58,15 @@ class Config:
     def __post_init__(self) -> None:
         kinds = get_type_hints(type(self))
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if get_origin(kinds[field.name]) is Literal:
-                choices = get_args(kinds[field.name])
-                needs = f"one of {', '.join(choices)}"
-                require(value in choices, field.name, value, needs)
+            value, kind = getattr(self, field.name), kinds[field.name]
+            if get_origin(kind) is Literal:
+                needs = f"one of {', '.join(get_args(kind))}"
+                require(value in get_args(kind), field.name, value, needs)
             elif "range" in field.metadata and value is not None:
                 low, high, needs = field.metadata["range"]
-                require(low <= value <= high, field.name, value, needs)
+                number = Integral if int in (kind, *get_args(kind)) else Real
+                in_range = isinstance(value, number) and low <= value <= high
+                require(in_range, field.name, value, needs)
         self.check()
 
     def check(self) -> None:
@@ -210,11 +212,15 @@ class AugmentConfig(Config):
     std: tuple[float, float, float] = (255.0, 255.0, 255.0)
 
     @property
+    def axis_aligned(self) -> bool:
+        """Return True where nothing is rotated or sheared."""
+        return not (self.rotation_degrees or self.shear_degrees)
+
+    @property
     def needs_no_resampling(self) -> bool:
-        """Whether the geometry only crops and flips, and interpolates nothing."""
-        shifts = (self.shift_x, self.shift_y, self.rotation_degrees, self.shear_degrees)
-        crops = self.geometry in ("centre", "crop")
-        return crops and not any(shifts) and self.zoom == (1.0, 1.0)
+        """Return True where pictures are only cropped and flipped."""
+        shifts = self.shift_x or self.shift_y or self.zoom != (1.0, 1.0)
+        return self.axis_aligned and self.geometry in ("centre", "crop") and not shifts
 
     def check(self) -> None:
         """Check the range of every change."""

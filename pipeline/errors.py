@@ -1,6 +1,6 @@
-"""What a user can cause. The command line prints these without a traceback.
+"""Errors that a user can cause. The command line prints them without a traceback.
 
-A message says what was found, what is needed and what to do next.
+A message says what there is, what is needed and what to do next.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 
 
 class AlexnetError(Exception):
-    """Anything a user can cause and mend; the command exits with 1."""
+    """A user can cause and mend it; the command exits with 1."""
 
 
 class ConfigError(AlexnetError):
@@ -33,7 +33,7 @@ class BadImage(Exception):
 
 
 def data_error_in(error: Exception) -> DataError | None:
-    """What a function inside tf.data raised, of which TensorFlow keeps the text."""
+    """Return the error of a function inside tf.data, whose text TensorFlow keeps."""
     found = re.search(
         r"(?:Data|Read)Error: (.*?)\nTraceback \(most recent",
         str(error),

@@ -1,6 +1,6 @@
-"""Files that are whole or not there: atomic writing, fingerprints, room on the disk.
+"""Files that are whole or absent: atomic writing, fingerprints, room on the disk.
 
-And how sizes, numbers and names are put into sentences.
+Also sizes, numbers and names as they stand in sentences.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 
 from alexnet.pipeline.errors import DataError
 
-# As a path that was made of one has it, too: of `//` it keeps one.
+# Also of a path that was made of one, which keeps a single slash of `//`.
 URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
 
 
 def require_local(path: Path | str) -> None:
-    """Check that a path is one on this machine: of a URL it would make a folder `gs:`.
+    """Check that a path is no URL, of which a folder `gs:` would be made.
 
     Raises:
         DataError: it is a URL.
@@ -37,7 +37,7 @@ def require_local(path: Path | str) -> None:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its name when the block succeeds.
+    """Yield a temporary path, which is renamed to `path` when the block succeeds.
 
     The temporary name is always the same, so that a killed run leaves at most one such
     file behind and the next run writes over it.
@@ -57,7 +57,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def partial_path(path: Path) -> Path:
-    """Where a file is written before it is whole."""
+    """Return the path at which a file is written before it is whole."""
     return path.with_name(f".{path.name}.partial")
 
 
@@ -83,7 +83,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def fingerprint(value: Any) -> str:
-    """SHA-256 of a JSON value, in hexadecimal; equal values have equal fingerprints."""
+    """Return the SHA-256 of a JSON value in hexadecimal, equal for equal values."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -105,7 +105,7 @@ def require_room(folder: Path, needed_bytes: int) -> None:
 
 
 def format_bytes(num_bytes: float) -> str:
-    """A size for people: 18432 -> '18.0 KiB'."""
+    """Return a size for people: 18432 -> '18.0 KiB'."""
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if num_bytes < 1024:
             return (
@@ -118,12 +118,12 @@ def format_bytes(num_bytes: float) -> str:
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
-    """A number of things: '1 line', '1,200 lines', '2 classes'."""
+    """Return a number of things: '1 line', '1,200 lines', '2 classes'."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def name_some(names: Sequence[str], most: int = 5) -> str:
-    """Names for a sentence, no more than `most`: 'cat, dog, ... (10,000 in all)'."""
+    """Return at most `most` names for a sentence: 'cat, dog, ... (10,000 in all)'."""
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[:most])}, ... ({len(names):,} in all)"

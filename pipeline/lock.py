@@ -1,4 +1,4 @@
-"""A folder for one process at a time: locked while it builds, or trains, there."""
+"""Lock a folder for one process while it builds, or trains, there."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from alexnet.pipeline.errors import AlexnetError
 
 @contextmanager
 def sole_process(lock: Path, taken: AlexnetError) -> Iterator[None]:
-    """Hold a lock file for the block; its folder goes when it was made here, in vain.
+    """Hold a lock file for the block; delete its folder if that is new and stays empty.
 
-    The system unlocks the file when this process ends, however it ends: one that a
+    The system unlocks the file when this process ends, however it ends: a file that a
     killed process has left behind keeps nobody out.
 
     Raises:
@@ -33,7 +33,7 @@ def sole_process(lock: Path, taken: AlexnetError) -> Iterator[None]:
 
 @contextmanager
 def removed_when_empty(folder: Path) -> Iterator[None]:
-    """Delete the folder, and those above it, that the block has made and left empty."""
+    """Delete the folder, and those above it, that the block made and left empty."""
     absent = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         yield
@@ -46,8 +46,8 @@ def removed_when_empty(folder: Path) -> Iterator[None]:
 def _lock(path: Path, taken: AlexnetError) -> FileIO | None:
     """Lock a file and return it.
 
-    None where there are no locks, as on some network file systems, or where nothing can
-    be written: whoever writes there first will say so better.
+    Return None where there are no locks, as on some network file systems, or where
+    nothing can be written: whoever writes there first gives a better error.
     """
     with ExitStack() as opened:
         try:

@@ -1,6 +1,6 @@
-"""Figures as PNG files: texts as they are, and the project's mark in every file.
+"""Figures as PNG files: plain texts, and the project's mark in every file.
 
-Names of classes and of files are a user's own: `$5` is no formula, and a sign that no
+Names of classes and files are a user's own: `$5` is no formula, and a character that no
 font has is no reason to fail or to warn.
 """
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SOFTWARE = "alexnet"
-# Stands within the first 256 bytes of every picture that is drawn here: PNG's text
-# chunk, before the pixels.
+# In the first 256 bytes of every picture that is drawn here: PNG's text chunk, before
+# the pixels.
 OWN_PICTURE = b"tEXtSoftware\0" + SOFTWARE.encode()
-# What Matplotlib warns of where it draws a box, or letters that are not joined.
+# Matplotlib warns so where it draws a box, or letters that are not joined.
 UNDRAWABLE = "Glyph |Matplotlib currently does not support "
-# Signs of a name that a picture has room for.
+# Characters of a name that a picture has room for.
 LONGEST = 32
 
 
 def legible(name: str, longest: int = LONGEST) -> str:
-    """A user's name on one line, its middle left out where it is long.
+    """Return a user's name on one line, with its middle left out where it is long.
 
-    Signs that cannot be drawn, such as line ends and bytes that are no UTF-8, become
-    escapes.
+    Characters that cannot be drawn, such as line ends and bytes that are no UTF-8,
+    become escapes.
     """
-    shown = "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode()
-        for sign in name
+    line = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in name
     )
-    if len(shown) <= longest:
-        return shown
+    if len(line) <= longest:
+        return line
     head = longest // 2
-    return f"{shown[:head]}…{shown[head + 1 - longest :]}"
+    return f"{line[:head]}…{line[head + 1 - longest :]}"
 
 
 def save_figure(figure: Figure, path: Path, dpi: int = 110) -> None:

@@ -6,9 +6,11 @@ The blocks of a page run in its order, in one folder that holds a few photos. `s
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +98,35 @@ def test_every_dependency_is_explained() -> None:
     assert not {name for name in names if f"`{name}`" not in page}
 
 
+# Stand-ins for a cluster's programs: hosts are this one.
+STAND_INS = {
+    "ssh": 'shift; sh -c "$1"',
+    "srun": 'for INDEX in 0 1; do SLURM_PROCID=$INDEX "$@"; done',
+    "scontrol": "printf 'host1\\nhost2\\n'",
+    ".venv/bin/alexnet": 'echo "$TF_CONFIG" > config-"$(echo "$TF_CONFIG" | cksum)"',
+}
+
+
+@pytest.mark.parametrize("script", ["train.sh", "train.sbatch"])
+def test_a_cluster_script_tells_every_worker_its_place(
+    script: str, tmp_path: Path
+) -> None:
+    titled = {title: text for _, title, text in blocks(ROOT / "docs/guides/cluster.md")}
+    (tmp_path / script).write_text(titled[script])
+    for name, line in STAND_INS.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    command = ["bash", script, "host1", "host2"]
+    variables = {**os.environ, "PATH": path, "SLURM_JOB_NODELIST": "host[1-2]"}
+    subprocess.run(command, cwd=tmp_path, env=variables, check=True, timeout=60)
+    configs = [json.loads(file.read_text()) for file in tmp_path.glob("config-*")]
+    workers = ["host1:2222", "host2:2222"]
+    assert [config["cluster"] for config in configs] == [{"worker": workers}] * 2
+    assert sorted(config["task"]["index"] for config in configs) == [0, 1]
+
+
 def program(page: Path) -> str:
     """What a reader does with a page, as one Python program."""
     parts = ["import pathlib, subprocess"]
@@ -126,7 +157,20 @@ def folder(tmp_path: Path) -> Path:
     command.parent.mkdir()
     command.write_text(COMMAND)
     command.chmod(0o755)
+    # The checkout itself on the path would have its rooms imported as `model`, too.
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "alexnet").symlink_to(ROOT / "alexnet")
     return tmp_path
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The variables of a process that finds alexnet and its command there."""
+    return {
+        **os.environ,
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(folder / "site"),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
 
 
 RUNNABLE = [page for page in PAGES if {"sh", "python"} & {b[0] for b in blocks(page)}]
@@ -136,18 +180,31 @@ RUNNABLE = [page for page in PAGES if {"sh", "python"} & {b[0] for b in blocks(p
 @pytest.mark.parametrize("page", RUNNABLE, ids=name)
 def test_its_snippets_run(page: Path, folder: Path) -> None:
     (folder / "page.py").write_text(program(page))
-    environment = {
-        **os.environ,
-        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
     done = subprocess.run(
         [sys.executable, "page.py"],
         cwd=folder,
-        env=environment,
+        env=environment(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     assert done.returncode == 0, done.stdout[-4000:]
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_beside_a_model_of_the_users(folder: Path) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    shutil.copy(ROOT / "docs" / "notebook.ipynb", folder)
+    notebook = nbformat.read(folder / "notebook.ipynb", as_version=4)
+    for cell in notebook.cells:
+        for written, tried in SMALLER.items():
+            cell.source = re.sub(written, tried, cell.source)
+    (folder / "model.py").write_text("NAME = 'my own'\n")
+    mine = nbformat.v4.new_code_cell("import model\nassert model.NAME == 'my own'")
+    notebook.cells.append(mine)
+    resources = {"metadata": {"path": str(folder)}}
+    nbclient.NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources=resources
+    ).execute(env=environment(folder))

@@ -113,7 +113,7 @@ def test_a_wheel_has_the_rooms_below_alexnet_and_nothing_else(wheel: Path) -> No
     for room in ROOMS:
         modules = {name for name in shipped(ROOT / room) if name.endswith(".py")}
         assert modules - by_hand <= set(files)
-    assert shipped(ROOT / "benchmarks" / "loaders" / "peers") <= set(files)
+    assert shipped(ROOT / "benchmarks" / "loaders" / "scripts") <= set(files)
     # The type of a file in the upper half of its Unix mode: 0o12 is a link.
     assert not [name for name in files if files[name].external_attr >> 28 == 0o12]
 
@@ -221,7 +221,7 @@ def checksums(wheel: Path) -> dict[str, int]:
 def test_no_module_is_imported_by_a_second_name() -> None:
     """As `pipeline.errors`, which the links of a checkout would make a second module.
 
-    Some peers' scripts import one another from their own folder, as scripts do.
+    Some loaders' scripts import one another from their own folder, as scripts do.
     """
     sources = (
         path for room in (*ROOMS, "tests") for path in (ROOT / room).rglob("*.py")
@@ -247,3 +247,22 @@ def test_a_checkout_without_links_says_so(tmp_path: Path) -> None:
     assert spec and spec.loader
     with pytest.raises(ImportError, match=r"no symbolic links.*core\.symlinks true"):
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def test_the_public_names_are_there_and_cost_nothing() -> None:
+    code = """
+import sys, alexnet
+assert not {"tensorflow", "numpy", "PIL"} & set(sys.modules), "heavy"
+assert set(alexnet.__all__) <= set(dir(alexnet))
+for name in alexnet.__all__:
+    assert getattr(alexnet, name).__doc__, name
+try:
+    alexnet.nothing
+except AttributeError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert not done.returncode, done.stderr
+    assert done.stdout == "module 'alexnet' has no attribute 'nothing'\n"

@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from alexnet.benchmarks.input_pipeline.ladder_plot import draw_ladder
-from alexnet.benchmarks.scripts.gpu.load_plot import draw_loads
 from alexnet.benchmarks.scripts.plot_runs import draw_runs
 from alexnet.model.results.gallery import Example, plot_examples
 from alexnet.model.results.plots import plot_confusion, plot_curves, plot_filters
@@ -36,7 +35,6 @@ NAMES = (
     *("two\nlines", "bell\a", "nul\0", "\u202eright to left", "\ue000", "\ud800"),
     *("猫", "🐈", "قطة", "חתול", "बिल्ली", "x" * 300, " ", "%s"),
 )
-LOADS = [{"way": name, "samples": []} for name in NAMES[:3]]
 EPOCH = EpochRecord(1, 5, 0.1, 0.7, 0.5, 0.6, 0.55, 1.0, 0.0, 1.0)
 
 
@@ -64,7 +62,6 @@ DRAWN: dict[str, Callable[[Path], object]] = {
     "curves": lambda path: plot_curves([EPOCH], path / "curves.png"),
     "filters": lambda path: plot_filters(np.ones((3, 3, 3, 8)), path / "filters.png"),
     "ladder": lambda path: draw_ladder(MADE_UP, path / "ladder.png"),
-    "loads": lambda path: draw_loads(LOADS, path / "loads.png"),
     "grid": lambda path: save_figure(
         draw_grid(np.zeros((24, 4, 4, 3), np.uint8), list(map(legible, NAMES)), 8),
         path / "grid.png",

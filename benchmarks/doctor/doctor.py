@@ -40,7 +40,7 @@ from alexnet.benchmarks.machine import (
 )
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.machine import read_memory
-from alexnet.pipeline.versions import installed
+from alexnet.pipeline.versions import FLOOR, installed
 
 
 @dataclass(frozen=True)
@@ -70,17 +70,19 @@ def examine(folder: Path) -> DoctorReport:
             f"no such folder: {folder}. Expected one on the disk to look at, such as"
             " that of the records."
         )
+    floor = Finding("floor", f"{FLOOR.name}, by Python {FLOOR.pythons}")
     packages = map(judge_package, read_packages())
-    return DoctorReport((*packages, *_machine(), *judge_disk(read_disk(folder))))
+    return DoctorReport((floor, *packages, *_machine(), *judge_disk(read_disk(folder))))
 
 
 def read_packages() -> Iterator[Package]:
-    """Python, alexnet, all that it requires, and TensorFlow's Keras."""
+    """Yield Python, alexnet, all that it requires, and TensorFlow's Keras."""
     needed = metadata("alexnet")["Requires-Python"]
     yield Package("Python", needed, platform.python_version())
     yield Package("alexnet", "", version("alexnet"))
-    yield from _required_by("alexnet")
-    yield from (one for one in _required_by("tensorflow") if one.name == "keras")
+    keras = [one for one in _required_by("tensorflow") if one.name == "keras"]
+    required = {one.name: one for one in (*keras, *_required_by("alexnet"))}
+    yield from required.values()
 
 
 def _required_by(name: str) -> Iterator[Package]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from alexnet.benchmarks.doctor.checks import Finding
 from alexnet.benchmarks.doctor.gpus import Driver, Gpu, TensorFlow
 from alexnet.pipeline.files import format_bytes
+from alexnet.pipeline.versions import FLOORS
 
 # Room for all of TensorFlow's kernels; the driver's own default is 1 GiB or less.
 PTX_CACHE_BYTES = 4 * 2**30
@@ -18,13 +19,13 @@ PTX_CACHE_BYTES = 4 * 2**30
 def judge_tensorflow(
     tensorflow: TensorFlow | str, flags: frozenset[str], environ: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """Whether TensorFlow and its addons start, and use oneDNN on a CPU that has it.
+    """Check that TensorFlow starts, with addons, and uses the oneDNN of a CPU.
 
     `flags` are the CPU's, by Linux's names.
     """
     if isinstance(tensorflow, str):
         advice = (
-            "Make a new environment with Python 3.10 or 3.11 and install there:"
+            "Make a new environment with Python 3.10 to 3.13 and install there:"
             " `pip install -c constraints.txt -e .`"
         )
         yield Finding("TensorFlow starts", tensorflow, "problem", advice)
@@ -102,6 +103,7 @@ def _judge_gpu(
     if built and gpu.capability < built[0]:
         oldest = "{}.{}".format(*built[0])
         advice = f"This TensorFlow is built for {oldest} and newer: use another GPU."
+        advice += _other_floor(gpu)
         return Finding(name, value, "problem", advice)
     # Machine code runs on later GPUs of the same major number.
     if not built or major <= built[-1][0] or _keeps_kernels(environ):
@@ -117,8 +119,16 @@ def _judge_gpu(
             ", and where the home folder is not kept, CUDA_CACHE_PATH to a folder that"
             " is"
         )
-    advice += "."
+    advice += "." + _other_floor(gpu)
     return Finding(name, value, "note", advice)
+
+
+def _other_floor(gpu: Gpu) -> str:
+    """Advise the Python whose TensorFlow has machine code for a GPU that lacks it."""
+    for floor in FLOORS:
+        if floor.serves(gpu.capability):
+            return f" Python {floor.pythons} brings {floor.name}, which serves it."
+    return ""
 
 
 def _keeps_kernels(environ: Mapping[str, str]) -> bool:

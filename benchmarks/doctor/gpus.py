@@ -16,11 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-# Without any one of them TensorFlow 2.15 registers no GPU; in an order in which each
-# finds those it needs.
+# Without any one of them, and cuDNN, TensorFlow registers no GPU; in an order in which
+# each finds those it needs.
 CUDA_LIBRARIES = (
     *("libcudart.so.12", "libcublasLt.so.12", "libcublas.so.12", "libcufft.so.11"),
-    *("libcusparse.so.12", "libcusolver.so.11", "libcudnn.so.8"),
+    *("libcusparse.so.12", "libcusolver.so.11"),
 )
 NVIDIA_VENDOR, DISPLAY_CLASS = "0x10de", "0x03"
 ONEDNN_IS_ON = "oneDNN custom operations are on"
@@ -134,26 +134,27 @@ def tell() -> None:
     """Print what TensorFlow tells of itself, to be read by `read_answer`."""
     import tensorflow as tf
 
-    import alexnet.pipeline.augment.affine  # noqa: F401  # needs tensorflow-addons
+    import alexnet.pipeline.augment.resample  # noqa: F401  # imports what it needs
 
     build = tf.sysconfig.get_build_info()
     cuda = build.get("cuda_version", "") if build["is_cuda_build"] else ""
+    cudnn = build.get("cudnn_version", "")
     answer = {
         "version": tf.__version__,
         "cuda": cuda,
         "capabilities": build.get("cuda_compute_capabilities", []),
         "num_gpus": len(tf.config.list_physical_devices("GPU")),
-        "missing_libraries": _missing(Path(tf.__file__)) if cuda else [],
+        "missing_libraries": _missing(Path(tf.__file__), cudnn) if cuda else [],
     }
     print(json.dumps(answer))
 
 
-def _missing(tensorflow: Path) -> list[str]:
+def _missing(tensorflow: Path, cudnn: str) -> list[str]:
     """The CUDA libraries that load neither from the system nor from NVIDIA's wheels."""
     wheels = tensorflow.parents[1] / "nvidia"
     return [
         name
-        for name in CUDA_LIBRARIES
+        for name in (*CUDA_LIBRARIES, f"libcudnn.so.{cudnn}")
         if not any(map(_loads, [name, *map(str, wheels.glob(f"*/lib/{name}"))]))
     ]
 

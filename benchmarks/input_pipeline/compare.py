@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from alexnet.benchmarks.config import BenchSettings
 from alexnet.benchmarks.input_pipeline.ladder import DEVICE_STAGES
-from alexnet.benchmarks.settings import BenchSettings
 from alexnet.pipeline.errors import AlexnetError, ConfigError, DataError
 
+HOW_TO_WRITE = "`alexnet bench input-pipeline DATA --json > FILE`"
 # Of settings, those that are read best under other names.
 WORDS = {
     "augment": "augmentation",
@@ -26,7 +27,7 @@ CIRCUMSTANCES = ("host", "versions")
 
 @dataclass(frozen=True)
 class Figures:
-    """What is compared of a report, and under which settings it was measured.
+    """The part of a report that is compared, and the settings it was measured under.
 
     Reports of before need not tell all of the settings, nor a share of the limit.
     """
@@ -57,108 +58,103 @@ class Change:
 
 
 def load_figures(path: Path) -> Figures:
-    """The figures of the report that `bench input-pipeline --json` wrote to `path`.
+    """Read the figures of a report that `bench input-pipeline --json` wrote.
 
     Raises:
         DataError: there is no such file, or it is no such report.
     """
-    remedy = "Write one with `alexnet bench input-pipeline DATA --json > FILE`."
     try:
         return figures(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise DataError(f"no such file: {path}. {remedy}") from None
+        problem = f"no such file: {path}"
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise DataError(f"{path} is no bench's report ({reason}). {remedy}") from error
+        problem = f"{path} is no bench's report ({type(error).__name__}: {error})"
+    raise DataError(f"{problem}. Write one with {HOW_TO_WRITE}.")
 
 
 def figures(report: Mapping[str, Any]) -> Figures:
-    """What is compared of a report's JSON."""
-    stages = [rung["stage"] for rung in report["rungs"]]
-    rate = float(report["images_per_second"])
+    """The figures of a report's JSON.
+
+    Raises:
+        ValueError, LookupError, TypeError, AttributeError: it is no report.
+    """
+    host = [r["stage"] for r in report["rungs"] if r["stage"] not in DEVICE_STAGES]
+    rate, shares = float(report["images_per_second"]), report.get("shares", {})
     if rate <= 0:
         raise ValueError(f"images_per_second is {rate}")
     names = [field.name for field in fields(BenchSettings)]
+    host_shares = [float(shares[stage]["share"]) for stage in host if stage in shares]
     return Figures(
         settings={name: report[name] for name in names if name in report},
         images_per_second=rate,
-        share=_share(stages, report.get("shares", {})),
+        share=host_shares[-1] if host_shares else None,
         circumstances={name: dict(report.get(name, {})) for name in CIRCUMSTANCES},
     )
 
 
-def _share(stages: Sequence[str], shares: Mapping[str, Any]) -> float | None:
-    """The share of the last host stage that has a limit."""
-    host = [stage for stage in stages if stage not in DEVICE_STAGES]
-    found = [float(shares[stage]["share"]) for stage in host if stage in shares]
-    return found[-1] if found else None
-
-
 def require_comparable(old: Figures, now: BenchSettings) -> None:
-    """Check that an older report's figures say something of what is measured now.
+    """Check that an older report was measured with the settings of now.
 
     Raises:
-        ConfigError: they are of other settings, or it does not tell of which.
+        ConfigError: it was not, or it does not tell one of them.
     """
-    known = old.settings
-    differ = [
-        f"{WORDS.get(name, name)} {known[name]} (now {value})"
-        for name, value in asdict(now).items()
+    different, missing = [], []
+    for name, value in asdict(now).items():
+        word, before = WORDS.get(name, name), old.settings.get(name)
+        if name not in old.settings:
+            missing.append(word)
         # A quality that one of them lacks goes with its storage.
-        if name in known and known[name] != value and None not in (known[name], value)
-    ]
-    lacking = [WORDS.get(name, name) for name in asdict(now) if name not in known]
-    told = [f"it was measured with {', '.join(differ)}"] if differ else []
-    told += [f"it does not tell its {', '.join(lacking)}"] if lacking else []
-    if told:
+        elif before != value and None not in (before, value):
+            different.append(f"{word} {before} (now {value})")
+    reasons = [f"it was measured with {', '.join(different)}"] if different else []
+    reasons += [f"it does not tell its {', '.join(missing)}"] if missing else []
+    if reasons:
         raise ConfigError(
-            f"the older report cannot be compared with: {', and '.join(told)}. Measure"
-            " with the same settings, or write a report of these with `alexnet bench"
-            " input-pipeline DATA --json > FILE`."
+            f"the older report cannot be compared with: {', and '.join(reasons)}."
+            " Measure with the same settings, or write a report of these with"
+            f" {HOW_TO_WRITE}."
         )
 
 
 def other_circumstances(old: Figures, new: Figures) -> list[str]:
-    """What of the machine and the versions is another one than before, in words."""
-    found = []
-    for name, now in new.circumstances.items():
-        before = old.circumstances[name]
-        found += [
-            f"{name} {key}: {before.get(key, 'unknown')} before, {value} now"
-            for key, value in now.items()
-            if before.get(key) != value
-        ]
-    return found
+    """The differences of machine and versions, a line for each."""
+    return [
+        f"{name} {key}: {old.circumstances[name].get(key, 'unknown')} before,"
+        f" {value} now"
+        for name, values in new.circumstances.items()
+        for key, value in values.items()
+        if old.circumstances[name].get(key) != value
+    ]
 
 
 def changes(old: Figures, new: Figures) -> list[Change]:
-    """What became of the images per second, and of their share of the limit."""
-    found = [Change("images/s", old.images_per_second, new.images_per_second)]
-    if old.share and new.share:
-        found.append(Change("share of the limit", old.share, new.share))
-    return found
+    """The images per second, and their share of the limit where both have one."""
+    rate = Change("images/s", old.images_per_second, new.images_per_second)
+    if not old.share or not new.share:
+        return [rate]
+    return [rate, Change("share of the limit", old.share, new.share)]
 
 
-def require_no_slower(found: Sequence[Change], fail_below: float) -> None:
+def require_no_slower(changed: Sequence[Change], fail_below: float) -> None:
     """Check that the images per second are still enough of what they were.
 
     Raises:
         AlexnetError: they are not.
     """
-    rate, *others = found
+    rate, *shares = changed
     if rate.ratio >= fail_below:
         return
-    told = (
+    message = (
         f"too slow: {rate.new:,.0f} images/s are {rate.ratio:.2f} times the older"
-        f" report's {rate.old:,.0f}, and `fail_below` is {fail_below:g}."
+        f" report's {rate.old:,.0f}, less than `fail_below={fail_below:g}`."
     )
-    for share in others:
-        slower = "machine" if share.ratio >= fail_below else "pipeline"
-        told += (
+    for share in shares:
+        culprit = "machine" if share.ratio >= fail_below else "pipeline"
+        message += (
             f" Of the limit measured beside it, this is {share.new:.0%} after"
-            f" {share.old:.0%}: the {slower} is what is slower."
+            f" {share.old:.0%}: the {culprit} is what is slower."
         )
-    raise AlexnetError(told)
+    raise AlexnetError(message)
 
 
 def require_share(new: Figures, least: float) -> None:
@@ -174,6 +170,6 @@ def require_share(new: Figures, least: float) -> None:
         )
     if new.share < least:
         raise AlexnetError(
-            f"too far from the limit: the pipeline reaches {new.share:.3f} of it, and"
-            f" `fail_below_share` is {least:g}. The report's advice says what helps."
+            f"too far from the limit: the pipeline reaches {new.share:.3f} of it, less"
+            f" than `fail_below_share={least:g}`. The report's advice says what helps."
         )

@@ -1,6 +1,6 @@
-"""What takes batches on the device: the last rungs of the ladder, and their limits.
+"""Stages on the device: the last rungs of the ladder, and their limits.
 
-A consumer is timed behind the pipeline, and alone on one batch that it takes again and
+A stage is timed behind the pipeline, and alone on one batch that it takes again and
 again: that is how many images there is a use for.
 """
 
@@ -12,47 +12,54 @@ from typing import Any
 
 import tensorflow as tf
 
-from alexnet.benchmarks.input_pipeline.shares import alone
+from alexnet.benchmarks.input_pipeline.ladder import alone
 from alexnet.benchmarks.measure import Deliveries, Timing, deliver
-from alexnet.pipeline.augment.augment import HOST, augment_batch, fold_seed
+from alexnet.pipeline.augment.augment import augment_batch, fold_seed
+from alexnet.pipeline.augment.device import HOST
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.read.dataset import Stage, compose
+from alexnet.pipeline.read.stage import Stage, compose
 from alexnet.pipeline.records.storage import STORAGES
 
-# Given a uint8 batch and int64 [batch] labels, as the pipeline yields them.
-Consumer = Callable[[tf.Tensor, tf.Tensor], Any]
+# Called with a uint8 batch and int64 [batch] labels, as the pipeline yields them.
+DeviceStage = Callable[[tf.Tensor, tf.Tensor], Any]
 
 
-def plan_consumers(
-    stages: Sequence[Stage], consumers: Mapping[str, Consumer]
+def plan_device_stages(
+    stages: Sequence[Stage], device_stages: Mapping[str, DeviceStage]
 ) -> list[Timing]:
-    """How to time each consumer behind the pipeline."""
+    """A timing for each device stage behind the pipeline."""
     return [
-        Timing(name, partial(_deliver_to, stages, consume))
-        for name, consume in consumers.items()
+        Timing(name, partial(_deliver_to, stages, device_stage))
+        for name, device_stage in device_stages.items()
     ]
 
 
-def plan_alone(stages: Sequence[Stage], name: str, consume: Consumer) -> Timing:
-    """How to time a consumer on one batch of the pipeline's."""
-    return Timing(alone(name), partial(_repeat, stages, consume))
+def plan_alone(stages: Sequence[Stage], name: str, device_stage: DeviceStage) -> Timing:
+    """A timing for a device stage on one batch of the pipeline's."""
+    return Timing(alone(name), lambda: repeat(device_stage, first_batch(stages)))
 
 
-def _deliver_to(stages: Sequence[Stage], consume: Consumer) -> Deliveries:
-    return deliver(compose(stages), consume)
+def _deliver_to(stages: Sequence[Stage], device_stage: DeviceStage) -> Deliveries:
+    return deliver(compose(stages), device_stage)
 
 
-def _repeat(stages: Sequence[Stage], consume: Consumer) -> Deliveries:
+def first_batch(stages: Sequence[Stage]) -> tuple[tf.Tensor, tf.Tensor]:
+    """The images and labels that the pipeline yields first."""
     images, labels = next(iter(compose(stages)))
+    return images, labels
+
+
+def repeat(device_stage: DeviceStage, batch: tuple[tf.Tensor, tf.Tensor]) -> Deliveries:
+    """The images of one batch, taken again and again."""
     while True:
-        consume(images, labels)
-        yield len(labels)
+        device_stage(*batch)
+        yield len(batch[1])
 
 
 def make_augment(
     stored: BuildConfig, batch_size: int, name: str, image_size: int, seed: int
-) -> Consumer:
+) -> DeviceStage:
     """The augmentation of a batch, traced here so that a wrong setting shows early.
 
     Raises:

@@ -1,4 +1,4 @@
-"""`bench input-pipeline`: first passes, ladder, limits and rivals, timed in one run.
+"""`bench input-pipeline`: first epochs, ladder, limits and other loaders in one run.
 
 Plan, execute, report: what to time is a list of named timings, each is measured in
 turn by the same clock, and the report says where an image's time goes.
@@ -9,26 +9,24 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from alexnet.benchmarks.input_pipeline.delivery_order import judge_shuffle
-from alexnet.benchmarks.input_pipeline.device_stages import Consumer as TrainStep
-from alexnet.benchmarks.input_pipeline.first_epoch import FirstPasses, first_passes
+from alexnet.benchmarks.config import BenchConfig
+from alexnet.benchmarks.input_pipeline.device_stages import DeviceStage
+from alexnet.benchmarks.input_pipeline.first_epoch import time_first_epochs
 from alexnet.benchmarks.input_pipeline.ladder import Rung
-from alexnet.benchmarks.input_pipeline.plan import BenchConfig, BenchPlan, plan_bench
+from alexnet.benchmarks.input_pipeline.plan import BenchPlan, plan_bench
 from alexnet.benchmarks.input_pipeline.report import BenchReport, Measured, make_report
-from alexnet.benchmarks.resident import ResidentWatch
-from alexnet.benchmarks.rounds import ROUNDS
-from alexnet.benchmarks.stopwatch import Progress, Stopwatch
+from alexnet.benchmarks.input_pipeline.shuffle_quality import measure_shuffle
+from alexnet.benchmarks.measure import ROUNDS, Progress, Stopwatch
+from alexnet.benchmarks.memory import ResidentWatch
 from alexnet.pipeline.read.dataset import steps_per_epoch
 from alexnet.pipeline.read.errors import reading
-
-__all__ = ["BenchConfig", "BenchReport", "Progress", "TrainStep", "run_bench"]
 
 
 def run_bench(
     data: Path,
     config: BenchConfig,
     progress: Progress = lambda name, done, total: None,
-    train_step: TrainStep | None = None,
+    train_step: DeviceStage | None = None,
 ) -> BenchReport:
     """Time the input pipeline of the record set in `data`.
 
@@ -47,14 +45,20 @@ def run_bench(
 
 def execute(plan: BenchPlan, progress: Progress) -> Measured:
     """Measure one timing after the other; each is gone before the next starts."""
+    records, config = plan.records, plan.config
     once = len(plan.host) + len(plan.device) + len(plan.limits)
     total = 2 + once + ROUNDS * len(plan.in_turn)
-    stopwatch = Stopwatch(plan.config.seconds, total, progress)
-    stopwatch.announce("first pass")
-    passes = _first_passes(plan)
+    stopwatch = Stopwatch(config.seconds, total, progress)
+    stopwatch.announce("first epoch")
+    first_epochs = time_first_epochs(
+        plan.host[-1].start,
+        records.paths("train"),
+        steps_per_epoch(records, config.batch_size) * config.batch_size,
+        config.seconds,
+    )
     stopwatch.announce("shuffle quality")
-    num_examples = plan.records.manifest.split("train").num_examples
-    quality = judge_shuffle(plan.stages, plan.config.batch_size, num_examples)
+    num_examples = records.manifest.split("train").num_examples
+    quality = measure_shuffle(plan.stages, config.batch_size, num_examples)
     rungs = []
     for timing in plan.host:
         watch = ResidentWatch()  # the last one's is the whole pipeline's
@@ -66,11 +70,6 @@ def execute(plan: BenchPlan, progress: Progress) -> Measured:
         for _ in range(ROUNDS if plan.in_turn else 0)
     ]
     stopwatch.announce("done")
-    return Measured(tuple(rungs), limits, rounds, passes, watch.added_bytes, quality)
-
-
-def _first_passes(plan: BenchPlan) -> FirstPasses:
-    records, batch_size = plan.records, plan.config.batch_size
-    num_images = steps_per_epoch(records, batch_size) * batch_size
-    whole, seconds = plan.host[-1], plan.config.seconds
-    return first_passes(whole.start, records.paths("train"), num_images, seconds)
+    return Measured(
+        tuple(rungs), limits, rounds, first_epochs, watch.added_bytes, quality
+    )

@@ -1,4 +1,4 @@
-"""What `bench input-pipeline` times: stages, consumers, limits and rivals, by name."""
+"""The plan of `bench input-pipeline`: stages, limits and other loaders to time."""
 
 from __future__ import annotations
 
@@ -7,47 +7,31 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from alexnet.benchmarks.config import BenchConfig, BenchSettings
 from alexnet.benchmarks.input_pipeline.device_stages import (
-    Consumer,
+    DeviceStage,
     make_augment,
     plan_alone,
-    plan_consumers,
+    plan_device_stages,
 )
-from alexnet.benchmarks.input_pipeline.ladder import DEVICE_STAGES, climb
-from alexnet.benchmarks.input_pipeline.shares import limit_of
+from alexnet.benchmarks.input_pipeline.ladder import (
+    DEVICE_STAGES,
+    limit_names,
+    plan_rungs,
+)
 from alexnet.benchmarks.limits import plan_limits
-from alexnet.benchmarks.loaders.loaders import plan_rival, require_rivals
+from alexnet.benchmarks.loaders.loaders import plan_loader
 from alexnet.benchmarks.measure import Timing
-from alexnet.benchmarks.settings import BenchSettings
-from alexnet.model.config import NETWORK, TRAIN
-from alexnet.pipeline.config import Preset, ReadConfig, require
-from alexnet.pipeline.read.choose import choose_reader
-from alexnet.pipeline.read.dataset import Stage, compose, train_stages
-from alexnet.pipeline.records.record_set import RecordSet, open_records
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BenchConfig(ReadConfig):
-    """What is measured, and for how long."""
-
-    # For each rung, limit and turn of a rival, after a warm-up of half of it.
-    seconds: float = 5.0
-    against: tuple[str, ...] = ()
-    augment: Preset = TRAIN.augment
-    image_size: int = NETWORK.image_size
-
-    def check(self) -> None:
-        """Check the ranges, and that what is measured against is there."""
-        require(self.seconds > 0, "seconds", self.seconds, "more than 0")
-        require(self.image_size >= 1, "image_size", self.image_size, "1 or more")
-        require_rivals(self.against)
+from alexnet.pipeline.read.dataset import train_stages
+from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
+from alexnet.pipeline.read.stage import Stage
 
 
 @dataclass(frozen=True)
 class BenchPlan:
-    """What to time, in order, and the name of each host stage's limit."""
+    """The timings in their order, and the name of each host stage's limit."""
 
-    records: RecordSet
+    records: OpenedRecords
     config: BenchConfig
     settings: BenchSettings
     stages: list[Stage]
@@ -55,19 +39,19 @@ class BenchPlan:
     device: list[Timing]
     limits: list[Timing]
     limit_names: dict[str, str]
-    rivals: list[Timing]
+    loaders: list[Timing]
 
     @property
     def in_turn(self) -> list[Timing]:
-        """The whole host pipeline, its limit, and the rivals; empty without rivals."""
-        if not self.rivals:
+        """The whole host pipeline, its limit and the loaders; empty without loaders."""
+        if not self.loaders:
             return []
         whole = self.host[-1]
         limit = self.limit_names[whole.name]
-        return [whole, *(t for t in self.limits if t.name == limit), *self.rivals]
+        return [whole, *(t for t in self.limits if t.name == limit), *self.loaders]
 
 
-def settings_of(records: RecordSet, config: BenchConfig) -> BenchSettings:
+def settings_of(records: OpenedRecords, config: BenchConfig) -> BenchSettings:
     """The settings of a bench, whose precision is the one that is now in force.
 
     Raises:
@@ -79,7 +63,7 @@ def settings_of(records: RecordSet, config: BenchConfig) -> BenchSettings:
         side=stored.side,
         resize=stored.resize,
         quality=stored.quality if stored.storage == "jpeg" else None,
-        reader=choose_reader(records, config.reader).name,
+        reader=records.reader(config.reader).name,
         batch_size=config.batch_size,
         ram_budget_bytes=config.ram_budget_bytes,
         augment=config.augment,
@@ -89,54 +73,38 @@ def settings_of(records: RecordSet, config: BenchConfig) -> BenchSettings:
 
 
 def plan_bench(
-    data: Path, config: BenchConfig, train_step: Consumer | None = None
+    data: Path, config: BenchConfig, train_step: DeviceStage | None = None
 ) -> BenchPlan:
-    """Everything there is to time, checked before the first second is spent.
+    """Plan everything there is to time, checked before the first second is spent.
 
     Raises:
         DataError: there is no finished record set, or it has no train split.
         ConfigError: a setting does not fit the records, or a package is missing.
     """
     records = open_records(data)
+    stored, batch_size = records.manifest.config, config.batch_size
     device = "/GPU:0" if tf.config.list_physical_devices("GPU") else None
     stages = train_stages(records, config, device=device)
-    rungs = climb(stages)
-    consumers = _consumers(records, config, train_step)
-    copied = [timing for timing in rungs if timing.name in DEVICE_STAGES]
+    rungs = plan_rungs(stages)
+    copy = [timing for timing in rungs if timing.name in DEVICE_STAGES]
+    on_device = {
+        "augment": make_augment(
+            stored, batch_size, config.augment, config.image_size, config.seed
+        ),
+        **({"train step": train_step} if train_step else {}),
+    }
+    last = list(on_device)[-1]
     return BenchPlan(
         records=records,
         config=config,
         settings=settings_of(records, config),
         stages=stages,
         host=[timing for timing in rungs if timing.name not in DEVICE_STAGES],
-        device=[*copied, *plan_consumers(stages, consumers)],
+        device=[*copy, *plan_device_stages(stages, on_device)],
         limits=[
-            *plan_limits(records, config.batch_size),
-            plan_alone(stages, *list(consumers.items())[-1]),
+            *plan_limits(records, batch_size),
+            plan_alone(stages, last, on_device[last]),
         ],
-        limit_names=_limit_names(stages, records),
-        rivals=[
-            plan_rival(name, records, config.batch_size) for name in config.against
-        ],
+        limit_names=limit_names(stages, records.storage),
+        loaders=[plan_loader(name, records, batch_size) for name in config.against],
     )
-
-
-def _consumers(
-    records: RecordSet, config: BenchConfig, train_step: Consumer | None
-) -> dict[str, Consumer]:
-    augment = make_augment(
-        records.manifest.config,
-        config.batch_size,
-        config.augment,
-        config.image_size,
-        config.seed,
-    )
-    return {"augment": augment} | ({"train step": train_step} if train_step else {})
-
-
-def _limit_names(stages: list[Stage], records: RecordSet) -> dict[str, str]:
-    names = {
-        stage.name: limit_of(compose(stages[:count]).element_spec, records.storage)
-        for count, stage in enumerate(stages, 1)
-    }
-    return {stage: name for stage, name in names.items() if name}

@@ -1,4 +1,4 @@
-"""What `bench input-pipeline` reports: where an image's time goes on this machine."""
+"""The report of `bench input-pipeline`: where an image's time goes on this machine."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from alexnet.benchmarks.input_pipeline import remarks
-from alexnet.benchmarks.input_pipeline.diagnosis import bottleneck, verdict
-from alexnet.benchmarks.input_pipeline.first_epoch import FirstPasses
+from alexnet.benchmarks.config import BenchSettings
+from alexnet.benchmarks.input_pipeline.advice import situation_of
+from alexnet.benchmarks.input_pipeline.diagnosis import (
+    bottleneck,
+    check_cold_start,
+    check_shuffle,
+    describe_bottleneck,
+    describe_loaders,
+)
+from alexnet.benchmarks.input_pipeline.first_epoch import FirstEpochs
 from alexnet.benchmarks.input_pipeline.ladder import (
     Rung,
+    Share,
     added_microseconds,
-    split_rungs,
+    delivered,
+    shares,
 )
 from alexnet.benchmarks.input_pipeline.plan import BenchPlan
-from alexnet.benchmarks.input_pipeline.shares import Share, shares
 from alexnet.benchmarks.input_pipeline.shuffle_quality import ShuffleQuality
-from alexnet.benchmarks.input_pipeline.situation import situation_of
-from alexnet.benchmarks.input_pipeline.speedups import Prediction, predictions
-from alexnet.benchmarks.rounds import Ratio, Round, medians, ratios
-from alexnet.benchmarks.settings import BenchSettings, Host, read_host
+from alexnet.benchmarks.input_pipeline.speedups import Speedup, predict_speedups
+from alexnet.benchmarks.machine import Host, read_host
+from alexnet.benchmarks.measure import Ratio, Round, medians, ratios
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.read.choose import choose_reader
 from alexnet.pipeline.versions import versions
 
 
@@ -33,7 +39,7 @@ class Measured:
     rungs: tuple[Rung, ...]
     limits: dict[str, float]
     rounds: Sequence[Round]
-    passes: FirstPasses
+    first_epochs: FirstEpochs
     resident_bytes: int
     quality: ShuffleQuality
 
@@ -54,28 +60,23 @@ class BenchReport:
     against: dict[str, float]
     ratios: dict[str, Ratio]
     first_batch_seconds: float
-    # Of the first pass over the train split; None where the page cache kept the shards.
+    # Of the first epoch; None where the page cache kept the shards.
     cold_images_per_second: float | None
-    # Of the same pass once more.
+    # Of the same epoch once more.
     warm_images_per_second: float
     # This process's own while the last host rung ran; not the page cache's.
     resident_bytes: int
     shuffle_quality: ShuffleQuality
     bottleneck: str
-    predictions: tuple[Prediction, ...]
+    predictions: tuple[Speedup, ...]
     advice: str
     notes: tuple[str, ...]
-
-    @property
-    def images_per_second(self) -> float:
-        """What the host delivers in batches, at the last rung before the device."""
-        return split_rungs(self.rungs)[0][-1].images_per_second
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values; `against` only where it was asked for."""
         values = asdict(self)
         values = {"data": self.data, **values.pop("settings"), **values}
-        values["images_per_second"] = self.images_per_second
+        values["images_per_second"] = delivered(self.rungs)
         added = added_microseconds(self.rungs)
         for rung, microseconds in zip(values["rungs"], added, strict=True):
             rung["added_microseconds"] = microseconds
@@ -84,64 +85,58 @@ class BenchReport:
         return values
 
 
-def make_report(plan: BenchPlan, found: Measured) -> BenchReport:
+def make_report(plan: BenchPlan, measured: Measured) -> BenchReport:
     """The figures, and what follows from them."""
-    records, rungs, passes = plan.records, found.rungs, found.passes
-    shared = shares(rungs, plan.limit_names, found.limits)
-    now, whole = situation_of(plan), plan.host[-1].name
-    delivered = split_rungs(rungs)[0][-1].images_per_second
-    predicted = predictions(now, found.limits, delivered)
-    against = _against(plan, found.rounds)
-    ratio = ratios(found.rounds, whole) if found.rounds else {}
-    cold = passes.cold.images_per_second if passes.cold else None
-    warm = passes.warm.images_per_second
+    rungs, limits, rounds = measured.rungs, measured.limits, measured.rounds
+    now, reached = situation_of(plan), shares(rungs, plan.limit_names, limits)
+    speedups = predict_speedups(now, limits, delivered(rungs))
+    medians_in_turn = medians(rounds) if rounds else {}
+    against = {loader.name: medians_in_turn[loader.name] for loader in plan.loaders}
+    ours = ratios(rounds, plan.host[-1].name) if rounds else {}
+    first, warm = measured.first_epochs.cold, measured.first_epochs.warm
+    cold = first.images_per_second if first else None
     sentences = [
-        verdict(rungs, found.limits, shared, predicted, now),
-        *remarks.of_peers(against, ratio, rungs),
-        *remarks.of_cold_start(cold, warm),
-        *remarks.of_shuffle(found.quality, now),
+        describe_bottleneck(rungs, limits, reached, speedups, now),
+        *describe_loaders(against, ours, rungs),
+        *check_cold_start(cold, warm.images_per_second),
+        *check_shuffle(measured.quality, now),
     ]
     return BenchReport(
-        data=str(records.folder),
+        data=str(plan.records.folder),
         settings=plan.settings,
-        reader_reason=choose_reader(records, plan.config.reader).reason,
+        reader_reason=plan.records.reader(plan.config.reader).reason,
         num_cpus=num_cpus(),
         host=read_host(),
         versions=versions(),
         rungs=rungs,
-        limits=found.limits,
-        shares=shared,
+        limits=limits,
+        shares=reached,
         against=against,
-        ratios=ratio,
-        first_batch_seconds=passes.warm.first_batch_seconds,
+        ratios=ours,
+        first_batch_seconds=warm.first_batch_seconds,
         cold_images_per_second=cold,
-        warm_images_per_second=warm,
-        resident_bytes=found.resident_bytes,
-        shuffle_quality=found.quality,
-        bottleneck=bottleneck(rungs, found.limits),
-        predictions=predicted,
+        warm_images_per_second=warm.images_per_second,
+        resident_bytes=measured.resident_bytes,
+        shuffle_quality=measured.quality,
+        bottleneck=bottleneck(rungs, limits),
+        predictions=speedups,
         advice=" ".join(sentences),
-        notes=_notes(plan, passes),
+        notes=_notes(plan, measured.first_epochs),
     )
 
 
-def _against(plan: BenchPlan, rounds: Sequence[Round]) -> dict[str, float]:
-    middle = medians(rounds) if rounds else {}
-    return {rival.name: middle[rival.name] for rival in plan.rivals}
-
-
-def _notes(plan: BenchPlan, passes: FirstPasses) -> tuple[str, ...]:
+def _notes(plan: BenchPlan, first_epochs: FirstEpochs) -> tuple[str, ...]:
     notes = [
         "`disk read` is the page cache's speed: the shards were read before.",
         "Resident memory is what this process holds itself (RssAnon); the pages of"
         " shards are the page cache's.",
     ]
-    if passes.cold is None:
+    if first_epochs.cold is None:
         notes.append(
-            f"There is no cold figure: {passes.left:.0%} of the shards stayed in the"
-            " page cache, because another process maps them or the file system keeps"
-            " them."
+            f"There is no cold figure: {first_epochs.left:.0%} of the shards stayed in"
+            " the page cache, because another process maps them or the file system"
+            " keeps them."
         )
-    if plan.rivals and plan.records.storage.is_pixels:
-        notes.append("For rivals that read JPEG, pixels were encoded at quality 90.")
+    if plan.loaders and plan.records.storage.is_pixels:
+        notes.append("For loaders that read JPEG, pixels were encoded at quality 90.")
     return tuple(notes)

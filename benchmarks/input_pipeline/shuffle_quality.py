@@ -1,15 +1,22 @@
-"""How well an epoch is shuffled, by what it delivers.
+"""Shuffle quality: how near an epoch's order comes to a uniform permutation.
 
-Pure functions of labels and stored positions in the order in which they came; a uniform
-permutation, of which every order is as likely as any other, comes to about 1 in both.
+Labels and stored positions are collected from the stages that training composes, in the
+order in which they come; a permutation of which every order is as likely as any other
+comes to about 1 in both figures.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import tensorflow as tf
 
+from alexnet.pipeline.read.stage import EpochStage, Stage, compose
+
+# More examples than these make the figures no steadier.
+MAX_EXAMPLES = 20_000
 # Permutations drawn for an interval: its ends are steady to some 2 % of its width.
 PERMUTATIONS = 1000
 INTERVAL = (0.025, 0.975)
@@ -30,6 +37,59 @@ class ShuffleQuality:
     displacement: float | None
 
 
+def measure_shuffle(
+    stages: Sequence[Stage], batch_size: int, num_examples: int
+) -> ShuffleQuality:
+    """The quality of the first epoch, by its first examples."""
+    count = min(MAX_EXAMPLES, num_examples) // batch_size * batch_size
+    labels = delivered_labels(stages, count)
+    positions = delivered_positions(stages, count, num_examples)
+    return ShuffleQuality(
+        class_mixing(labels, batch_size),
+        class_mixing_interval(labels, batch_size),
+        displacement(positions, num_examples),
+    )
+
+
+def delivered_labels(stages: Sequence[Stage], count: int) -> np.ndarray:
+    """int64 [count]: the first labels, from the first stage that yields them."""
+    prefixes = (compose(stages[:length]) for length in range(1, len(stages) + 1))
+    labelled = (d for d in prefixes if len(tf.nest.flatten(d.element_spec)) > 1)
+    return _collect(next(labelled), count)
+
+
+def delivered_positions(
+    stages: Sequence[Stage], count: int, num_examples: int
+) -> np.ndarray:
+    """int [count]: the first examples' places in the order in which they are read.
+
+    Rows of mapped shards are such places. Streamed records do not tell theirs, so
+    numbers go through the shuffle in their stead.
+    """
+    first = compose(stages[:1])
+    if first.element_spec.dtype != tf.string:
+        return _collect(first, count)
+
+    def numbers(_: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+        return tf.data.Dataset.range(num_examples)
+
+    shuffle = [stage.name for stage in stages].index("shuffle")
+    numbered = [EpochStage("read", numbers), *stages[1 : shuffle + 1]]
+    return _collect(compose(numbered), count)
+
+
+def _collect(dataset: tf.data.Dataset, count: int) -> np.ndarray:
+    """The last components of the first `count` examples, one after another."""
+    parts: list[np.ndarray] = []
+    collected = 0
+    for element in dataset:
+        parts.append(np.ravel(tf.nest.flatten(element)[-1]))
+        collected += len(parts[-1])
+        if collected >= count:
+            break
+    return np.asarray(np.concatenate(parts)[:count])
+
+
 def class_mixing(labels: np.ndarray, batch_size: int) -> float | None:
     """The variance of the batches' class counts, over that of a uniform permutation.
 
@@ -42,16 +102,16 @@ def class_mixing(labels: np.ndarray, batch_size: int) -> float | None:
     shares = totals / batches.size
     # Squares of counts come to those of their mean, and to the variance.
     even = len(batches) * ((batch_size * shares) ** 2).sum()
-    found = (_squared_counts(batches) - even) / len(batches)
+    variance = (_squared_counts(batches) - even) / len(batches)
     # The hypergeometric distribution's: a batch is drawn without putting back.
     left = (batches.size - batch_size) / (batches.size - 1)
-    return float(found / (batch_size * shares * (1 - shares) * left).sum())
+    return float(variance / (batch_size * shares * (1 - shares) * left).sum())
 
 
 def class_mixing_interval(
     labels: np.ndarray, batch_size: int
 ) -> tuple[float, float] | None:
-    """Where 95 % of uniform permutations of the same labels have their class mixing.
+    """The range of 95 % of the uniform permutations' class mixing of the same labels.
 
     Drawn instead of computed: counts of rare classes are far from normal. The draws are
     always the same ones.
@@ -59,10 +119,10 @@ def class_mixing_interval(
     if class_mixing(labels, batch_size) is None:
         return None
     draws, mixed = np.random.default_rng(0), _batches(labels, batch_size).ravel()
-    found = [
+    mixings = [
         class_mixing(draws.permutation(mixed), batch_size) for _ in range(PERMUTATIONS)
     ]
-    low, high = np.quantile(np.array(found, float), INTERVAL)
+    low, high = np.quantile(np.array(mixings, float), INTERVAL)
     return float(low), float(high)
 
 
@@ -85,7 +145,7 @@ def displacement(positions: np.ndarray, count: int) -> float | None:
     """
     if count < 2:
         return None
-    delivered = np.arange(len(positions))
-    before, after = delivered, count - 1 - delivered
+    place = np.arange(len(positions))
+    before, after = place, count - 1 - place
     uniform = (before * (before + 1) + after * (after + 1)) / (2 * count)
-    return float(np.abs(positions - delivered).mean() / uniform.mean())
+    return float(np.abs(positions - place).mean() / uniform.mean())

@@ -1,6 +1,6 @@
-"""What a change is predicted to give on this machine, from limits of the same run.
+"""Speedups: what a change is predicted to give here, from limits of the same run.
 
-Pure functions of what was measured; nothing is predicted that is no clear gain.
+Nothing is predicted that is no clear gain.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from alexnet.benchmarks.input_pipeline.situation import Situation
+from alexnet.benchmarks.input_pipeline.advice import Situation
 from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.records.storage import STORAGES
 
@@ -21,7 +21,7 @@ WORTH = 1.15
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Speedup:
     """A change of the command line, and what the host would then deliver.
 
     `times_the_disk` is the records' new size by that of now, where it is known.
@@ -32,34 +32,34 @@ class Prediction:
     times_the_disk: float | None = None
 
 
-def predictions(
+def predict_speedups(
     now: Situation, limits: Mapping[str, float], images_per_second: float
-) -> tuple[Prediction, ...]:
+) -> tuple[Speedup, ...]:
     """Every change that is a clear gain over what is delivered, the best one first."""
-    found = [
-        each
-        for each in _candidates(now, limits)
-        if each.images_per_second >= WORTH * images_per_second
+    gains = [
+        change
+        for change in _changes(now, limits)
+        if change.images_per_second >= WORTH * images_per_second
     ]
-    return tuple(sorted(found, key=lambda each: -each.images_per_second))
+    return tuple(sorted(gains, key=lambda change: -change.images_per_second))
 
 
-def _candidates(now: Situation, limits: Mapping[str, float]) -> Iterator[Prediction]:
+def _changes(now: Situation, limits: Mapping[str, float]) -> Iterator[Speedup]:
+    mapped_rate = MAPPED_SHARE * limits["memory gather"]
     if STORAGES[now.storage].is_pixels:
         if now.reader == "stream" and now.suits_mmap:
-            rate = MAPPED_SHARE * limits["memory gather"]
-            yield Prediction("`fit --reader mmap`", rate)
+            yield Speedup("`fit --reader mmap`", mapped_rate)
     elif "jpeg decode, stored square" in limits:
         rate = DECODED_SHARE * limits["jpeg decode, stored square"]
-        yield Prediction("`records build --storage jpeg`", rate)
+        yield Speedup("`records build --storage jpeg`", rate)
     # Planes of half the side need an even one.
     smallest: StorageName = "raw" if now.side % 2 else "yuv420"
     image_bytes = STORAGES[smallest].pixel_bytes(now.side)
     size = now.num_images * image_bytes
     if now.storage != smallest and size <= now.memory_bytes:
         scale = STORAGES[now.storage].pixel_bytes(now.side) / image_bytes
-        yield Prediction(
+        yield Speedup(
             f"`records build --storage {smallest}`",
-            MAPPED_SHARE * limits["memory gather"] * scale,
+            mapped_rate * scale,
             size / now.num_bytes,
         )

@@ -1,1 +1,1 @@
-"""The loaders of others, measured beside ours."""
+"""Loaders of the field, measured beside ours."""

@@ -1,4 +1,4 @@
-"""The peer: Keras's ImageDataGenerator as the cats-and-dogs article sets it.
+"""Keras's ImageDataGenerator as the article on cats and dogs sets it.
 
 It is given the record set's own photos as files and times the article's whole input
 path, decoding and augmentation in Python with one worker.
@@ -23,7 +23,7 @@ from alexnet.benchmarks.limits import JPEG_MAGIC, stored_photos
 from alexnet.benchmarks.measure import Deliveries, Timing
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.inspect.contact_sheet import to_rgb_images
-from alexnet.pipeline.records.record_set import RecordSet
+from alexnet.pipeline.read.opened_records import OpenedRecords
 
 # The article's code.
 SIDE = 227
@@ -34,8 +34,8 @@ MAX_PHOTOS = 2000
 PIXELS_QUALITY = 90
 
 
-def plan_article(records: RecordSet) -> Timing:
-    """How to time the article's generator on a record set's train photos.
+def plan_article(records: OpenedRecords) -> Timing:
+    """The timing of the article's generator on a record set's train photos.
 
     Raises:
         ConfigError: what ImageDataGenerator needs is not installed.
@@ -60,7 +60,7 @@ def require_article() -> None:
         )
 
 
-def article(records: RecordSet) -> Deliveries:
+def article(records: OpenedRecords) -> Deliveries:
     """The article's generator on the first train photos, as files."""
     with TemporaryDirectory(prefix="alexnet-article-") as folder:
         files = write_photos(source_files(records, MAX_PHOTOS), Path(folder))
@@ -68,7 +68,7 @@ def article(records: RecordSet) -> Deliveries:
             yield len(images)
 
 
-def source_files(records: RecordSet, count: int) -> Iterator[tuple[bytes, int]]:
+def source_files(records: OpenedRecords, count: int) -> Iterator[tuple[bytes, int]]:
     """Image files and labels of the first train records; stored pixels become JPEGs."""
     storage = records.storage
     shape = storage.image_shape(records.manifest.config.side)
@@ -114,7 +114,7 @@ def article_generator(folder: Path, files: list[tuple[str, str]]) -> Any:
         fill_mode="nearest",
         rescale=1 / 255,
     )
-    # Keras prints what it found to stdout, which belongs to the report.
+    # Keras prints the number of its files to stdout, which belongs to the report.
     with contextlib.redirect_stdout(sys.stderr):
         return settings.flow_from_dataframe(
             pandas.DataFrame(files, columns=["filename", "category"]),

@@ -1,4 +1,4 @@
-"""The peer: the tf.data pipeline that most people write, without any tuning.
+"""The tf.data pipeline that most people write, without any tuning.
 
 It reads the very shards that the pipeline reads: parse and decode one record at a time,
 shuffle, batch, prefetch, with TensorFlow's defaults everywhere else.
@@ -9,19 +9,19 @@ from __future__ import annotations
 import tensorflow as tf
 
 from alexnet.benchmarks.measure import Timing, deliver
+from alexnet.pipeline.read.opened_records import OpenedRecords
 from alexnet.pipeline.records.encode import LABEL
-from alexnet.pipeline.records.record_set import RecordSet
 
 # Decoded images, as in TensorFlow's own guides: 188 MiB of them at 256 px.
 SHUFFLE_BUFFER = 1000
 
 
-def plan_plain(records: RecordSet, batch_size: int) -> Timing:
-    """How to time plain tf.data on a record set's train split."""
+def plan_plain(records: OpenedRecords, batch_size: int) -> Timing:
+    """The timing of plain tf.data on a record set's train split."""
     return Timing("plain", lambda: deliver(plain_dataset(records, batch_size)))
 
 
-def plain_dataset(records: RecordSet, batch_size: int) -> tf.data.Dataset:
+def plain_dataset(records: OpenedRecords, batch_size: int) -> tf.data.Dataset:
     """Shuffled batches without end: images and int64 [batch] labels."""
     storage, side = records.storage, records.manifest.config.side
     shape = storage.image_shape(side)

@@ -1,4 +1,4 @@
-"""Whether a build's rate and memory hold from a thousand files to a million.
+"""Rate and memory of a build, from a thousand files to a million.
 
 `python -m alexnet.benchmarks.scripts.build_scaling`. The files are JPEGs of 8x8 pixels,
 no two alike, so that what is measured is above all the bookkeeping that a file costs.
@@ -34,7 +34,7 @@ SQUARES = 4
 
 @dataclass(frozen=True)
 class FilesCost:
-    """What the files of a build cost; the peaks are of resident memory."""
+    """Time and memory of a build; the peaks are of resident memory."""
 
     num_files: int
     scan_seconds: float

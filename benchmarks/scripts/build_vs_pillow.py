@@ -1,4 +1,4 @@
-"""How near `records build` comes to what Pillow alone makes of the same photos.
+"""`records build` beside Pillow alone on the same photos.
 
 `python -m alexnet.benchmarks.scripts.build_vs_pillow SOURCE`. The limit is the photos'
 bytes in memory, decoded, resized and encoded by as many processes as a build has,
@@ -24,7 +24,7 @@ from typing import get_args
 
 from PIL import Image
 
-from alexnet.benchmarks.rounds import ROUNDS, Ratio, Round, medians, ratios
+from alexnet.benchmarks.measure import ROUNDS, Ratio, Round, medians, ratios
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.build.encode_job import keep_freed_memory
 from alexnet.pipeline.config import BuildConfig, StorageName
@@ -64,7 +64,7 @@ def pick(source: Source, count: int) -> Source:
 
 
 def bare_pillow(data: bytes, config: BuildConfig) -> bytes:
-    """What a storage keeps of a photo, in as few of Pillow's calls as can be."""
+    """A photo as a storage keeps it, in as few of Pillow's calls as can be."""
     image = Image.open(io.BytesIO(data))
     if config.storage == "original":
         image.load()
@@ -109,7 +109,7 @@ def _work(
 
 
 def build_seconds(source: Source, config: BuildConfig, workers: int) -> float:
-    """How long a build into a folder of its own takes."""
+    """The seconds of a build into a folder of its own."""
     with TemporaryDirectory() as folder:
         return build(source, Path(folder) / "records", config, workers=workers).seconds
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from alexnet.benchmarks.resident import anonymous_bytes
+from alexnet.benchmarks.memory import anonymous_bytes
 from alexnet.benchmarks.synthetic import write_shapes
 from alexnet.model.training.hardware import set_up_hardware
 from alexnet.model.training.history import EpochRecord
@@ -44,7 +44,7 @@ SLOWDOWN = 0.05
 
 @dataclass(frozen=True)
 class Sample:
-    """What a process held after an epoch."""
+    """Resources of a process after an epoch."""
 
     resident_bytes: int
     threads: int
@@ -52,24 +52,24 @@ class Sample:
     images_per_second: float
 
 
-def judge(samples: Sequence[Sample]) -> list[str]:
-    """What has grown or slowed down since the run settled; nothing is well."""
+def check_growth(samples: Sequence[Sample]) -> list[str]:
+    """Name what has grown or slowed down since the run settled."""
     settled = samples[int(SETTLING * len(samples)) :]
     third = max(1, len(settled) // 3)
     first, last = settled[:third], settled[-third:]
-    found = []
+    problems = []
     grown = _median(last, "resident_bytes") - _median(first, "resident_bytes")
     epochs_between = len(settled) - third
     if grown > GROWTH_BYTES + KEPT_BYTES_AN_EPOCH * epochs_between:
-        found.append(f"memory grew by {grown / 2**20:.0f} MiB")
+        problems.append(f"memory grew by {grown / 2**20:.0f} MiB")
     for name in ("threads", "files"):
         more = _median(last, name) - _median(first, name)
         if more > 0:
-            found.append(f"{more:.0f} more {name}")
+            problems.append(f"{more:.0f} more {name}")
     speeds = [_median(part, "images_per_second") for part in (first, last)]
     if speeds[1] < (1 - SLOWDOWN) * speeds[0]:
-        found.append(f"{speeds[0]:,.0f} images/s became {speeds[1]:,.0f}")
-    return found
+        problems.append(f"{speeds[0]:,.0f} images/s became {speeds[1]:,.0f}")
+    return problems
 
 
 def _median(samples: Sequence[Sample], name: str) -> float:
@@ -128,9 +128,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--reader", choices=("mmap", "stream"), default="mmap")
     asked = parser.parse_args(arguments)
     with TemporaryDirectory(prefix="alexnet-soak-") as folder:
-        found = judge(soak(Path(folder), asked.epochs, asked.reader))
-    print("; ".join(found) or "nothing grew, nothing slowed down")
-    return 1 if found else 0
+        problems = check_growth(soak(Path(folder), asked.epochs, asked.reader))
+    print("; ".join(problems) or "nothing grew, nothing slowed down")
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What `yuv420` loses beside JPEG.
+"""The loss of `yuv420` beside JPEG's.
 
 `python -m alexnet.benchmarks.scripts.yuv420_psnr PHOTOS` compares photos' squares as
 records hold them with what comes back of their planes, and of a JPEG file with chroma

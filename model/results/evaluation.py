@@ -23,7 +23,7 @@ from alexnet.model.training.run_network import build_run_network
 from alexnet.pipeline.config import ReadConfig, require
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.read.errors import reading
-from alexnet.pipeline.records.record_set import RecordSet
+from alexnet.pipeline.read.opened_set import OpenedSet
 
 # Called with the images done and the images in all.
 Progress = Callable[[int, int], None]
@@ -95,7 +95,7 @@ def load_classifier(run: RunFolder, which: str = "best") -> tuple[Classifier, in
 
 def evaluate(
     run: str | PathLike[str],
-    data: str | PathLike[str] | RecordSet | None = None,
+    data: str | PathLike[str] | OpenedSet | None = None,
     *,
     split: str | None = None,
     checkpoint: str = "best",
@@ -119,7 +119,7 @@ def evaluate(
     """
     run = RunFolder(Path(run))
     config = run.load_config()
-    folder = data.folder if isinstance(data, RecordSet) else data
+    folder = data.folder if isinstance(data, OpenedSet) else data
     records = open_run_data(run, Path(folder) if folder is not None else None)
     is_own = records.manifest.fingerprint == config.records_fingerprint
     split = split or (held_out_split(records) if is_own else ALL)
@@ -145,7 +145,7 @@ class Batch(NamedTuple):
 
 
 def classify(
-    classifier: Classifier, records: RecordSet, splits: list[str], batch_size: int
+    classifier: Classifier, records: OpenedSet, splits: list[str], batch_size: int
 ) -> Iterator[Batch]:
     """Yield every example of the splits once, in order, a batch at a time.
 
@@ -159,7 +159,7 @@ def classify(
 
 
 def _read(
-    records: RecordSet, splits: list[str], batch_size: int
+    records: OpenedSet, splits: list[str], batch_size: int
 ) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
     with reading(records):
         for split in splits:

@@ -16,8 +16,7 @@ from alexnet.pipeline.inspect.contact_sheet import (
     to_rgb_images,
 )
 from alexnet.pipeline.pictures import legible, save_figure
-from alexnet.pipeline.read.lookup import file_keys
-from alexnet.pipeline.records.record_set import RecordSet
+from alexnet.pipeline.read.opened_set import OpenedSet
 
 EXAMPLES, COLUMNS = 24, 8
 LEGEND_INCHES = 0.7
@@ -79,12 +78,12 @@ def confidence(logits: np.ndarray) -> np.ndarray:
 
 
 def plot_examples(
-    examples: list[Example], records: RecordSet, split: str, path: Path
+    examples: list[Example], records: OpenedSet, split: str, path: Path
 ) -> None:
     """Draw examples with their files, true classes and what is said of them."""
     if not examples:
         return _draw_none(path)
-    keys = file_keys(records, split, [example.row for example in examples])
+    keys = records.keys(split, [example.row for example in examples])
     captions = [
         _caption(example, key, records.manifest.class_names)
         for example, key in zip(examples, keys, strict=True)

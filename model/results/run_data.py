@@ -10,17 +10,17 @@ from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import RunError
 from alexnet.pipeline.files import name_some
 from alexnet.pipeline.read.image_folder import open_data
-from alexnet.pipeline.records.record_set import RecordSet
+from alexnet.pipeline.read.opened_set import OpenedSet
 
 ALL = "all"
 
 
-def held_out_split(records: RecordSet) -> str:
+def held_out_split(records: OpenedSet) -> str:
     """The validation split; where there is none, the test split, or else train."""
     return records.manifest.first_split("validation", "test", "train")
 
 
-def splits_of(records: RecordSet, split: str) -> list[str]:
+def splits_of(records: OpenedSet, split: str) -> list[str]:
     """The splits to read for a split's name or `all`: those that have examples.
 
     Raises:
@@ -34,7 +34,7 @@ def splits_of(records: RecordSet, split: str) -> list[str]:
     return [split]
 
 
-def open_run_data(run: RunFolder, data: Path | None = None) -> RecordSet:
+def open_run_data(run: RunFolder, data: Path | None = None) -> OpenedSet:
     """Open the records, or photos, that a run was trained on, or others like them.
 
     Raises:
@@ -47,17 +47,16 @@ def open_run_data(run: RunFolder, data: Path | None = None) -> RecordSet:
     records = open_data(data or Path(config.data), cut)
     require_fitting(config, records)
     if data is None and records.manifest.fingerprint != config.records_fingerprint:
-        what = "records" if records.has_records else "photos"
         command = f"alexnet evaluate {quote(str(run.path))} {quote(config.data)}"
         raise RunError(
-            f"these are other {what} than the run's: {config.data} has changed since"
-            " it was trained, or was built anew. Put the run's own back, or evaluate"
-            f" on these by naming them: `{command}`."
+            f"these are other {records.kind} than the run's: {config.data} has changed"
+            " since it was trained, or was built anew. Put the run's own back, or"
+            f" evaluate on these by naming them: `{command}`."
         )
     return records
 
 
-def require_fitting(config: RunConfig, records: RecordSet) -> None:
+def require_fitting(config: RunConfig, records: OpenedSet) -> None:
     """Check that the records hold what the run can tell apart, cut as it knows it.
 
     Raises:

@@ -117,7 +117,7 @@ class TrainingLoop:
             return None
         batches = self._batches(
             lambda share: eval_dataset(
-                self.plan.records, self.plan.config.train, share=share
+                self.plan.records, self.plan.config.train, shard=share
             )
         )
         return execution.validate(iter(batches), steps)

@@ -25,11 +25,10 @@ from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import require
 from alexnet.pipeline.errors import ConfigError, RunError
 from alexnet.pipeline.files import name_some
-from alexnet.pipeline.read.choose import choose_reader
 from alexnet.pipeline.read.dataset import steps_per_epoch
 from alexnet.pipeline.read.image_folder import open_data
+from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.records.manifest import Manifest
-from alexnet.pipeline.records.record_set import RecordSet
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class TrainPlan:
 
     run: RunFolder
     config: RunConfig
-    records: RecordSet
+    records: OpenedSet
     # What the run that is resumed was to be so far.
     former: RunConfig | None = None
     overwrite: bool = False
@@ -125,7 +124,7 @@ def _find_network(network: NetworkConfig) -> NetworkFunction | None:
 
 
 def make_run_config(
-    data: Path, records: RecordSet, settings: dict[str, Any], old: RunConfig | None
+    data: Path, records: OpenedSet, settings: dict[str, Any], old: RunConfig | None
 ) -> RunConfig:
     """The settings of a run that trains on `records`, or goes on from `old`.
 
@@ -147,7 +146,7 @@ def make_run_config(
     _require_side(records, network.image_size)
     _require_validation(records, train)
     # The order of an epoch is the reader's: a run keeps the one it began with.
-    chosen = choose_reader(records, train.reader)
+    chosen = records.reader(train.reader)
     if chosen.name != "photos":
         train = replace(train, reader=chosen.name)
     return RunConfig(
@@ -242,7 +241,7 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     return found
 
 
-def _require_side(records: RecordSet, image_size: int) -> None:
+def _require_side(records: OpenedSet, image_size: int) -> None:
     side = records.manifest.config.side
     if side < image_size:
         raise ConfigError(
@@ -252,7 +251,7 @@ def _require_side(records: RecordSet, image_size: int) -> None:
         )
 
 
-def _require_validation(records: RecordSet, train: TrainConfig) -> None:
+def _require_validation(records: OpenedSet, train: TrainConfig) -> None:
     if train.patience and not records.manifest.splits["validation"].num_examples:
         raise ConfigError(
             "`patience` waits for a better validation accuracy, and the records in"

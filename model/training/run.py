@@ -38,7 +38,7 @@ FORMAT, LOCK = 1, ".lock"
 NOT_SETTINGS = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
     """Everything that decides a run's numbers, and where its records are."""
 

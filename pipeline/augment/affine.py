@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from alexnet.pipeline.augment.device import HOST
 from alexnet.pipeline.augment.resample import resample
-from alexnet.pipeline.augment.xla import compiled
 from alexnet.pipeline.augment.yuv import stored_side_of
 from alexnet.pipeline.config import AugmentConfig, Geometry, require
 
@@ -77,21 +77,31 @@ def apply_affine(
     draw: AffineDraw,
     side: int,
     geometry: Geometry,
+    *,
+    axis_aligned: bool = False,
     needs_no_resampling: bool = False,
 ) -> list[tf.Tensor]:
     """Return the batch's layers, float32 [batch, side, side, channels] in [0, 255].
 
     Args:
+        axis_aligned: the draw neither rotates nor shears: the same values, sooner.
         needs_no_resampling: the draw only crops and flips, so that each pixel is a
-            stored one.
+            stored one: the same values, sooner yet.
 
     Raises:
         ConfigError: the pictures are not square, or smaller than a crop's side.
     """
     stored_side = stored_side_of(images)
-    transforms = affine_transforms(draw, stored_side, side, geometry)
-    scaled = scaled_side(stored_side, side, geometry)
-    return compiled(resample)(images, transforms, side, scaled, needs_no_resampling)
+    with tf.device(HOST):
+        transforms = affine_transforms(draw, stored_side, side, geometry)
+    return resample(
+        images,
+        transforms,
+        side,
+        scaled_side(stored_side, side, geometry),
+        axis_aligned=axis_aligned,
+        needs_no_resampling=needs_no_resampling,
+    )
 
 
 def affine_transforms(

@@ -7,12 +7,12 @@ step sees the same draws on any number of replicas.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import tensorflow as tf
 
 from alexnet.pipeline.augment.affine import (
-    affine_transforms,
+    apply_affine,
     crop_offset,
     draw_affine,
     scaled_side,
@@ -24,22 +24,18 @@ from alexnet.pipeline.augment.color import (
     draw_color,
     neutral_draw,
 )
+from alexnet.pipeline.augment.device import HOST, compiled
 from alexnet.pipeline.augment.mix import (
     apply_erasing,
     apply_mix,
     draw_erasing,
     draw_mix,
 )
-from alexnet.pipeline.augment.resample import average_blocks, resample
-from alexnet.pipeline.augment.xla import compiled
+from alexnet.pipeline.augment.resample import average_blocks
 from alexnet.pipeline.augment.yuv import is_yuv420, split_planes, stored_side_of
 from alexnet.pipeline.config import AugmentConfig, Geometry
 
 _Draws = TypeVar("_Draws")
-
-# Draws are small, and TensorFlow reads seeds on the host: made there they are the same
-# bits with any accelerator, launch no kernels and stop no GPU to copy a seed back.
-HOST = "CPU:0"
 
 
 def fold_seed(seed: int | tf.Tensor, *numbers: int | tf.Tensor) -> tf.Tensor:
@@ -76,33 +72,27 @@ def augment_batch(
     Raises:
         ConfigError: the pictures are not square, or smaller than a crop's side.
     """
-    count, stored_side, ycbcr = (
-        tf.shape(images)[0],
-        stored_side_of(images),
-        is_yuv420(images),
-    )
+    count, stored_side = tf.shape(images)[0], stored_side_of(images)
+    ycbcr = is_yuv420(images)
     with tf.device(HOST):
         affine = draw_affine(config, fold_seed(seed, 0), total_rows, stored_side, side)
         color = draw_color(config, fold_seed(seed, 1), total_rows)
         box = draw_erasing(config, fold_seed(seed, 2), total_rows, side)
         affine, color, box = _rows((affine, color, box), first_row, count)
-        transforms = affine_transforms(affine, stored_side, side, config.geometry)
         matrix, bias = color_matrix(config, color, ycbcr)
-    scaled = scaled_side(stored_side, side, config.geometry)
-    sampling = (images, transforms, side, scaled, config.needs_no_resampling)
+    layers = apply_affine(
+        images,
+        affine,
+        side,
+        config.geometry,
+        axis_aligned=config.axis_aligned,
+        needs_no_resampling=config.needs_no_resampling,
+    )
     if ycbcr or config.saturation:
-        view = apply_color(compiled(resample)(*sampling), matrix, bias)
+        view = apply_color(layers, matrix, bias)
     else:
-        view = compiled(_resample_and_scale)(matrix, bias, *sampling)
+        view = compiled(apply_diagonal)(layers[0], matrix, bias)
     return compiled(apply_erasing)(view, box) if config.erasing else view
-
-
-def _resample_and_scale(
-    matrix: tf.Tensor, bias: tf.Tensor, *sampling: Any
-) -> tf.Tensor:
-    """Do both in one loop, where no channel needs another: half the time of two."""
-    (layer,) = resample(*sampling)
-    return apply_diagonal(layer, matrix, bias)
 
 
 def preprocess_batch(images: tf.Tensor, config: AugmentConfig, side: int) -> tf.Tensor:

@@ -1,7 +1,8 @@
 """Pixels at the places that geometry asks for, the first thing done to a uint8 batch.
 
-A place is a point (x, y) of the stored picture; where it lies between pixels, its value
-is interpolated from four, and outside the picture the nearest pixel repeats.
+A place is a point (x, y) of a picture. Between pixels its value is interpolated from
+four; outside the picture the nearest pixel repeats. Places are found before they are
+looked up: in one loop, XLA would find them again for every pixel or channel.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import warnings
 
 import tensorflow as tf
 
-from alexnet.pipeline.augment import xla
+from alexnet.pipeline.augment import device
+from alexnet.pipeline.augment.device import compiled
 from alexnet.pipeline.augment.yuv import split_planes
 
 try:
@@ -27,6 +29,8 @@ def resample(
     transforms: tf.Tensor,
     side: int,
     scaled_side: int,
+    *,
+    axis_aligned: bool = False,
     needs_no_resampling: bool = False,
 ) -> list[tf.Tensor]:
     """Sample a batch's layers, float32 [batch, side, side, channels] in [0, 255] each.
@@ -38,18 +42,21 @@ def resample(
         transforms: the places of output pixels, float32 [batch, 8]; (a, b, c, d, e, f)
             put (x, y) at (a x + b y + c, d x + e y + f) of the stored picture.
         scaled_side: the side that the stored picture is scaled to.
-        needs_no_resampling: the places are whole pixels, which are simply taken.
+        axis_aligned: b and d are 0.
+        needs_no_resampling: as well, places are whole pixels of the stored picture.
     """
     stored_side = images.shape[2]
 
     def sample(layer: tf.Tensor) -> tf.Tensor:
-        if needs_no_resampling and layer.shape[2] == stored_side == scaled_side:
-            return pick(layer, transforms, side)
-        layer = average_blocks(layer, scaled_side)
-        interpolation = interpolate if xla.pays() else project
-        return interpolation(
-            layer, _transforms_at(transforms, layer.shape[2] / stored_side), side
+        takes_whole = (
+            needs_no_resampling and layer.shape[2] == scaled_side == stored_side
         )
+        layer = average_blocks(layer, scaled_side)
+        places = _transforms_at(transforms, layer.shape[2] / stored_side)
+        if not (device.pays() or takes_whole):
+            return project(layer, places, side)
+        columns, rows = compiled(find_places)(places, side, axis_aligned)
+        return compiled(look_up)(layer, columns, rows, takes_whole)
 
     return [sample(layer) for layer in split_planes(images)]
 
@@ -74,40 +81,56 @@ def project(layer: tf.Tensor, transforms: tf.Tensor, side: int) -> tf.Tensor:
     )
 
 
-def interpolate(layer: tf.Tensor, transforms: tf.Tensor, side: int) -> tf.Tensor:
-    """Sample as `project` does, by gathers that XLA compiles to one loop."""
-    stored_side, channels = layer.shape[2:]
-    places = tf.range(side, dtype=tf.float32)
-    x, y = places[None, None, :], places[None, :, None]
+def find_places(
+    transforms: tf.Tensor, side: int, axis_aligned: bool = False
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return all places' columns and rows, which broadcast to [batch, side, side]."""
+    at = tf.range(side, dtype=tf.float32)
+    x, y = at[None, None, :], at[None, :, None]
     x_of_x, x_of_y, x_of_1, y_of_x, y_of_y, y_of_1 = (
         transforms[:, number, None, None] for number in range(6)
     )
-    left, right, across = _neighbours(x_of_x * x + x_of_y * y + x_of_1, stored_side)
-    top, bottom, down = _neighbours(y_of_x * x + y_of_y * y + y_of_1, stored_side)
-    flat = tf.reshape(layer, [-1, stored_side * stored_side, channels])
-
-    def line(row: tf.Tensor) -> tf.Tensor:
-        first, second = (
-            tf.cast(
-                tf.gather(flat, row * stored_side + column, batch_dims=1), tf.float32
-            )
-            for column in (left, right)
-        )
-        return _blend(first, second, across)
-
-    return _blend(line(top), line(bottom), down)
+    columns, rows = x_of_x * x + x_of_1, y_of_y * y + y_of_1
+    if axis_aligned:
+        return columns, rows
+    return columns + x_of_y * y, rows + y_of_x * x
 
 
-def pick(layer: tf.Tensor, transforms: tf.Tensor, side: int) -> tf.Tensor:
-    """Take the pixels of transforms without rotation that lead to whole pixels."""
-    places = tf.range(side, dtype=tf.float32)
-    across = tf.cast(
-        tf.round(transforms[:, 0:1] * places + transforms[:, 2:3]), tf.int32
-    )
-    down = tf.cast(tf.round(transforms[:, 4:5] * places + transforms[:, 5:6]), tf.int32)
+def look_up(
+    layer: tf.Tensor, columns: tf.Tensor, rows: tf.Tensor, takes_whole: bool = False
+) -> tf.Tensor:
+    """Sample float32 [batch, side, side, channels] by gathers, which XLA compiles."""
+    stored_side, channels = layer.shape[2:]
     # There is no GPU kernel that gathers uint8.
-    lines = tf.gather(tf.cast(layer, tf.float32), down, batch_dims=1)
-    return tf.gather(lines, across, axis=2, batch_dims=1)
+    pixels = tf.reshape(
+        tf.cast(layer, tf.float32), [-1, stored_side * stored_side, channels]
+    )
+
+    def look_at(column: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+        return tf.gather(pixels, row * stored_side + column, batch_dims=1)
+
+    if takes_whole:
+        return look_at(*(tf.cast(tf.round(line), tf.int32) for line in (columns, rows)))
+    left, right, across = _neighbours(columns, stored_side)
+    top, bottom, down = _neighbours(rows, stored_side)
+    above = _blend(look_at(left, top), look_at(right, top), across)
+    below = _blend(look_at(left, bottom), look_at(right, bottom), across)
+    return _blend(above, below, down)
+
+
+def _neighbours(
+    places: tf.Tensor, stored_side: int
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return the pixels before and after places, and the second one's share."""
+    places = tf.clip_by_value(places, 0.0, stored_side - 1.0)
+    before = tf.floor(places)
+    pixel = tf.cast(before, tf.int32)
+    return pixel, tf.minimum(pixel + 1, stored_side - 1), places - before
+
+
+def _blend(first: tf.Tensor, second: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    # Where both are equal, the result is so too, to the last bit.
+    return first + (second - first) * share[..., None]
 
 
 def average_blocks(layer: tf.Tensor, side: int) -> tf.Tensor:
@@ -130,18 +153,3 @@ def _transforms_at(transforms: tf.Tensor, scale: float) -> tf.Tensor:
     """
     move = (scale - 1) / 2
     return transforms * scale + tf.constant([0.0, 0.0, move, 0.0, 0.0, move, 0.0, 0.0])
-
-
-def _neighbours(
-    places: tf.Tensor, stored_side: int
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Return the pixels on both sides, int32, and the second one's weight, float32."""
-    places = tf.clip_by_value(places, 0.0, stored_side - 1.0)
-    first = tf.floor(places)
-    second = tf.minimum(first + 1, stored_side - 1.0)
-    return tf.cast(first, tf.int32), tf.cast(second, tf.int32), places - first
-
-
-def _blend(first: tf.Tensor, second: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-    weight = weight[..., None]
-    return first * (1 - weight) + second * weight

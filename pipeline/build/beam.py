@@ -1,4 +1,4 @@
-"""The same shards, written by the workers of an Apache Beam runner.
+"""Write the same shards on the workers of an Apache Beam runner.
 
 The photos and the record set must have the same paths on every worker, as on a shared
 file system; Beam itself carries only which files belong to which shard.

@@ -1,4 +1,4 @@
-"""The plan of a build: which file goes to which split and which shard.
+"""The plan of a build: the split and the shard of every file.
 
 A pure function of the files and the settings: order is a salted hash of the key, a
 shard is a contiguous range of that order, so that adding workers changes no byte.

@@ -1,4 +1,4 @@
-"""How far a build is: the images that are done, and those that were set aside."""
+"""The progress of a build: images done and set aside, and how many may be."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from alexnet.pipeline.build.encode_job import EncodeResult
 
 
 class SlotEntry(NamedTuple):
-    """A result whose record takes `size` bytes of a slot, or none and is in it."""
+    """A result; its record takes `size` bytes of a slot, or is still in it where 0."""
 
     size: int
     result: EncodeResult

@@ -1,4 +1,4 @@
-"""The state of an unfinished build in `.build`: its settings; receipts lie beside them.
+"""The state of an unfinished build: its settings, in `.build` beside the receipts.
 
 A build that is run again goes on from it; it also names the files that the build made.
 """

@@ -1,4 +1,4 @@
-"""The unfinished shards of a build: which they are, and having them written."""
+"""Write the shards that a record set lacks, and count their images."""
 
 from __future__ import annotations
 
@@ -42,11 +42,13 @@ class ShardWriter:
         Raises:
             DataError: more files are bad than may be, or there is not enough room.
         """
-        receipts = {s: read_receipt(self.out, s) for s in self.plan.shards}
-        finished = {shard: r for shard, r in receipts.items() if r is not None}
-        todo = [shard for shard, receipt in receipts.items() if receipt is None]
+        receipts = [
+            (shard, read_receipt(self.out, shard)) for shard in self.plan.shards
+        ]
+        finished = [(shard, receipt) for shard, receipt in receipts if receipt]
+        todo = [shard for shard, receipt in receipts if not receipt]
         usable = self._usable_now(finished)
-        for shard, receipt in finished.items():
+        for shard, receipt in finished:
             if usable.isdisjoint(bad.key for bad in receipt.stats.quarantined):
                 self.counts.add_shard(len(shard.files), receipt.stats.quarantined)
             else:
@@ -57,16 +59,16 @@ class ShardWriter:
         require_room(self.out, round(self.plan.estimated_bytes * share_left))
         return todo
 
-    def _usable_now(self, finished: dict[ShardPlan, ShardReceipt]) -> set[str]:
+    def _usable_now(self, finished: list[tuple[ShardPlan, ShardReceipt]]) -> set[str]:
         """Return the keys of photos that were set aside, and can be used now."""
         retry = {
             bad.key
-            for receipt in finished.values()
+            for _, receipt in finished
             for bad in receipt.stats.quarantined
             # Its decoder could bring this process down.
             if not bad.reason.startswith(CRASHED)
         }
-        files = [f for shard in finished for f in shard.files if f.key in retry]
+        files = [f for shard, _ in finished for f in shard.files if f.key in retry]
         workers = useful_workers(len(files), self.workers)
         with encoder(self.job, workers, self.plan.record_bytes) as encode:
             return {result.file.key for result in encode(files) if not result.reason}

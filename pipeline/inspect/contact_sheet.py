@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from alexnet.pipeline.records.record_set import RecordSet
+    from alexnet.pipeline.read.opened_records import OpenedRecords
 
 COLUMNS, ROWS = 8, 5
 # Room for a line above an image.
@@ -39,7 +39,7 @@ def draw_sheet(
     Raises:
         DataError: there are no such records, or `out` is in no folder.
     """
-    from alexnet.pipeline.records.record_set import open_records
+    from alexnet.pipeline.read.opened_records import open_records
 
     if not out.absolute().parent.is_dir():
         raise DataError(
@@ -59,9 +59,9 @@ def draw_sheet(
 
 
 def _sample(
-    records: RecordSet, split: str, count: int, seed: int
+    records: OpenedRecords, split: str, count: int, seed: int
 ) -> tuple[np.ndarray, list[str]]:
-    """Images as they are stored, of any storage, and their class names."""
+    """Return images as they are stored, and their class names."""
     import numpy as np
     import tensorflow as tf
 
@@ -81,7 +81,7 @@ def _sample(
 
 
 def to_rgb_images(stored: np.ndarray) -> np.ndarray:
-    """uint8 [images, S, S, 3] of a batch as it is read: those, or `yuv420` planes."""
+    """Return uint8 [images, S, S, 3] of a batch as read: these, or `yuv420` planes."""
     import numpy as np
 
     from alexnet.pipeline.records.image import rgb_from_planes
@@ -130,7 +130,7 @@ def draw_grid(
     cell_inches: float = 1.5,
     colors: list[str] | None = None,
 ) -> Figure:
-    """A grid of uint8 [images, height, width, 3], a caption above each."""
+    """Return a grid of uint8 [images, height, width, 3], a caption above each."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 

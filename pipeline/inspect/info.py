@@ -1,4 +1,4 @@
-"""What `alexnet records info` tells: a record set's manifest, and what follows from it.
+"""Facts about a record set, as `alexnet records info` prints them.
 
 Nothing is read but the manifest and the quarantine list.
 """
@@ -25,7 +25,7 @@ TOP_REASONS = 5
 
 
 class BytesPerImage(NamedTuple):
-    """Of all records, and of the shards with the smallest and the largest ones."""
+    """Mean over all records, and over the shards with the smallest and largest ones."""
 
     mean: float
     min: float
@@ -34,22 +34,22 @@ class BytesPerImage(NamedTuple):
 
 @dataclass(frozen=True)
 class RecordsInfo:
-    """A record set, how it will be read, and why images were set aside."""
+    """A record set, its reader, and the reasons why images were set aside."""
 
     data: Path
     manifest: Manifest
     reader: ReaderChoice
-    # The most frequent ones, details left out.
+    # The most frequent, without details.
     quarantine_reasons: dict[str, int]
 
     def class_shares(self, split: str) -> list[float]:
-        """Each class's share of a split's examples; zeros for an empty split."""
+        """Return each class's share of a split's examples; zeros for an empty split."""
         card = self.manifest.splits[split]
         return [count / max(1, card.num_examples) for count in card.class_counts]
 
     @property
     def bytes_per_image(self) -> BytesPerImage | None:
-        """How large records are; None where there are none."""
+        """The sizes of records; None where there are none."""
         held = [shard for shard in self.manifest.shards if shard.num_examples]
         if not held:
             return None
@@ -73,7 +73,7 @@ class RecordsInfo:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The manifest's fields, and the others beside them."""
+        """Return the manifest's fields, and the others beside them."""
         values = self.manifest.to_json()
         for split, card in self.manifest.splits.items():
             values["splits"][split] |= {
@@ -93,24 +93,23 @@ class RecordsInfo:
 
 
 def records_info(data: Path) -> RecordsInfo:
-    """What there is to tell of the record set in `data`.
+    """Return the facts about the record set in `data`.
 
     Raises:
         DataError: it is no finished record set.
     """
     manifest = load_manifest(data)
     # After that: TensorFlow, which it brings, takes seconds.
-    from alexnet.pipeline.read.choose import choose_reader
-    from alexnet.pipeline.records.record_set import RecordSet
+    from alexnet.pipeline.read.opened_records import OpenedRecords
 
-    reader = choose_reader(RecordSet(data, manifest))
+    reader = OpenedRecords(data, manifest).reader()
     return RecordsInfo(data, manifest, reader, _top_reasons(data))
 
 
 def _top_reasons(data: Path) -> dict[str, int]:
-    """The most frequent reasons for setting aside; none when their list is lost."""
+    """Return the most frequent reasons for setting images aside, with their numbers."""
     with suppress(OSError, DataError):
-        # What stands in brackets is an image's own, such as its first bytes.
+        # Details in brackets, such as first bytes, are an image's own.
         reasons = [re.sub(r" \(.*\)", "", bad.reason) for bad in read_quarantine(data)]
         return dict(Counter(reasons).most_common(TOP_REASONS))
     return {}

@@ -1,4 +1,4 @@
-"""The choice of a reader: stream the shards, map them, or take photos as they are."""
+"""The choice of a record set's reader: stream the shards, or map them."""
 
 from __future__ import annotations
 
@@ -33,13 +33,6 @@ def choose_reader(records: RecordSet, asked: Reader = "auto") -> ReaderChoice:
     Raises:
         ConfigError: they cannot be read in the way that was asked for.
     """
-    if not records.has_records and asked != "auto":
-        raise ConfigError(
-            f"`reader={asked!r}` reads records, and {records.folder} holds images."
-            " Leave it out, or make records with `alexnet records build`."
-        )
-    if not records.has_records:
-        return ReaderChoice("photos", f"{records.folder} holds images, no records")
     hindrance = _why_not_mapped(records)
     if asked == "mmap" and hindrance:
         raise ConfigError(

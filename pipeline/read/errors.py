@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 from alexnet.pipeline.errors import DataError, data_error_in
+from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.records.record_set import RecordSet
 from alexnet.pipeline.verify.checksums import require_whole_shards
 
@@ -27,7 +28,7 @@ FROM_ITERATOR = re.compile(
 WRONG_LABEL = re.compile(r"Received a label value of (-?\d+) which is outside")
 
 
-def raise_data_error(records: RecordSet, error: Exception) -> None:
+def raise_data_error(records: ExampleSet, error: Exception) -> None:
     """Say what an error was about, where that is the data.
 
     Shards are read through only where TensorFlow could not use what was in them.
@@ -39,12 +40,12 @@ def raise_data_error(records: RecordSet, error: Exception) -> None:
         isinstance(error, tf.errors.InvalidArgumentError)
         and (FROM_ITERATOR.search(str(error)) or _met_no_class(records, str(error)))
     ):
-        require_whole_shards(records)
+        require_whole_shards(RecordSet(records.folder, records.manifest))
     if told := error if isinstance(error, DataError) else data_error_in(error):
         raise told
 
 
-def _met_no_class(records: RecordSet, message: str) -> bool:
+def _met_no_class(records: ExampleSet, message: str) -> bool:
     """Whether a label was met that is none of the classes."""
     found = WRONG_LABEL.search(message)
     num_classes = len(records.manifest.class_names)
@@ -52,7 +53,7 @@ def _met_no_class(records: RecordSet, message: str) -> bool:
 
 
 @contextmanager
-def reading(records: RecordSet) -> Iterator[None]:
+def reading(records: ExampleSet) -> Iterator[None]:
     """The block takes batches of `records`.
 
     Raises:

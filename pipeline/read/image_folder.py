@@ -6,7 +6,8 @@ only the first stages of the pipeline differ.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,12 +17,14 @@ import tensorflow as tf
 from alexnet.pipeline.build.output import is_set
 from alexnet.pipeline.build.plan import BuildPlan, make_plan
 from alexnet.pipeline.build.state import source_fingerprint
-from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.errors import BadImage, DataError, ReadError
+from alexnet.pipeline.config import BuildConfig, Reader
+from alexnet.pipeline.errors import BadImage, ConfigError, DataError, ReadError
 from alexnet.pipeline.read.callback import fetch_outside, lease
+from alexnet.pipeline.read.choose import ReaderChoice
 from alexnet.pipeline.read.decode import decode_images
+from alexnet.pipeline.read.opened_records import open_records
+from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.records.manifest import MANIFEST, Manifest, SplitCard
-from alexnet.pipeline.records.record_set import RecordSet, open_records
 from alexnet.pipeline.source.scan import ImageFile, Source, scan
 from alexnet.pipeline.source.source_file import read_file
 
@@ -32,20 +35,39 @@ REPAIR_HINT = (
 
 
 @dataclass(frozen=True)
-class PhotoSet(RecordSet):
+class PhotoSet(OpenedSet):
     """An image source that is read as if it were a record set of originals."""
 
-    source: Source
+    folder: Path
+    manifest: Manifest
+    source: Source = field()
     files: dict[str, tuple[ImageFile, ...]]
 
-    has_records: ClassVar[bool] = False
+    kind: ClassVar[str] = "photos"
 
-    def paths(self, split: str) -> list[str]:
-        """No shards."""
-        return []
+    def _choose_reader(self, asked: Reader) -> ReaderChoice:
+        if asked != "auto":
+            raise ConfigError(
+                f"`reader={asked!r}` reads records, and {self.folder} holds images."
+                " Leave it out, or make records with `alexnet records build`."
+            )
+        return ReaderChoice("photos", f"{self.folder} holds images, no records")
+
+    def open_rows(self, split: str) -> PhotoRows:
+        """The split's photos."""
+        return PhotoRows(self, split)
+
+    def labels(self, split: str) -> np.ndarray:
+        """The class numbers of a split's examples, int64 [examples], in order."""
+        return np.array([file.label for file in self.files[split]], np.int64)
+
+    def keys(self, split: str, rows: Sequence[int] | None = None) -> list[str]:
+        """The keys of examples of a split."""
+        files = self.files[split]
+        return [files[row].key for row in (range(len(files)) if rows is None else rows)]
 
 
-def open_data(path: Path, config: BuildConfig | None = None) -> RecordSet:
+def open_data(path: Path, config: BuildConfig | None = None) -> OpenedSet:
     """The record set at `path`, or the image source there, as `open_photos` has it.
 
     Raises:

@@ -1,16 +1,17 @@
-"""Some examples of a split by their numbers: stored records, and their files' names.
+"""Examples of a split by their numbers: records, their labels and their files' names.
 
-For pictures of a few examples: whatever the storage and the reader, only what is asked
-for is read. Numbers count in the order in which evaluation sees a split.
+Whatever the storage and the reader, only what is asked for is read. Numbers count in
+the order in which evaluation sees a split.
 """
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.records.encode import FILENAME
+from alexnet.pipeline.records.encode import FILENAME, LABEL
 from alexnet.pipeline.records.interop import read_index
 from alexnet.pipeline.records.record_set import repair_hint
 from alexnet.pipeline.records.tfrecord import (
@@ -36,25 +37,59 @@ def sample_rows(num_examples: int, count: int, seed: int) -> list[int]:
     return [int(row) for row in chosen]
 
 
-def file_keys(records: RecordSet, split: str, rows: Sequence[int]) -> list[str]:
+def read_labels(records: RecordSet, split: str) -> np.ndarray:
+    """int64 [examples]: the class numbers of a split, in order.
+
+    Raises:
+        DataError: a record has no label.
+    """
+    import numpy as np
+
+    return np.array(list(_column(records, split, LABEL)), np.int64)
+
+
+def read_keys(
+    records: RecordSet, split: str, rows: Sequence[int] | None = None
+) -> list[str]:
     """The keys of the image files that examples of a split were made of.
+
+    Of some rows each record's checksum is checked; of all, by default, nothing is read
+    but the names.
 
     Raises:
         DataError: a record is damaged, or names no file.
     """
-    from alexnet.pipeline.read.image_folder import PhotoSet
+    if rows is None:
+        names = _column(records, split, FILENAME)
+    else:
+        names = (_key(record) for record in read_records(records, split, rows))
+    return [bytes(name).decode("utf-8", "surrogateescape") for name in names]
 
-    if isinstance(records, PhotoSet):
-        return [records.files[split][row].key for row in rows]
-    return [_key(record) for record in read_records(records, split, rows)]
 
-
-def _key(record: bytes) -> str:
+def _key(record: bytes) -> memoryview:
     try:
         (name,) = read_example(record, FILENAME)
     except ValueError as error:
         raise DataError(f"a record does not say what it was made of: {error}") from None
-    return bytes(cast(memoryview, name)).decode("utf-8", "surrogateescape")
+    return cast(memoryview, name)
+
+
+def _column(records: RecordSet, split: str, feature: str) -> Iterator[Any]:
+    """Yield a feature of every example of a split, without reading the pixels.
+
+    Raises:
+        DataError: a record lacks it.
+    """
+    for shard in records.shards(split):
+        with (records.folder / shard.name).open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        data = memoryview(mapped)
+        for number, (offset, size) in enumerate(_places(records, shard).tolist()):
+            record = data[offset : offset + size][HEADER_BYTES:-FOOTER_BYTES]
+            try:
+                yield read_example(record, feature)[0]
+            except ValueError:
+                raise _damaged(records, shard, number, offset) from None
 
 
 def read_records(
@@ -93,14 +128,17 @@ def _places(records: RecordSet, shard: Shard) -> np.ndarray:
 def _read(
     records: RecordSet, shard: Shard, record: int, offset: int, size: int
 ) -> bytes:
-    path = records.folder / shard.name
-    with path.open("rb") as file:
+    with (records.folder / shard.name).open("rb") as file:
         file.seek(offset)
         framed = file.read(size)
     data, crc = framed[HEADER_BYTES:-FOOTER_BYTES], framed[-FOOTER_BYTES:]
     if len(framed) < size or masked_crc(data) != int.from_bytes(crc, "little"):
-        raise DataError(
-            f"{path} is damaged at record {record}, byte {offset}."
-            f" {repair_hint(records.folder)}"
-        )
+        raise _damaged(records, shard, record, offset)
     return data
+
+
+def _damaged(records: RecordSet, shard: Shard, record: int, offset: int) -> DataError:
+    return DataError(
+        f"{records.folder / shard.name} is damaged at record {record}, byte {offset}."
+        f" {repair_hint(records.folder)}"
+    )

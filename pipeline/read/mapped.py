@@ -8,7 +8,6 @@ The shards stay mapped for as long as a tensor that was lent is held.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -16,9 +15,9 @@ import tensorflow as tf
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.read.callback import fetch_outside, lease
 from alexnet.pipeline.read.decode import decode_images
-from alexnet.pipeline.read.image_folder import PhotoRows, PhotoSet
 from alexnet.pipeline.read.mmap import Mapping
 from alexnet.pipeline.read.parse import find_jpeg
+from alexnet.pipeline.read.rows import Rows
 from alexnet.pipeline.records.fixed_layout import (
     ALIGNMENT_BYTES,
     LABEL_WIDTH,
@@ -31,29 +30,12 @@ from alexnet.pipeline.records.tfrecord import FOOTER_BYTES, HEADER_BYTES, masked
 from alexnet.pipeline.verify.checksums import check_shards
 
 
-class Rows(Protocol):
-    """A split whose examples are fetched by number."""
-
-    # What fetching is called among the pipeline's stages.
-    stage: str
-    # Whether one call keeps every CPU busy by itself.
-    uses_all_cpus: bool
-
-    def lend(self) -> tuple[tf.Tensor, ...]:
-        """Tensors that `fetch` takes: what it reads from, or what keeps that alive."""
-
-    def fetch(self, rows: tf.Tensor, *lent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """A uint8 batch and int64 [batch] labels, of rows, int [batch]."""
-
-
 def open_rows(records: RecordSet, split: str) -> Rows:
     """The split's rows, as its storage is read.
 
     Raises:
         DataError: a shard is damaged or cannot be mapped.
     """
-    if isinstance(records, PhotoSet):
-        return PhotoRows(records, split)
     if records.manifest.layout is None:
         return JpegRows(records, split)
     return PixelRows(records, split, records.manifest.layout)
@@ -93,7 +75,8 @@ class PixelRows:
         if layout.pixel_bytes % self._width:
             pixels = tf.reshape(pixels, [-1, pieces * self._width])
             pixels = pixels[:, : layout.pixel_bytes]
-        batch = tf.reshape(pixels, [*rows.shape, *self._shape])
+        batch = tf.reshape(pixels, [-1, *self._shape])
+        batch = tf.ensure_shape(batch, [*rows.shape, *self._shape])
         return batch, self._labels(rows, in_heads)
 
     def _labels(self, rows: tf.Tensor, in_heads: tf.Tensor) -> tf.Tensor:

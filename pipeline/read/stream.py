@@ -1,10 +1,18 @@
-"""The streaming way to read: shards, interleaved in an epoch's order -> records."""
+"""The streaming way to read: shards, interleaved in an epoch's order -> batches."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
-from alexnet.pipeline.read.order import epoch_order, epoch_seed
+from alexnet.pipeline.config import ReadConfig
+from alexnet.pipeline.read.example_set import ExampleSet
+from alexnet.pipeline.read.order import PipelineShard, epoch_order, epoch_seed
+from alexnet.pipeline.read.parse import decode, parse
+from alexnet.pipeline.read.selection import Selection, annotate
+from alexnet.pipeline.read.stage import FOREVER, EpochStage, Stage, WholeStage
 from alexnet.pipeline.records.manifest import SplitCard
 
 # Measured: larger read buffers are slower, the page cache reads ahead already.
@@ -18,18 +26,121 @@ MAX_SHUFFLE_RECORDS = 16_384
 SHUFFLE_SHARE_OF_BUDGET = 0.5
 
 
-def read_shuffled_shards(
-    paths: list[str], seed: int, epoch: tf.Tensor
+# Batches that are decoded at a time, each on every CPU.
+DECODED_AHEAD = 2
+
+
+def stream_stages(
+    records: ExampleSet, config: ReadConfig, shard: PipelineShard, selection: Selection
+) -> list[Stage]:
+    """Records one by one until they are shuffled, from then on in batches."""
+    card, shards = records.manifest.split("train"), Shards(records, "train", selection)
+    used = selection.num_examples // config.batch_size * config.batch_size
+    size = shuffle_size(card, config.ram_budget_bytes)
+
+    def read(_: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+        return shards.interleaved(config.seed, epoch)
+
+    def shuffled(dataset: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+        return shuffle(dataset, size, config.seed, epoch).take(used)
+
+    return [
+        EpochStage("read", read),
+        EpochStage("shuffle", shuffled),
+        EpochStage("batch", lambda dataset, _: shard.of(dataset)),
+        WholeStage("parse", lambda dataset: _parsed(dataset, records)),
+        WholeStage("decode", lambda dataset: _decoded(dataset, records, selection)),
+    ]
+
+
+def records_in_order(
+    records: ExampleSet, split: str, padding: int, selection: Selection
 ) -> tf.data.Dataset:
-    """The records of one epoch, string [], shards in the epoch's order, interleaved."""
-    ordered = tf.gather(tf.constant(paths), epoch_order(len(paths), seed, epoch))
-    return tf.data.Dataset.from_tensor_slices(ordered).interleave(
-        lambda path: tf.data.TFRecordDataset(path, buffer_size=READ_BUFFER_BYTES),
-        cycle_length=min(OPEN_SHARDS, len(paths)),
-        block_length=BLOCK_RECORDS,
-        num_parallel_calls=tf.data.AUTOTUNE,
+    """The records of a split in order, then the first one, `padding` times."""
+    stored = Shards(records, split, selection).in_order()
+    return stored.concatenate(stored.take(1).repeat(padding))
+
+
+def decoded_batches(
+    batches: tf.data.Dataset, records: ExampleSet, selection: Selection
+) -> tf.data.Dataset:
+    """Images and labels of batches of records, and what else was selected."""
+    return _decoded(_parsed(batches, records), records, selection)
+
+
+class Shards:
+    """The shard files of a split, and which of their records are read.
+
+    An element is a record, string []; where not the split is read as it is stored, the
+    record's row follows, int64 [].
+    """
+
+    def __init__(self, records: ExampleSet, split: str, selection: Selection) -> None:
+        card = records.manifest.split(split)
+        counts = [shard.num_examples for shard in card.shards if shard.num_examples]
+        self._paths = records.paths(split)
+        self._first_rows = np.cumsum([0, *counts])[:-1]
+        self._numbered = not selection.is_plain
+        self._chosen = None
+        if selection.rows is not None:
+            self._chosen = np.zeros(sum(counts), bool)
+            self._chosen[selection.rows] = True
+
+    def interleaved(self, seed: int, epoch: tf.Tensor) -> tf.data.Dataset:
+        """The records of one epoch, shards in the epoch's order, interleaved."""
+        order = epoch_order(len(self._paths), seed, epoch)
+        shards = tf.gather(self._paths, order), tf.gather(self._first_rows, order)
+        return tf.data.Dataset.from_tensor_slices(shards).interleave(
+            self._read,
+            cycle_length=min(OPEN_SHARDS, len(self._paths)),
+            block_length=BLOCK_RECORDS,
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+
+    def in_order(self) -> tf.data.Dataset:
+        """Every record once, in the order of the shards."""
+        shards = tf.data.Dataset.from_tensor_slices((self._paths, self._first_rows))
+        return shards.flat_map(self._read)
+
+    def _read(self, path: tf.Tensor, first_row: tf.Tensor) -> tf.data.Dataset:
+        stored = tf.data.TFRecordDataset(path, buffer_size=READ_BUFFER_BYTES)
+        if not self._numbered:
+            return stored
+        rows = tf.data.Dataset.range(first_row, FOREVER)
+        numbered = tf.data.Dataset.zip((stored, rows))
+        if self._chosen is None:
+            return numbered
+        return numbered.filter(lambda _, row: tf.gather(self._chosen, row))
+
+
+def _parsed(dataset: tf.data.Dataset, records: ExampleSet) -> tf.data.Dataset:
+    return dataset.map(
+        lambda batch, *rows: (*parse(batch, records.storage), *rows),
+        tf.data.AUTOTUNE,
         deterministic=True,
     )
+
+
+def _decoded(
+    dataset: tf.data.Dataset, records: ExampleSet, selection: Selection
+) -> tf.data.Dataset:
+    config = records.manifest.config
+    if selection.is_plain:
+        return dataset.map(
+            lambda stored, labels: (decode(stored, config), labels),
+            DECODED_AHEAD,
+            deterministic=True,
+        )
+    # As elements, which go with the dataset: captured ones stay for a while.
+    tables = tf.data.Dataset.from_tensors((0, selection.lend())).repeat()
+
+    def annotated(example: Any, tables: Any) -> tuple[tf.Tensor, ...]:
+        stored, labels, rows = example
+        return annotate(decode(stored, config), labels, rows, tables[1])
+
+    examples = tf.data.Dataset.zip((dataset, tables))
+    return examples.map(annotated, DECODED_AHEAD, deterministic=True)
 
 
 def read_in_order(paths: list[str]) -> tf.data.Dataset:

@@ -1,13 +1,12 @@
-"""An opened record set: its manifest, and shards that are there at their full size."""
+"""A record set: its manifest, and shards that are there at their full size."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.records.manifest import Manifest, Shard, load_manifest
+from alexnet.pipeline.records.manifest import Manifest, Shard
 from alexnet.pipeline.records.storage import STORAGES, Storage
 
 
@@ -17,9 +16,6 @@ class RecordSet:
 
     folder: Path
     manifest: Manifest
-
-    # Whether there are shards, and not image files that are read as they are.
-    has_records: ClassVar[bool] = True
 
     @property
     def storage(self) -> Storage:
@@ -40,24 +36,21 @@ class RecordSet:
         return [str(self.folder / shard.name) for shard in self.shards(split)]
 
 
-def open_records(folder: Path) -> RecordSet:
-    """The record set in `folder`, every shard present at its full size.
+def require_shards(folder: Path, manifest: Manifest) -> None:
+    """Check that every shard is present at its full size.
 
     Raises:
-        DataError: it is no record set, or a shard is missing or cut.
+        DataError: one is missing or cut.
     """
-    manifest = load_manifest(folder)
-    for card in manifest.splits.values():
-        for shard in card.shards:
-            path = folder / shard.name
-            found = path.stat().st_size if path.is_file() else None
-            if found != shard.num_bytes:
-                what = "is missing" if found is None else f"has {found} bytes"
-                raise DataError(
-                    f"{path} {what}; {shard.num_bytes} bytes are expected."
-                    f" {repair_hint(folder)}"
-                )
-    return RecordSet(folder, manifest)
+    for shard in manifest.shards:
+        path = folder / shard.name
+        size = path.stat().st_size if path.is_file() else None
+        if size != shard.num_bytes:
+            what = "is missing" if size is None else f"has {size} bytes"
+            raise DataError(
+                f"{path} {what}; {shard.num_bytes} bytes are expected."
+                f" {repair_hint(folder)}"
+            )
 
 
 def repair_hint(folder: Path) -> str:

@@ -1,1 +1,1 @@
-"""Which image files there are, with their labels and given splits."""
+"""Image files, with their labels and given splits."""

@@ -50,7 +50,7 @@ def is_archive(path: Path) -> bool:
 
 
 def open_archive(path: Path) -> Store:
-    """The store of the zip or tar at `path`.
+    """Return the store of the zip or tar at `path`.
 
     Raises:
         DataError: it is neither, or cannot be read.

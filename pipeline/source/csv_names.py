@@ -1,4 +1,4 @@
-r"""The files that a label table means by its names, where one reading fits.
+r"""The files that the names in a label table mean, where only one reading fits.
 
 Names come without their ending or their folder, with `\` for `/`, in another case or
 Unicode form, or as absolute paths.
@@ -53,20 +53,20 @@ class FileNames:
     def match(self, wanted: Iterable[str]) -> dict[str, str]:
         """Return the file that each of the keys `wanted` means, where one does.
 
-        What is a file's very key means that. Of other spellings none counts that could
+        A file's exact key means that file. Another spelling does not count if it could
         mean two files, or a file that another name means already.
         """
         wanted = set(wanted)
-        found = {key: key for key in wanted & self.keys}
-        near = {key: one for key in wanted - self.keys if (one := self._near(key))}
-        claims = Counter([*found.values(), *near.values()])
-        return found | {key: one for key, one in near.items() if claims[one] == 1}
+        exact = {key: key for key in wanted & self.keys}
+        near = {key: file for key in wanted - self.keys if (file := self._near(key))}
+        claims = Counter([*exact.values(), *near.values()])
+        return exact | {key: file for key, file in near.items() if claims[file] == 1}
 
     def _near(self, key: str) -> str | None:
         folded = _fold(key)
         for files in self._readings(folded):
             if len(files) > 1:  # numbers often name train and test images alike
-                files = [one for one in files if _in_train(one)]
+                files = [file for file in files if _in_train(file)]
             if files:
                 return files[0] if len(files) == 1 else None
         return None

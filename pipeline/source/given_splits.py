@@ -1,7 +1,7 @@
 """The class and the given split of every image, where folders are named as splits.
 
-A folder a split, with anything inside that tells classes; or in every class folder one
-folder a split. Without any of them, labels alone.
+Either a folder for each split, with anything inside that gives classes; or in every
+class folder one for each split. Without either there are labels alone.
 """
 
 from __future__ import annotations
@@ -56,17 +56,18 @@ def _given_splits(
     Raises:
         DataError: it is not clear whether they are.
     """
-    named = {one: split_named(folder_name(one)) for one in tree.folders(top)}
-    splits = {one: split for one, split in named.items() if split}
-    others = [one for one, split in named.items() if not split]
+    named = {folder: split_named(folder_name(folder)) for folder in tree.folders(top)}
+    splits = {folder: split for folder, split in named.items() if split}
+    others = [folder for folder, split in named.items() if not split]
     if not splits:
         return None
     parts = {
-        one: label_folder(tree, unwrapped(tree, one), asked, where) for one in splits
+        folder: label_folder(tree, unwrapped(tree, folder), asked, where)
+        for folder in splits
     }
     _forget_dummies(parts, splits)
-    labelled = [one for one in splits if parts[one].names]
-    classes = {name for one in labelled for name in parts[one].classes}
+    labelled = [folder for folder in splits if parts[folder].names]
+    classes = {name for folder in labelled for name in parts[folder].classes}
     if asked == "folder" and not labelled:
         return None  # the user says so: they are the classes
     if others and (not labelled or len(classes) < 2):
@@ -75,10 +76,10 @@ def _given_splits(
     if others and len(set(splits.values())) < 2:
         return None
     labels = Labels(parts[labelled[0]].kind)
-    for one in labelled:
-        labels.add(parts[one], splits[one])
-    left_out = [*(one for one in splits if one not in labelled), *others]
-    labels.unlabelled = [key for one in left_out for key in tree.below(one)]
+    for folder in labelled:
+        labels.add(parts[folder], splits[folder])
+    left_out = [*(folder for folder in splits if folder not in labelled), *others]
+    labels.unlabelled = [key for folder in left_out for key in tree.below(folder)]
     beside = "it lies beside the folders of the splits"
     labels.strays |= dict.fromkeys(tree.images(top), beside)
     return labels
@@ -88,12 +89,12 @@ def _forget_dummies(parts: dict[str, Labels], splits: dict[str, Split]) -> None:
     """Take the one folder in a test folder, such as test/unknown, for no class."""
     others = {
         name
-        for one, part in parts.items()
-        if splits[one] != "test"
+        for folder, part in parts.items()
+        if splits[folder] != "test"
         for name in part.classes
     }
-    for one, part in parts.items():
-        lone = splits[one] == "test" and len(part.classes) == 1 < len(others)
+    for folder, part in parts.items():
+        lone = splits[folder] == "test" and len(part.classes) == 1 < len(others)
         if lone and not part.classes & others:
             part.names = {}
 
@@ -111,19 +112,19 @@ def _require_split_layout(
     Raises:
         DataError: they can be taken for neither.
     """
-    names = name_some([folder_name(one) for one in splits])
+    names = name_some([folder_name(folder) for folder in splits])
     if others and len(set(splits.values())) < 2 and asked == "auto":
-        beside = name_some([folder_name(one) for one in others])
+        beside = name_some([folder_name(folder) for folder in others])
         raise DataError(
             f"{where}: {names} is named as a split and holds classes, and beside it"
             f" lies {beside}. Give {next(iter(splits))} as the source, or say"
             " `labels='folder'` if all of them are classes."
         )
-    for one, split in splits.items():
-        if one not in labelled and (split != "test" or not labelled):
-            some = next(tree.below(one))
+    for folder, split in splits.items():
+        if folder not in labelled and (split != "test" or not labelled):
+            some = next(tree.below(folder))
             raise DataError(
-                f"{where}: {names} is named as splits are, and the images in {one}"
+                f"{where}: {names} is named as splits are, and the images in {folder}"
                 f" carry no label, such as {some}. {EXPECTED} Say `labels='folder'` if"
                 " these folders are the classes."
             )
@@ -132,15 +133,15 @@ def _require_split_layout(
 def _splits_in_classes(tree: ImageTree, top: str) -> Labels | None:
     """Return the labels of class folders in which splits lie; None where none do."""
     classes = tree.folders(top)
-    inner = [one for name in classes for one in tree.folders(name)]
-    flat = any(tree.images(one) for one in (top, *classes))
-    splits = {one: split_named(folder_name(one)) for one in inner}
+    inner = [folder for name in classes for folder in tree.folders(name)]
+    flat = any(tree.images(folder) for folder in (top, *classes))
+    splits = {folder: split_named(folder_name(folder)) for folder in inner}
     if flat or len(classes) < 2 or "train" not in splits.values():
         return None
     labels = Labels("folder")
-    for one, split in splits.items():
+    for folder, split in splits.items():
         if split is None:
             return None
-        name = folder_name(one[: -len(folder_name(one)) - 1])
-        labels.add(Labels("folder", dict.fromkeys(tree.below(one), name)), split)
+        name = folder_name(folder[: -len(folder_name(folder)) - 1])
+        labels.add(Labels("folder", dict.fromkeys(tree.below(folder), name)), split)
     return labels

@@ -1,6 +1,6 @@
-"""The image files of a store: by their names, else by their first bytes.
+"""The image files of a store, told by their names, else by their first bytes.
 
-The record sets and runs that the project itself has put there are none of them.
+Record sets and runs of the project that lie there are left out.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from alexnet.pipeline.source.stores import Entry, Listing, Store
 
 
 def list_images(store: Store) -> tuple[Listing, list[str]]:
-    """Return what a store holds besides the project's own, and its images' keys."""
-    found = _without_own(store.listing())
-    looks = (entry.key for entry in found.files if _looks_like_image(store, entry))
-    return found, list(looks)
+    """Return a store's listing without the project's own outputs, and its images."""
+    listing = _without_own(store.listing())
+    images = (entry.key for entry in listing.files if _looks_like_image(store, entry))
+    return listing, list(images)
 
 
-def _without_own(found: Listing) -> Listing:
+def _without_own(listing: Listing) -> Listing:
     """Return a listing without the record sets and runs that lie in the source."""
-    own = own_folders(entry.key for entry in found.files)
+    own = own_folders(entry.key for entry in listing.files)
     if not own:
-        return found
+        return listing
     inside = tuple(own)
-    files = [entry for entry in found.files if not entry.key.startswith(inside)]
-    told = [f"{folder} ({what})" for folder, what in own.items()]
-    return Listing(files, sorted([*found.left_out, *told]))
+    files = [entry for entry in listing.files if not entry.key.startswith(inside)]
+    names = [f"{folder} ({what})" for folder, what in own.items()]
+    return Listing(files, sorted([*listing.left_out, *names]))
 
 
 def _looks_like_image(store: Store, entry: Entry) -> bool:

@@ -43,8 +43,8 @@ class ImageTree:
 
     def count(self, folder: str) -> int:
         """Count the images in a folder and in those below it."""
-        inner = sum(self.count(one) for one in self.folders(folder))
-        return len(self.images(folder)) + inner
+        below = sum(self.count(inner) for inner in self.folders(folder))
+        return len(self.images(folder)) + below
 
 
 def folder_name(folder: str) -> str:

@@ -1,4 +1,4 @@
-"""The class of every image of a folder, as class folders or file names tell it.
+"""The class of every image of a folder, from class folders or file names.
 
 Below lone wrapper folders lie class folders, or images named like `cat.9194.jpg`.
 """
@@ -17,8 +17,8 @@ from alexnet.pipeline.source.image_tree import ImageTree, folder_name
 
 # cat.9194.jpg, st.bernard.1.jpg, cat.163: a label, a number, mostly an ending.
 LABELLED_NAME = re.compile(r"(.+)\.\d+(\.[^./]+)?", re.DOTALL)
-# So many images of a source may lie where no label can be told, and be set aside; more
-# of them are a mixture of layouts, which only a person can sort out.
+# Share of the images that may lie where they have no label, and be set aside; more of
+# them are a mixture of layouts, which only a person can sort out.
 STRAY_SHARE = 0.2
 EXPECTED = (
     "Expected class folders (cat/1.jpg), names like cat.1.jpg, or a CSV with"
@@ -34,7 +34,7 @@ class Labels:
     # Class names, and splits where some are given, by key.
     names: dict[str, str] = field(default_factory=dict)
     splits: dict[str, Split] = field(default_factory=dict)
-    # Why an image has no label, by key: it is set aside.
+    # The reason why an image has no label and is set aside, by key.
     strays: dict[str, str] = field(default_factory=dict)
     # Images of a test set that has no labels: they are left out.
     unlabelled: list[str] = field(default_factory=list)
@@ -93,8 +93,9 @@ def label_folder(
         _require_no_mixture(tree, folder, where)
         _require_classes_here(tree, folder, where)
     labels = Labels("folder")
-    for one in inner:
-        labels.names |= dict.fromkeys(tree.below(one), folder_name(one))
+    for class_folder in inner:
+        name = folder_name(class_folder)
+        labels.names |= dict.fromkeys(tree.below(class_folder), name)
     labels.strays = dict.fromkeys(flat, "it lies in no class folder")
     _require_few_strays(labels, where, "images lie in no class folder")
     return labels
@@ -144,7 +145,7 @@ def _require_classes_here(tree: ImageTree, folder: str, where: str) -> None:
         DataError: the same folders lie in every one of them.
     """
     tops = tree.folders(folder)
-    below = [{folder_name(one) for one in tree.folders(top)} for top in tops]
+    below = [{folder_name(inner) for inner in tree.folders(top)} for top in tops]
     common = sorted(set.intersection(*below))
     if len(tops) > 1 and len(common) > 1:
         names = name_some([folder_name(top) for top in tops])

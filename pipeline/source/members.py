@@ -1,9 +1,9 @@
-"""The members of an archive, listed as the files of a folder would be."""
+"""Archives as stores: their members are listed as the files of a folder would be."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from alexnet.pipeline.source.stores import (
@@ -11,6 +11,7 @@ from alexnet.pipeline.source.stores import (
     SYSTEM_FOLDERS,
     Entry,
     Listing,
+    printable,
 )
 
 COPY_AGAIN = "Copy or download it again, or unpack what can be and give that folder."
@@ -23,6 +24,27 @@ class Member(NamedTuple):
     size_bytes: int
     place: Any
     fault: str
+
+
+class ArchiveStore:
+    """An archive file, and the places of the members that were listed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._places: dict[str, Any] = {}
+
+    def exists(self) -> bool:
+        """Tell whether the archive is still there."""
+        return self.path.exists()
+
+    def place(self, key: str) -> str:
+        """Return the path of a member for people, behind that of the archive."""
+        return printable(f"{self.path}/{key}")
+
+    def _member_place(self, key: str) -> Any:
+        if key not in self._places:
+            raise OSError(f"{self.path.name} has no such file")
+        return self._places[key]
 
 
 def list_members(members: Iterable[Member]) -> tuple[Listing, dict[str, Any]]:

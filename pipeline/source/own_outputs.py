@@ -1,4 +1,4 @@
-"""What the project has made and lies among a source's photos, but is none of them."""
+"""The project's own outputs among a source's photos: record sets, runs, pictures."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def own_folders(keys: Iterable[str]) -> dict[str, str]:
         name = basename(key)
         if name in cards:
             cards[name].add(key[: -len(name)])
-    found = {}
+    outputs = {}
     for key in keys:
         folder, _, rest = key.rpartition("/")
         if rest.endswith(".tfrecord") and f"{folder}/" in cards[MANIFEST]:
-            found[f"{folder}/"] = RECORD_SET
+            outputs[f"{folder}/"] = RECORD_SET
         run = key.partition("checkpoints/")[0]
         if run != key and run in cards["config.json"] and run:
-            found[run] = RUN
-    return found
+            outputs[run] = RUN
+    return outputs
 
 
 def own_pictures(store: Store, keys: Iterable[str]) -> list[str]:

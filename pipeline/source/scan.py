@@ -89,13 +89,13 @@ def scan(path: Path, labels: LabelSource = "auto") -> Source:
     if not tables.labels and labels in ("auto", "csv"):
         tables = find_tables(store, keys, tree, path)
     if tables.labels:
-        found, warnings = read_labels(store, tables, keys)
+        labelled, warnings = read_labels(store, tables, keys)
     else:
         _require_images(images, listing, path, labels)
-        found, warnings = _labels_by_place(tree, labels, tables, path), []
-    read = {table.key for table, _ in tables.labels}
-    files = [entry for entry in listing.files if entry.key not in read]
-    return _source(store, Listing(files, listing.left_out), images, found, warnings)
+        labelled, warnings = _labels_by_place(tree, labels, tables, path), []
+    table_keys = {table.key for table, _ in tables.labels}
+    files = [entry for entry in listing.files if entry.key not in table_keys]
+    return _source(store, Listing(files, listing.left_out), images, labelled, warnings)
 
 
 def _require_images(

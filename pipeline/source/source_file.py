@@ -1,8 +1,8 @@
-"""A file of a source: read again while that fails, and judged if it goes on failing.
+"""Read a file of a source; try again where that fails, and say what is at fault.
 
-What is wrong with the file itself makes it a bad image, which a build sets aside. What
-is wrong on the way to it (disk, network, memory, rights) says nothing about what it
-holds, and ends what reads it.
+A fault of the file itself makes it a bad image, which a build sets aside. A fault on
+the way to it (disk, network, memory, rights) is no evidence against it, and ends the
+build.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from alexnet.pipeline.source.stores import LEADS_NOWHERE, Store
 
 Result = TypeVar("Result")
 
-# Between tries: what passes on a network or in memory passes within that, or does not.
+# Between tries: a passing fault of a network or of memory passes in that time.
 WAIT_SECONDS = (0.1, 0.5)
 GONE = {errno.ENOENT, errno.ENOTDIR}
 # A table may name what no file can be called, and sockets.
@@ -39,7 +39,7 @@ LOOK_AFTER = "Look after the disk or the network that it is on"
 
 
 class Listed(Protocol):
-    """A file as a listing has it; one that only a table names has no size."""
+    """A file of a listing; one that only a table names has size 0."""
 
     @property
     def key(self) -> str:
@@ -83,8 +83,8 @@ def read_file(
 def _is_at_fault(store: Store, file: Listed, error: OSError) -> bool:
     """Tell whether an error is about the file, and not about the way to it.
 
-    Errors without a number are not the system's: they say what the file is. A file that
-    is missing was named by a table only, or was deleted since, unless all others are.
+    Errors without a number are not the system's: they are about the file. A missing
+    file was named by a table only, or was deleted since, unless all others are missing.
     """
     if error.errno is None:
         return True
@@ -94,7 +94,7 @@ def _is_at_fault(store: Store, file: Listed, error: OSError) -> bool:
 
 
 def read_error(place: str, failure: OSError) -> ReadError:
-    """The error that names a file which could not be read, and what to do."""
+    """Return the error that names an unreadable file, and what to do."""
     number = failure.errno or 0
     return ReadError(
         f"{place} cannot be read: {failure.strerror}. The file itself may be good, so"

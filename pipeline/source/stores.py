@@ -1,7 +1,7 @@
-"""Where a source's bytes come from: its files, listed, and read one by one by key.
+"""Stores of a source's files: these are listed, and read one by one by key.
 
-A store can be pickled, so that every worker process opens it for itself. This is that
-of a folder; zips and tars are in `archive`.
+A store can be pickled, so that every worker process opens it for itself. Here is that
+of a folder; `zip_store` and `tar_store` have those of archives.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import NamedTuple, Protocol
 # is what a file of any size, or a bomb in an archive, can cost.
 MAX_FILE_BYTES = 2**29
 NO_FILE = "no plain file"
-# What opening a name ends in that no file has.
+# Errors of opening a name that no file has.
 LEADS_NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
-SYSTEM_FOLDER = "a folder of the system's"
+SYSTEM_FOLDER = "a system folder"
 # Bins, snapshots and thumbnails of Windows, Macs, Synology and QNAP; names of hidden
 # ones begin with a dot. What a class may be called, such as `trash`, is none of them.
 SYSTEM_FOLDERS = frozenset(
@@ -42,7 +42,7 @@ class Entry(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """A store's files, sorted by key, and what else is there, each as 'name (why)'.
+    """A store's files, sorted by key, and what is left out, each as 'name (reason)'.
 
     Hidden files are in neither.
     """
@@ -55,7 +55,7 @@ class Store(Protocol):
     """A place that holds files."""
 
     def listing(self) -> Listing:
-        """What is there.
+        """Return the listing of the place.
 
         Raises:
             DataError: it is an archive that cannot be used.
@@ -63,11 +63,11 @@ class Store(Protocol):
         """
 
     def read(self, key: str, num_bytes: int = -1) -> bytes:
-        """A file's bytes, or its first `num_bytes`.
+        """Return a file's bytes, or its first `num_bytes`.
 
         Raises:
-            OSError: the file cannot be read. Without an error number, because of what
-                it is: missing in its archive, damaged there, no plain file, or larger
+            OSError: the file cannot be read. It has no error number where the file is
+                at fault: missing or damaged in its archive, no plain file, or larger
                 than a photo can be.
         """
 
@@ -75,14 +75,14 @@ class Store(Protocol):
         """Tell whether the place is still there, and holds something."""
 
     def place(self, key: str) -> str:
-        """A file's path, for people: in an archive, the archive's goes before it.
+        """Return a file's path for people, behind that of its archive.
 
         It is valid UTF-8: TensorFlow dies of an error whose text is not.
         """
 
 
 def printable(path: str) -> str:
-    """A path in valid UTF-8, bytes that are not escaped."""
+    """Return a path in valid UTF-8, with other bytes as escapes."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -101,8 +101,8 @@ def require_photo_size(size_bytes: int) -> None:
 class FolderStore:
     """Files below a folder; links are followed, also out of it.
 
-    A folder that links lead to, or that lies in itself by one, is listed once: at its
-    own place when it has one below the root.
+    A folder that links lead to, even from inside itself, is listed once: at its own
+    place if that is below the root.
     """
 
     def __init__(self, root: Path) -> None:
@@ -123,16 +123,16 @@ class FolderStore:
     def _walk(
         self, leave_out: Callable[[str], None]
     ) -> Iterator[tuple[str, os.stat_result | None]]:
-        """Key and status of all that is not hidden and no folder; links come last."""
-        folders, seen = deque([""]), set[tuple[int, int | str]]()
+        """Yield key and status of all but folders and hidden files; links come last."""
+        folders, visited = deque([""]), set[tuple[int, int | str]]()
         while folders:
             prefix = folders.popleft()
-            if (place := _place(Path(self.root, prefix))) in seen:
+            if (place := _place(Path(self.root, prefix))) in visited:
                 continue
-            seen.add(place)
+            visited.add(place)
             inner = []
-            with os.scandir(f"{self.root}/{prefix}") as found:
-                for item in found:  # a million of them kept would be 300 MB
+            with os.scandir(f"{self.root}/{prefix}") as items:
+                for item in items:  # a million of them kept would be 300 MB
                     if item.name.startswith("."):
                         continue
                     status = _status(item)
@@ -148,8 +148,8 @@ class FolderStore:
 
     def exists(self) -> bool:
         try:
-            with os.scandir(self.root) as found:
-                return any(found)
+            with os.scandir(self.root) as items:
+                return any(items)
         except OSError:
             return False
 
@@ -170,14 +170,14 @@ class FolderStore:
 
 
 def _place(folder: Path) -> tuple[int, int | str]:
-    """Return what tells a folder from others, by whatever links it is reached."""
+    """Return the identity of a folder, through whatever links it is reached."""
     status = folder.stat()
     # Some network and FUSE file systems number all of their files 0.
     return status.st_dev, status.st_ino or os.path.realpath(folder)
 
 
 def _status(item: os.DirEntry[str]) -> os.stat_result | None:
-    """Of what an item is or links to; None when its link leads nowhere.
+    """Return the status of an item or its target; None where a link leads nowhere.
 
     Raises:
         OSError: it is not known, because a disk fails or rights lack.

@@ -5,24 +5,23 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Iterator
 from errno import EIO
-from pathlib import Path
 
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.source.members import COPY_AGAIN, Member, list_members
+from alexnet.pipeline.source.members import (
+    COPY_AGAIN,
+    ArchiveStore,
+    Member,
+    list_members,
+)
 from alexnet.pipeline.source.stores import (
     NO_FILE,
     Listing,
-    printable,
     require_photo_size,
 )
 
 
-class TarStore:
+class TarStore(ArchiveStore):
     """Members of an uncompressed tar, read in any order by their offsets."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._places: dict[str, tuple[int, int]] = {}
 
     def listing(self) -> Listing:
         try:
@@ -49,10 +48,7 @@ class TarStore:
         return DataError(f"{self.path} is cut or damaged ({why}). {COPY_AGAIN}")
 
     def read(self, key: str, num_bytes: int = -1) -> bytes:
-        place = self._places.get(key)
-        if place is None:
-            raise OSError(f"{self.path.name} has no such file")
-        offset, size = place
+        offset, size = self._member_place(key)
         if num_bytes < 0:
             require_photo_size(size)
             num_bytes = size
@@ -63,22 +59,16 @@ class TarStore:
             raise OSError(EIO, "the archive was longer when it was listed")
         return data
 
-    def exists(self) -> bool:
-        return self.path.exists()
-
-    def place(self, key: str) -> str:
-        return printable(f"{self.path}/{key}")
-
 
 def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
     """Yield the members but folders; a hard link as the file that it names."""
-    seen: dict[str, Member] = {}
+    members: dict[str, Member] = {}
     for info in archive:
         if info.isdir():
             continue
         fault = "" if info.isreg() and not info.issparse() else NO_FILE
         member = Member(info.name, info.size, (info.offset_data, info.size), fault)
-        if info.islnk() and info.linkname in seen:
-            member = seen[info.linkname]._replace(name=info.name)
-        seen[info.name] = member
+        if info.islnk() and info.linkname in members:
+            member = members[info.linkname]._replace(name=info.name)
+        members[info.name] = member
         yield member

@@ -10,11 +10,15 @@ from errno import EINVAL
 from pathlib import Path
 
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.source.members import COPY_AGAIN, Member, list_members
+from alexnet.pipeline.source.members import (
+    COPY_AGAIN,
+    ArchiveStore,
+    Member,
+    list_members,
+)
 from alexnet.pipeline.source.stores import (
     NO_FILE,
     Listing,
-    printable,
     require_photo_size,
 )
 
@@ -25,17 +29,14 @@ COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 UNPACK = "Unpack the archive and give that folder."
 
 
-class ZipStore:
+class ZipStore(ArchiveStore):
     """Members of a zip file."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._zip: zipfile.ZipFile | None = None
-        self._names: dict[str, str] = {}
+    _zip: zipfile.ZipFile | None = None
 
     def listing(self) -> Listing:
         with _open_zip(self.path) as archive:
-            listing, self._names = list_members(self._members(archive))
+            listing, self._places = list_members(self._members(archive))
         return listing
 
     def _members(self, archive: zipfile.ZipFile) -> Iterator[Member]:
@@ -56,10 +57,9 @@ class ZipStore:
             yield Member(name, info.file_size, info.filename, fault)
 
     def read(self, key: str, num_bytes: int = -1) -> bytes:
-        if key not in self._names:
-            raise OSError(f"{self.path.name} has no such file")
+        name = self._member_place(key)
         archive = self._zip = self._zip or _open_zip(self.path)
-        info = archive.getinfo(self._names[key])
+        info = archive.getinfo(name)
         if num_bytes < 0:
             require_photo_size(info.file_size)
             num_bytes = info.file_size  # it may inflate to more
@@ -74,12 +74,6 @@ class ZipStore:
                 raise
             # EINVAL: a place before the archive's first byte.
             raise OSError(str(error) or "the archive ends within it") from error
-
-    def exists(self) -> bool:
-        return self.path.exists()
-
-    def place(self, key: str) -> str:
-        return printable(f"{self.path}/{key}")
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_zip": None}

@@ -73,13 +73,17 @@ def verify(
     progress(0, meter.total)
     with ThreadPoolExecutor(num_cpus()) as threads:
         try:
-            states = list(
+            inspected = list(
                 threads.map(lambda s: _inspect(folder, s, manifest, meter.add), shards)
             )
         finally:
             meter.stopped = True
-    bad = [record for state in states for record in state.bad]
-    counts = {state.name: state.counts for state in states if state.counts is not None}
+    bad = [record for damage, _ in inspected for record in damage]
+    counts = {
+        shard.name: labels
+        for shard, (_, labels) in zip(shards, inspected, strict=True)
+        if labels is not None
+    }
     bad += _manifest_damage(manifest, counts) + _labels_damage(folder, manifest)
     num_examples = sum(card.num_examples for card in manifest.splits.values())
     return VerifyReport(folder, num_examples, tuple(bad))
@@ -100,32 +104,24 @@ class _Meter:
             self.progress(self.done, self.total)
 
 
-@dataclass(frozen=True)
-class _ShardState:
-    """The damage of a shard, or the number of each label where it is whole."""
-
-    name: str
-    bad: list[BadRecord]
-    counts: Counter[int | None] | None = None
-
-
 def _inspect(
     folder: Path, shard: Shard, manifest: Manifest, count: Callable[[int], None]
-) -> _ShardState:
+) -> tuple[list[BadRecord], Counter[int | None] | None]:
+    """Return the damage of a shard, and how many of each label are in a whole one."""
     path = folder / shard.name
     try:
         checksum = file_checksum(path, count)
         if (checksum, path.stat().st_size) != (shard.crc32c, shard.num_bytes):
-            return _ShardState(shard.name, find_damage(folder, shard, manifest.layout))
+            return find_damage(folder, shard, manifest.layout), None
     except FileNotFoundError:
-        return _ShardState(shard.name, [bad_file(shard.name, "is missing")])
+        return [bad_file(shard.name, "is missing")], None
     except OSError as error:
         reason = f"cannot be read: {error.strerror or error}"
-        return _ShardState(shard.name, [bad_file(shard.name, reason)])
+        return [bad_file(shard.name, reason)], None
     counts, bad = count_labels(folder, shard, len(manifest.class_names))
     if counts.total() == shard.num_examples:  # else the manifest is wrong
         bad += _index_damage(folder, shard)
-    return _ShardState(shard.name, bad, counts)
+    return bad, counts
 
 
 def _index_damage(folder: Path, shard: Shard) -> list[BadRecord]:

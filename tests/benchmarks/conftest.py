@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from alexnet.benchmarks.input_pipeline.ladder import Rung
+from dataclasses import asdict
+
+from alexnet.benchmarks.config import BenchSettings
+from alexnet.benchmarks.input_pipeline.advice import Situation
+from alexnet.benchmarks.input_pipeline.ladder import Rung, Share
 from alexnet.benchmarks.input_pipeline.report import BenchReport
-from alexnet.benchmarks.input_pipeline.shares import Share
 from alexnet.benchmarks.input_pipeline.shuffle_quality import ShuffleQuality
-from alexnet.benchmarks.input_pipeline.situation import Situation
-from alexnet.benchmarks.rounds import Ratio
-from alexnet.benchmarks.settings import BenchSettings, Host
+from alexnet.benchmarks.machine import Host
+from alexnet.benchmarks.measure import Ratio
 
 SETTINGS = BenchSettings(
     storage="jpeg",
@@ -25,15 +27,8 @@ SETTINGS = BenchSettings(
 
 # 1000 images of 256 px: 18 kB each as JPEG, 98 304 bytes as planes.
 SITUATION = Situation(
-    storage="jpeg",
-    reader="mmap",
+    **asdict(SETTINGS),
     suits_mmap=True,
-    side=256,
-    image_size=227,
-    batch_size=128,
-    augment="paper",
-    precision="float32",
-    ram_budget_bytes=4 * 2**30,
     shuffle_records=1000,
     num_images=1000,
     num_bytes=18_000_000,

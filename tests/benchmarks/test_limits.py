@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 from collections.abc import Callable
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.benchmarks import limits, parallel
+from alexnet.benchmarks import limits
+from alexnet.benchmarks.limits import on_all_cpus
 from alexnet.benchmarks.measure import Deliveries
 from alexnet.pipeline.config import StorageName
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.opened_records import open_records
 from tests.conftest import smooth_photo
 
 
@@ -40,7 +43,7 @@ def photo(number: int, width: int, height: int) -> bytes:
 @pytest.fixture(params=[1, 3])
 def cpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many CPUs the limits find."""
-    monkeypatch.setattr(parallel, "num_cpus", lambda: request.param)
+    monkeypatch.setattr(limits, "num_cpus", lambda: request.param)
     return int(request.param)
 
 
@@ -202,3 +205,80 @@ def test_stored_photos_are_the_originals(
     assert [files[image] for image, _ in stored] == [
         ("cat", "dog")[label] for _, label in stored
     ]
+
+
+CPUS = 3
+
+
+@pytest.fixture
+def three_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "num_cpus", lambda: CPUS)
+
+
+def seen_until(deliveries: Deliveries, wanted: set[float]) -> set[float]:
+    """What is delivered until all of `wanted` came; it may take one thread long."""
+    seen: set[float] = set()
+    for delivered in islice(deliveries, 1_000_000):
+        seen.add(delivered)
+        if seen >= wanted:
+            break
+    return seen
+
+
+@pytest.mark.usefixtures("three_cpus")
+def test_every_cpu_delivers_what_it_did() -> None:
+    def work(cpu: int, cpus: int) -> Deliveries:
+        assert cpus == CPUS
+        while True:
+            time.sleep(0.001)
+            yield 10**cpu
+
+    deliveries = on_all_cpus(work)
+    assert seen_until(deliveries, {1, 10, 100}) == {1, 10, 100}
+    deliveries.close()
+
+
+@pytest.mark.usefixtures("three_cpus")
+def test_a_slow_one_holds_no_other_up() -> None:
+    held = threading.Event()
+
+    def work(cpu: int, cpus: int) -> Deliveries:
+        if cpu == 0:
+            held.wait()
+        yield from iter(lambda: cpu, None)
+
+    deliveries = on_all_cpus(work)
+    try:
+        assert seen_until(deliveries, {1, 2}) == {1, 2}
+    finally:
+        held.set()
+        deliveries.close()
+
+
+@pytest.mark.usefixtures("three_cpus")
+def test_nobody_runs_far_ahead_and_all_end_when_closed() -> None:
+    done, threads = [0] * CPUS, set(threading.enumerate())
+
+    def work(cpu: int, cpus: int) -> Deliveries:
+        for done[cpu] in count(1):
+            yield 1
+
+    deliveries = on_all_cpus(work)
+    assert sum(islice(deliveries, 20)) == 20
+    time.sleep(0.05)
+    ahead = sum(done) - 20
+    deliveries.close()
+    assert ahead <= 3 * CPUS
+    assert threads.issuperset(threading.enumerate())
+
+
+@pytest.mark.usefixtures("three_cpus")
+def test_an_error_ends_it() -> None:
+    def work(cpu: int, cpus: int) -> Deliveries:
+        yield 1
+        if cpu == 1:
+            raise ValueError("broken photo")
+        yield from iter(lambda: 1, None)
+
+    with pytest.raises(ValueError, match="broken photo"):
+        list(on_all_cpus(work))

@@ -13,10 +13,13 @@ import tensorflow as tf
 from tensorflow import keras
 
 from alexnet.benchmarks import train_step
-from alexnet.benchmarks.measure import Measurement, Timing
-from alexnet.benchmarks.step_report import TrainStepReport
-from alexnet.benchmarks.stopwatch import Stopwatch
-from alexnet.benchmarks.train_step import TrainStepConfig, execute, plan_train_step
+from alexnet.benchmarks.measure import Measurement, Stopwatch, Timing
+from alexnet.benchmarks.train_step import (
+    TrainStepConfig,
+    TrainStepReport,
+    execute,
+    plan_train_step,
+)
 from alexnet.model.config import NetworkConfig
 from alexnet.model.network.alexnet import build_network
 from alexnet.model.network.summary import training_flops
@@ -91,7 +94,7 @@ def test_the_step_runs_and_learns() -> None:
     deliveries = plan_train_step(TINY).step.start()
     assert next(deliveries) == 4
     step, batch = (
-        getgeneratorlocals(deliveries)[name] for name in ("consume", "batch")
+        getgeneratorlocals(deliveries)[name] for name in ("device_stage", "batch")
     )
     (classifier,) = (
         cell.cell_contents
@@ -143,7 +146,7 @@ def test_augmenting_alone_is_what_the_step_does(
     with pytest.raises(KeyboardInterrupt):
         classifier.train_step(batch)
     view, targets = train_step._augment(classifier)(*batch)
-    np.testing.assert_allclose(view, seen[0], atol=1e-5)
+    np.testing.assert_allclose(view, seen[0], atol=1e-4)
     if mixes:
         np.testing.assert_allclose(targets, seen[1], atol=1e-6)
 

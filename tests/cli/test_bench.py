@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
+from alexnet.benchmarks.config import BenchConfig
 from alexnet.benchmarks.input_pipeline import input_pipeline
-from alexnet.benchmarks.input_pipeline.input_pipeline import BenchConfig, BenchReport
-from alexnet.benchmarks.loaders.peer import PEERS
-from alexnet.cli.bench import Rival
+from alexnet.benchmarks.input_pipeline.report import BenchReport
 from alexnet.pipeline.machine import num_cpus
 from tests.benchmarks.conftest import MADE_UP
 from tests.cli.conftest import IMAGE_SIZE, STORED_SIDE, alexnet, alexnet_json, failure
@@ -122,11 +121,7 @@ def test_what_was_asked_for_is_what_is_measured(
     assert config.ram_budget_bytes == 2**30
 
 
-def test_against_takes_every_rival() -> None:
-    assert {rival.value for rival in Rival} == {"article", "plain", *PEERS}
-
-
-def test_rivals_and_an_older_report_have_their_tables(
+def test_loaders_and_an_older_report_have_their_tables(
     built: Built, measured: list[Any], tmp_path: Path
 ) -> None:
     old = older(tmp_path, images_per_second=3_500.0)

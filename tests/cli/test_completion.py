@@ -21,7 +21,7 @@ from tests.cli.conftest import alexnet
 ROOT = Path(__file__).parents[2]
 VERSION = (
     f"alexnet {version('alexnet')} (TensorFlow {version('tensorflow')},"
-    f" Python {platform.python_version()})\n"
+    f" Keras {version('keras')}, Python {platform.python_version()})\n"
 )
 
 

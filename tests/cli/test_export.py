@@ -50,7 +50,7 @@ def test_it_says_what_is_shown_and_what_is_refused(
 ) -> None:
     signatures = {"network": f"uint8 {NETWORK}"}
     report = ExportReport("run", "out", "saved-model", 7, signatures, ("cat", "dog"))
-    monkeypatch.setattr(export, "export", lambda *_: report)
+    monkeypatch.setattr(export, "export", lambda *_, **__: report)
     ended = alexnet("export", "run", "out")
     assert (ended.code, ended.out) == (0, "")
     assert ended.err.splitlines() == [
@@ -71,8 +71,8 @@ def test_a_taken_name_is_refused(trained: Trained, tmp_path: Path) -> None:
 
 
 def test_the_formats_are_those_of_the_library() -> None:
-    for to in get_args(Format):
-        assert parse(["export", "run", "out", "--format", to])["to"] == to
+    for name in get_args(Format):
+        assert parse(["export", "run", "out", "--format", name])["format"] == name
 
 
 # --- what is served, of four classes that tell decoding faults apart

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -35,14 +36,17 @@ print(json.dumps(found))
 """
 
 
-def command_names(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple]:
-    """The words of every command and group below `command`."""
-    yield words
+def commands_below(
+    command: Any, words: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command and group from `command` on, with the words that name it."""
+    yield words, command
     for name, below in getattr(command, "commands", {}).items():
-        yield from command_names(below, (*words, name))
+        yield from commands_below(below, (*words, name))
 
 
-COMMANDS = list(command_names(get_command(app)))
+TREE = dict(commands_below(get_command(app)))
+COMMANDS = list(TREE)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +83,17 @@ def test_help_ends_with_examples_and_imports_nothing_heavy(
         parse(shlex.split(line)[1:])
 
 
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_help_text_is_a_sentence_that_says_something(
+    words: tuple[str, ...],
+) -> None:
+    command = TREE[words]
+    texts = [option.help for option in command.params] + [command.help]
+    for text in texts:
+        assert re.match("(?!What|How|Whether|Of|As)[A-Z]", text), text
+        assert text.rstrip().endswith("."), text
+
+
 def test_all_promised_commands_are_there() -> None:
     promised = (
         "records build, records info, records show, fit, evaluate, predict, export,"
@@ -99,7 +114,7 @@ def test_all_promised_commands_are_there() -> None:
         ("records build photos --workers 0", "--workers"),
         ("predict run", "IMAGE_OR_FOLDER"),
         ("records show records --augment paper --image-size 0", "--image-size"),
-        ("records show records --seed 4294967296", "0<=x<=4294967295"),
+        ("records show records --seed 4294967296", "less than or equal to 4294967295"),
         ("fit --resume", "--resume needs --run"),
         ("fit --run run --resume --overwrite", "choose one"),
         ("records verify --repair", "--repair needs --source"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from alexnet.benchmarks import train_step
-from alexnet.benchmarks.step_report import TrainStepReport
+from alexnet.benchmarks.train_step import TrainStepReport
 from tests.cli.conftest import SMALL, alexnet, alexnet_json, failure
 
 STEP = ("bench", "train-step", *SMALL, "--seconds", 0.05)

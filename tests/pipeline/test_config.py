@@ -57,7 +57,7 @@ def test_an_unknown_setting_is_named_beside_the_known_ones() -> None:
         (BuildConfig, "labels", ["auto", "folder", "name", "csv"], ["json"]),
         (BuildConfig, "seed", [0, 2**32 - 1], [-1, 2**32]),
         (ReadConfig, "batch_size", [1], [0]),
-        (ReadConfig, "seed", [0, 2**32 - 1], [-1, 2**32]),
+        (ReadConfig, "seed", [0, 2**32 - 1], [-1, 2**32, 1.5, "3"]),
         (ReadConfig, "ram_budget_bytes", [2**26], [2**26 - 1]),
         (AugmentConfig, "rotation_degrees", [0, 180], [-1, 181]),
         (AugmentConfig, "shift_x", [0, 1], [-0.1, 1.1]),

@@ -27,12 +27,10 @@ from alexnet.pipeline.errors import AlexnetError, DataError
 from alexnet.pipeline.inspect.info import records_info
 from alexnet.pipeline.read.dataset import steps_per_epoch
 from alexnet.pipeline.read.errors import reading
-from alexnet.pipeline.read.image_folder import open_data
-from alexnet.pipeline.read.mapped import open_rows
+from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.read.parse import find_jpeg
 from alexnet.pipeline.records.interop import index_path, read_index
 from alexnet.pipeline.records.manifest import load_manifest
-from alexnet.pipeline.records.record_set import open_records
 from alexnet.pipeline.records.tfrecord import encode_example, frame, read_example
 from alexnet.pipeline.source.scan import scan
 from alexnet.pipeline.verify.checksums import require_whole_shards
@@ -128,11 +126,11 @@ def use(folder: Path) -> None:
     with suppress(AlexnetError):
         verify(folder).to_json()
     with suppress(AlexnetError):
-        records = open_data(folder)
+        records = open_records(folder)
         require_whole_shards(records)
         steps_per_epoch(records, 2)
         with reading(records):
-            rows = open_rows(records, "train")
+            rows = records.open_rows("train")
             images, labels = rows.fetch(tf.constant([0, 1]), *rows.lend())
         assert len(images) == len(labels) == 2
 

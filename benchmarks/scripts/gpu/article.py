@@ -1,150 +1,106 @@
-"""The article's own training beside ours, on the same photos for as many steps.
+"""The article's own training: Keras's ImageDataGenerator and a plain `fit`.
 
-Keras's ImageDataGenerator, a plain `fit`, batches of 32 in float32; then alexnet with
-the article's settings, and with its own. The picture shows how busy each keeps the GPU.
+Batches of 32 in float32, on a folder of photos as the article has them. Beside it
+stands `alexnet fit` on records of the same photos; see this folder's README.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from alexnet.benchmarks.loaders.article import BATCH_SIZE, SIDE, require_article
-from alexnet.benchmarks.scripts.gpu.attempt import attempt
-from alexnet.benchmarks.scripts.gpu.report import (
-    Report,
-    add_settings,
-    make_parser,
-    names_of,
-    read_settings,
-    run,
+from alexnet.benchmarks.loaders.article import (
+    BATCH_SIZE,
+    SIDE,
+    article_generator,
+    require_article,
 )
 from alexnet.model.config import NetworkConfig, TrainConfig
-from alexnet.model.training.gpu_monitor import Load, Sample
-from alexnet.pipeline.build.build import build
-from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.errors import AlexnetError, DataError
 from alexnet.pipeline.source.scan import scan
 
-ARTICLE = "the article's: ImageDataGenerator, Keras"
-SAME = "alexnet, the article's settings"
-OWN = "alexnet fit --mixed-precision"
-MEASURE_ARTICLE = "alexnet.benchmarks.scripts.gpu.article:measure_article"
-MEASURE_OURS = "alexnet.benchmarks.scripts.gpu.article:measure_ours"
-# The article's optimizer, augmentation and batch.
-ITS_SETTINGS = {
-    "augment": "article",
-    "optimizer": "sgd",
-    "learning_rate": 0.001,
-    "schedule": "constant",
-    "weight_decay": 0,
-    "loss": "one-hot",
-    "batch_size": BATCH_SIZE,
-}
+LEARNING_RATE = 0.001
 # Kernels are compiled in the first of them.
 WARM_UP_STEPS = 10
+# The driver renews its figure every sixth of a second to every second
+# (nvmlDeviceGetUtilizationRates).
+SAMPLE_SECONDS = 0.1
 
 
-def measure_article(photos: str, steps: int, network: dict[str, Any]) -> dict[str, Any]:
-    """The article's code on a folder of photos; an epoch is the most it trains."""
+def measure_article(photos: Path, steps: int, width: float) -> dict[str, Any]:
+    """Time the article's training; an epoch of the photos is the most it trains.
+
+    Raises:
+        ConfigError: what ImageDataGenerator needs is not installed.
+        DataError: the photos are in no folder, or cannot be used.
+    """
+    require_article()
+    if not photos.is_dir():
+        raise DataError(
+            f"no such folder: {photos}. Expected one of photos: the article's generator"
+            " reads no archives."
+        )
     from tensorflow import keras
 
-    from alexnet.benchmarks.loaders.article import article_generator
     from alexnet.benchmarks.measure import wait_for_devices
-    from alexnet.benchmarks.scripts.gpu.session import watch_gpu
     from alexnet.model.network.alexnet import build_network
+    from alexnet.model.training.gpu_monitor import GpuMonitor, Load
     from alexnet.model.training.hardware import set_up_hardware
 
-    source = scan(Path(photos))
+    source = scan(photos)
     files = [(file.key, str(file.label)) for file in source.files]
-    batches = article_generator(Path(photos), files)
+    batches = article_generator(photos, files)
     hardware = set_up_hardware(TrainConfig(strategy="none"))
     classes = len(source.class_names)
     model = build_network(
-        NetworkConfig(num_classes=classes, image_size=SIDE, **network)
+        NetworkConfig(num_classes=classes, image_size=SIDE, width=width)
     )
     model.compile(
-        keras.optimizers.SGD(ITS_SETTINGS["learning_rate"]),
+        keras.optimizers.SGD(LEARNING_RATE),
         keras.losses.CategoricalCrossentropy(from_logits=True),
         ["accuracy"],
     )
     steps = min(steps, len(batches))
-    with watch_gpu() as watch:
+    with GpuMonitor(1, SAMPLE_SECONDS) as monitor:
         model.fit(batches, steps_per_epoch=min(steps, WARM_UP_STEPS), verbose=0)
-        watch.take()
+        monitor.take()
         start = time.perf_counter()
         model.fit(batches, steps_per_epoch=steps, verbose=0)
         wait_for_devices()
         seconds = time.perf_counter() - start
-        samples = watch.take()
-    row = _row(hardware.describe(), steps, BATCH_SIZE, seconds)
-    return {**row, **_load(samples)}
-
-
-def measure_ours(data: str, steps: int, settings: dict[str, Any]) -> dict[str, Any]:
-    """Our training on the records of the same photos."""
-    from alexnet.benchmarks.scripts.gpu.session import Session, watch_gpu
-
-    session = Session(Path(data), settings)
-    with watch_gpu() as watch:
-        fitted = session.fit(steps, watch)
-    hardware, size = session.hardware.describe(), session.train.batch_size
-    row = _row(hardware, steps, size, fitted.seconds)
-    row["input_wait_share"] = fitted.input_wait_share
-    return {**row, **_load(fitted.samples)}
-
-
-def _load(samples: Sequence[Sample]) -> dict[str, Any]:
-    every = [asdict(sample) for sample in samples]
-    return {**asdict(Load.of(samples)), "samples": every}
-
-
-def _row(hardware: str, steps: int, size: int, seconds: float) -> dict[str, Any]:
+        samples = monitor.take()
     return {
-        "hardware": hardware,
+        "hardware": hardware.describe(),
         "steps": steps,
-        "batch_size": size,
+        "batch_size": BATCH_SIZE,
         "step_milliseconds": 1e3 * seconds / steps,
-        "images_per_second": steps * size / seconds,
+        "images_per_second": steps * BATCH_SIZE / seconds,
+        **asdict(Load.of(samples)),
     }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train all three ways and draw their load; returns the exit code."""
-    parser = make_parser("article", __doc__)
+    """Print the figures as JSON; returns the exit code."""
+    parser = ArgumentParser(
+        "python -m alexnet.benchmarks.scripts.gpu.article", description=__doc__
+    )
     parser.add_argument("photos", type=Path, help="folder of photos")
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--picture", type=Path, help="PNG of the GPU's load over time")
-    add_settings(parser, names_of(NetworkConfig))
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--width", type=float, default=1.0, help="as of `alexnet fit`")
     options = parser.parse_args(arguments)
-    require_article()
-    if not options.photos.is_dir():
-        raise DataError(
-            f"no such folder: {options.photos}. Expected one of photos: the article's"
-            " generator reads no archives."
-        )
-    network = read_settings(options.set, options.known)
-    report = Report(options)
-    steps = {"steps": options.steps}
-    article = {"photos": str(options.photos), **steps, "network": network}
-    report.add({"way": ARTICLE, **attempt(MEASURE_ARTICLE, article)})
-    with TemporaryDirectory(prefix="alexnet-article-") as folder:
-        build(scan(options.photos), Path(folder), BuildConfig(validation_fraction=0))
-        for way, asked in ((SAME, ITS_SETTINGS), (OWN, {})):
-            settings = {**asked, "mixed_precision": True, **network}
-            ours = {"data": folder, **steps, "settings": settings}
-            report.add({"way": way, **attempt(MEASURE_OURS, ours)})
-    if options.picture:
-        from alexnet.benchmarks.scripts.gpu.load_plot import draw_loads
-
-        draw_loads(report.rows, options.picture)
-    return report.finish()
+    try:
+        print(json.dumps(measure_article(options.photos, options.steps, options.width)))
+    except AlexnetError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(main())

@@ -140,7 +140,8 @@ def test_libraries_are_looked_for_in_nvidias_wheels(tmp_path: Path) -> None:
         (wheels / name / "lib").mkdir(parents=True)
     shutil.copy(source, wheels / "cudnn/lib/libcudnn.so.8")
     (wheels / "cuda_runtime/lib/libcudart.so.12").write_text("no library")
-    missing = gpus._missing(tmp_path / "tensorflow/__init__.py")
+    missing = gpus._missing(tmp_path / "tensorflow/__init__.py", "8")
     assert "libcudnn.so.8" not in missing
     assert set(missing) <= set(CUDA_LIBRARIES)
+    assert "libcudnn.so.9" in gpus._missing(tmp_path / "tensorflow/__init__.py", "9")
     assert ("libcudart.so.12" in missing) != gpus._loads("libcudart.so.12")

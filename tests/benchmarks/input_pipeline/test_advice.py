@@ -10,12 +10,12 @@ import pytest
 
 from alexnet.benchmarks.input_pipeline.advice import (
     NOTHING_LEFT,
+    Situation,
     device_advice,
     host_advice,
     shuffle_advice,
 )
-from alexnet.benchmarks.input_pipeline.shares import Share
-from alexnet.benchmarks.input_pipeline.situation import Situation
+from alexnet.benchmarks.input_pipeline.ladder import Share
 from alexnet.pipeline.config import MIN_RAM_BUDGET_BYTES, StorageName
 from tests.benchmarks.conftest import SITUATION
 

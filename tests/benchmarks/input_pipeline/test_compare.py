@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from alexnet.benchmarks.config import BenchSettings
 from alexnet.benchmarks.input_pipeline.compare import (
     Figures,
     changes,
@@ -19,7 +20,6 @@ from alexnet.benchmarks.input_pipeline.compare import (
     require_no_slower,
     require_share,
 )
-from alexnet.benchmarks.settings import BenchSettings
 from alexnet.pipeline.errors import AlexnetError, ConfigError, DataError
 from tests.benchmarks.conftest import SETTINGS
 
@@ -179,7 +179,10 @@ def test_near_enough_to_the_limit_passes(share: float, least: float) -> None:
 
 @pytest.mark.parametrize(
     ("share", "told"),
-    [(0.699, "reaches 0.699 of it, and `fail_below_share` is 0.7"), (None, "no stage")],
+    [
+        (0.699, "reaches 0.699 of it, less than `fail_below_share=0.7`"),
+        (None, "no stage"),
+    ],
 )
 def test_too_far_from_the_limit_is_told(share: float | None, told: str) -> None:
     with pytest.raises(AlexnetError, match=told):
@@ -195,7 +198,7 @@ def slower(**figures: Any) -> str:
 def test_too_slow_is_told_and_whose_fault_it_is() -> None:
     told = slower(images_per_second=4_000.0, share=0.4)
     assert told.startswith("too slow: 4,000 images/s are 0.80 times the older report's")
-    assert "5,000, and `fail_below` is 0.9." in told
+    assert "5,000, less than `fail_below=0.9`." in told
     assert "40% after 50%: the pipeline is what is slower" in told
     told = slower(images_per_second=4_000.0, share=0.49)
     assert "49% after 50%: the machine is what is slower" in told

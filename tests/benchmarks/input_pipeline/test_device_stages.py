@@ -11,12 +11,13 @@ import tensorflow as tf
 from alexnet.benchmarks.input_pipeline.device_stages import (
     make_augment,
     plan_alone,
-    plan_consumers,
+    plan_device_stages,
 )
 from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.read.dataset import Stage, train_stages
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.dataset import train_stages
+from alexnet.pipeline.read.opened_records import open_records
+from alexnet.pipeline.read.stage import EpochStage, Stage, WholeStage
 
 
 @pytest.fixture
@@ -27,14 +28,14 @@ def stages() -> list[Stage]:
         return tf.data.Dataset.range(100).map(lambda number: (number, number))
 
     return [
-        Stage("read", read, of_epoch=True),
-        Stage("prefetch", lambda dataset: dataset.batch(2, drop_remainder=True)),
+        EpochStage("read", read),
+        WholeStage("prefetch", lambda dataset: dataset.batch(2, drop_remainder=True)),
     ]
 
 
 def test_behind_the_pipeline_a_consumer_takes_every_batch(stages: list[Stage]) -> None:
     taken = []
-    (timing,) = plan_consumers(
+    (timing,) = plan_device_stages(
         stages, {"augment": lambda images, _: taken.append(images.numpy().tolist())}
     )
     deliveries = timing.start()
@@ -61,7 +62,7 @@ def test_augment_takes_what_the_pipeline_yields(
     """The preset `none` is the centre of the stored picture, whatever the step."""
     records = open_records(record_sets[storage])
     augment = make_augment(records.manifest.config, 6, "none", 12, seed=1)
-    batches = plan_consumers(
+    batches = plan_device_stages(
         train_stages(records, ReadConfig(batch_size=6)), {"augment": augment}
     )
     assert next(batches[0].start()) == 6

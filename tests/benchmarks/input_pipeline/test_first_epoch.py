@@ -1,4 +1,4 @@
-"""First passes by a clock that the deliveries turn, and what they do with files."""
+"""First epochs by a clock that the deliveries turn, and what they do with files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from alexnet.benchmarks.input_pipeline import first_epoch as module
-from alexnet.benchmarks.input_pipeline.first_epoch import first_pass, first_passes
+from alexnet.benchmarks.input_pipeline.first_epoch import (
+    time_first_epoch,
+    time_first_epochs,
+)
 from alexnet.benchmarks.measure import Deliveries
 
 
@@ -38,18 +41,18 @@ def slow_start(clock: Clock) -> Deliveries:
         (1000, 1.0, 10, 10 / 3),
     ],
 )
-def test_a_pass_is_timed_from_its_start(
+def test_an_epoch_is_timed_from_its_start(
     num_images: int, seconds: float, images: float, rate: float
 ) -> None:
     clock = Clock()
-    found = first_pass(slow_start(clock), num_images, seconds, clock)
+    found = time_first_epoch(slow_start(clock), num_images, seconds, clock)
     assert found.num_images == images
     assert found.first_batch_seconds == 3
     assert found.images_per_second == pytest.approx(rate)
 
 
 @pytest.mark.parametrize(("left", "is_cold"), [(0.0, True), (0.9, False)])
-def test_the_cold_pass_comes_between_eviction_and_the_warm_one(
+def test_the_cold_epoch_comes_between_eviction_and_the_warm_one(
     monkeypatch: pytest.MonkeyPatch, left: float, is_cold: bool, tmp_path: Path
 ) -> None:
     events: list[Any] = []
@@ -68,8 +71,8 @@ def test_the_cold_pass_comes_between_eviction_and_the_warm_one(
         return left
 
     monkeypatch.setattr(module, "evict", evict)
-    found = first_passes(start, ["shard"], 12, seconds=100.0)
-    # One batch to warm up, then both passes, over the same images.
+    found = time_first_epochs(start, ["shard"], 12, seconds=100.0)
+    # One batch to warm up, then both epochs, over the same images.
     assert events == [4, ["shard"], 12, 12]
     assert (found.cold is not None) == is_cold
     assert found.left == left

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 import alexnet.benchmarks.input_pipeline.ladder
 import alexnet.benchmarks.limits
-from alexnet.benchmarks.input_pipeline.input_pipeline import BenchConfig, run_bench
+from alexnet.benchmarks.config import BenchConfig
+from alexnet.benchmarks.input_pipeline.input_pipeline import run_bench
 from alexnet.benchmarks.input_pipeline.plan import plan_bench
 from alexnet.benchmarks.measure import deliver
 from alexnet.pipeline.config import StorageName
@@ -91,9 +92,9 @@ def test_report(
     ]
     assert "against" not in values
     assert "ratios" not in values
-    names = ["first pass", "shuffle quality", *stages, *values["limits"], "done"]
+    names = ["first epoch", "shuffle quality", *stages, *values["limits"], "done"]
     assert told == [(name, done, len(names) - 1) for done, name in enumerate(names)]
-    # A warm-up, two first passes and every rung: each gone before the next is timed.
+    # A warm-up, two first epochs and every rung: each gone before the next is timed.
     assert alive == [*([0, 1] * (3 + len(host) + len(COPY))), 0]
 
 
@@ -123,7 +124,7 @@ def test_a_reader_that_is_asked_for_is_planned(
     }
 
 
-def test_rivals_are_timed_in_turn_with_ours_and_the_limit(
+def test_loaders_are_timed_in_turn_with_ours_and_the_limit(
     record_sets: dict[StorageName, Path],
 ) -> None:
     told = []
@@ -149,7 +150,8 @@ def test_rivals_are_timed_in_turn_with_ours_and_the_limit(
     ("changed", "message"),
     [
         ({"seconds": 0}, "seconds is 0; it needs more than 0"),
-        ({"against": ["petastorm"]}, "against is 'petastorm'; it needs one of"),
+        ({"against": ["petastorm"]}, "against is 'petastorm'; it needs one of article"),
+        ({"against": ["plain", "plain"]}, "'plain'; it needs to be named once"),
         ({"batch_size": 0}, "batch_size is 0; it needs 1 to 1,000,000"),
         ({"batch_size": 19}, "a batch of 19 .* 18 examples"),
         ({"image_size": 17, "augment": "none"}, "at most the stored 16 pixels"),

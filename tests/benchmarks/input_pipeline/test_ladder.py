@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from inspect import getgeneratorlocals
+from typing import Any
 
 import pytest
 import tensorflow as tf
 
 from alexnet.benchmarks.input_pipeline.ladder import (
     Rung,
+    Share,
     added_microseconds,
-    climb,
+    limit_names,
+    plan_rungs,
+    shares,
     split_rungs,
 )
 from alexnet.benchmarks.measure import GROUP_RECORDS
-from alexnet.pipeline.read.dataset import Stage
+from alexnet.pipeline.config import StorageName
+from alexnet.pipeline.read.stage import EpochStage, Stage, WholeStage, compose
+from alexnet.pipeline.records.storage import STORAGES
 
 BATCH = 6
 # An epoch that ends neither with a batch nor with a group.
@@ -51,18 +57,17 @@ def test_every_rung_runs_its_stages_and_counts_what_passed_them() -> None:
         return tf.data.Dataset.range(RECORDS).map(count)
 
     none_injected = tf.data.Options()
-    none_injected.experimental_optimization.inject_prefetch = False
     none_injected.experimental_optimization.map_parallelization = False
-    stages = [
-        Stage("read", read, of_epoch=True),
-        Stage("shuffle", lambda dataset: dataset),
+    stages: list[Stage] = [
+        EpochStage("read", read),
+        WholeStage("shuffle", lambda dataset: dataset),
         # Early, as streamed records are batched: what follows works on batches.
-        Stage("batch", lambda dataset: dataset.batch(BATCH, drop_remainder=True)),
-        Stage("parse", lambda dataset: dataset.map(lambda batch: (batch, batch))),
+        WholeStage("batch", lambda dataset: dataset.batch(BATCH, drop_remainder=True)),
+        WholeStage("parse", lambda dataset: dataset.map(lambda batch: (batch, batch))),
         # No real one: it would run ahead of the count.
-        Stage("prefetch", lambda dataset: dataset.with_options(none_injected)),
+        WholeStage("prefetch", lambda dataset: dataset.with_options(none_injected)),
     ]
-    timings = climb(stages)
+    timings = plan_rungs(stages)
     assert [timing.name for timing in timings] == [stage.name for stage in stages]
     for timing in timings:
         passed[0] = 0
@@ -76,23 +81,66 @@ def test_prefixes_have_the_options_of_the_whole() -> None:
     """A rung measured with other threads than training's would say nothing of it."""
     seen = []
 
-    def prefetch(dataset: tf.data.Dataset) -> tf.data.Dataset:
-        options = tf.data.Options()
-        options.threading.max_intra_op_parallelism = 7
-        return dataset.with_options(options)
-
     def read(dataset: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
         return dataset.repeat(GROUP_RECORDS)
 
-    stages = [
-        Stage("read", read, of_epoch=True),
-        Stage("batch", lambda dataset: dataset.batch(BATCH, drop_remainder=True)),
-        Stage("prefetch", prefetch),
+    stages: list[Stage] = [
+        EpochStage("read", read),
+        WholeStage("batch", lambda dataset: dataset.batch(BATCH, drop_remainder=True)),
+        WholeStage("prefetch", lambda dataset: dataset.prefetch(2)),
     ]
-    for timing in climb(stages):
+    for timing in plan_rungs(stages):
         deliveries = timing.start()
         next(deliveries)
         dataset = getgeneratorlocals(deliveries)["dataset"]
-        seen.append(dataset.options().threading.max_intra_op_parallelism)
+        seen.append(dataset.options())
         deliveries.close()
-    assert seen == [7, 7, 7]
+    assert seen == [compose(stages).options()] * 3
+    assert seen[0].threading.max_intra_op_parallelism == 1
+
+
+RECORD, LABEL = tf.constant("record"), tf.constant(1, tf.int64)
+PICTURES = (tf.zeros([8, 4, 4, 3], tf.uint8), tf.zeros([8], tf.int64))
+
+
+@pytest.mark.parametrize(
+    ("element", "storage", "limit"),
+    [
+        (RECORD, "jpeg", "disk read"),
+        (tf.fill([8], "record"), "raw", "disk read"),
+        ((RECORD, LABEL), "yuv420", "disk read"),
+        (tf.zeros([8], tf.int64), "raw", None),
+        (tf.zeros([8], tf.int32), "jpeg", None),
+        (PICTURES, "jpeg", "jpeg decode"),
+        (PICTURES, "original", "jpeg decode"),
+        (PICTURES, "raw", "memory gather"),
+        (PICTURES, "yuv420", "memory gather"),
+    ],
+)
+def test_the_limit_is_that_of_what_an_element_is(
+    element: Any, storage: StorageName, limit: str | None
+) -> None:
+    def read(_: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensors(element)
+
+    names = limit_names([EpochStage("read", read)], STORAGES[storage])
+    assert names == ({"read": limit} if limit else {})
+
+
+def test_shares() -> None:
+    rungs = [
+        Rung("shuffle", 900.0, 0.1),
+        Rung("decode", 60.0, 0.1),
+        Rung("prefetch", 75.0, 0.1),
+        Rung("augment", 20.0, 0.1),
+        Rung("train step", 10.0, 0.1),
+    ]
+    names = {"decode": "jpeg decode", "prefetch": "jpeg decode"}
+    limits = {"jpeg decode": 100.0, "train step alone": 40.0, "disk read": 900.0}
+    assert shares(rungs, names, limits) == {
+        "decode": Share("jpeg decode", 0.6),
+        "prefetch": Share("jpeg decode", 0.75),
+        "train step": Share("train step alone", 0.25),
+    }
+    # Where all originals are PNGs, there is no JPEG to decode.
+    assert not shares(rungs[:3], names, {})

@@ -10,27 +10,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from alexnet.benchmarks.input_pipeline import ladder_plot
-from alexnet.benchmarks.input_pipeline.ladder_plot import Bar, draw_ladder, ladder_bars
+from alexnet.benchmarks.input_pipeline.ladder_plot import (
+    Bar,
+    draw_bars,
+    draw_ladder,
+    ladder_bars,
+)
 from tests.benchmarks.conftest import MADE_UP
 
 BARS = [
     Bar("host", "shuffle", 1_000_000.0),
     Bar("host", "decode", 7_000.0, "jpeg decode", 10_000.0),
     Bar("device", "augment", 800.0, "augment alone", 1_000.0),
-    Bar("rival", "plain", 6_000.0),
+    Bar("loader", "plain", 6_000.0),
 ]
 
 
-def test_bars_are_rungs_with_their_limits_and_then_rivals() -> None:
+def test_bars_are_rungs_with_their_limits_and_then_loaders() -> None:
     assert ladder_bars(MADE_UP) == BARS
 
 
 def test_bars_stand_in_their_order_and_limits_beside_them() -> None:
     axis: Axes = Figure().subplots()
-    ladder_plot._draw_rates(axis, BARS)
-    ladder_plot._draw_limits(axis, BARS)
-    ladder_plot._scale(axis, BARS)
+    draw_bars(axis, BARS)
     bars: Any = axis.patches
     drawn = {bar.get_y() + bar.get_height() / 2: bar.get_width() for bar in bars}
     names = [label.get_text() for label in axis.get_yticklabels()]
@@ -40,6 +42,9 @@ def test_bars_stand_in_their_order_and_limits_beside_them() -> None:
         "augment": 800.0,
         "plain": 6_000.0,
     }
+    assert sorted(axis.get_legend_handles_labels()[1]) == [
+        *("device", "host", "limit", "loader")
+    ]
     marks = np.asarray(axis.collections[0].get_offsets()).tolist()
     assert marks == [[10_000.0, 1.0], [1_000.0, 2.0]]
     # The first rung is at the top, and nothing lies outside.
@@ -54,5 +59,5 @@ def test_the_picture_is_a_whole_png(tmp_path: Path) -> None:
     draw_ladder(MADE_UP, tmp_path / "ladder.png")
     with Image.open(tmp_path / "ladder.png") as picture:
         assert picture.format == "PNG"
-        assert len(set(picture.convert("RGB").getdata())) > 10
+        assert len(np.unique(np.asarray(picture.convert("L")))) > 10
     assert [path.name for path in tmp_path.iterdir()] == ["ladder.png"]

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from alexnet.benchmarks.input_pipeline.situation import Situation
+from alexnet.benchmarks.input_pipeline.advice import Situation
 from alexnet.benchmarks.input_pipeline.speedups import (
     DECODED_SHARE,
     MAPPED_SHARE,
-    Prediction,
-    predictions,
+    Speedup,
+    predict_speedups,
 )
 from tests.benchmarks.conftest import SITUATION
 
@@ -22,21 +22,21 @@ YUV420, MMAP = "`records build --storage yuv420`", "`fit --reader mmap`"
 
 
 def test_planes_are_half_of_the_pixels_that_were_gathered() -> None:
-    (found,) = predictions(JPEG, LIMITS, AT)
+    (found,) = predict_speedups(JPEG, LIMITS, AT)
     assert found.change == YUV420
     assert found.images_per_second == pytest.approx(MAPPED_SHARE * 200_000)
     assert found.times_the_disk == pytest.approx(98_304 / 18_000)
 
 
 def test_from_raw_as_well() -> None:
-    (found,) = predictions(RAW, LIMITS, RAW_AT)
+    (found,) = predict_speedups(RAW, LIMITS, RAW_AT)
     assert found.change == YUV420
     assert found.images_per_second == pytest.approx(MAPPED_SHARE * 200_000)
     assert found.times_the_disk == pytest.approx(98_304 / 200_704)
 
 
 def test_an_odd_side_has_no_planes_of_half_of_it() -> None:
-    (found,) = predictions(replace(JPEG, side=255), LIMITS, AT)
+    (found,) = predict_speedups(replace(JPEG, side=255), LIMITS, AT)
     assert found.change == "`records build --storage raw`"
     assert found.images_per_second == pytest.approx(MAPPED_SHARE * 100_000)
 
@@ -44,16 +44,16 @@ def test_an_odd_side_has_no_planes_of_half_of_it() -> None:
 def test_originals_are_told_both_ways_the_best_first() -> None:
     original = replace(JPEG, storage="original")
     limits = {**LIMITS, "jpeg decode": 4_000.0, "jpeg decode, stored square": 9_000.0}
-    best, other = predictions(original, limits, 2_000.0)
+    best, other = predict_speedups(original, limits, 2_000.0)
     assert best.change == YUV420
     rate = DECODED_SHARE * 9_000
-    assert other == Prediction("`records build --storage jpeg`", rate, None)
+    assert other == Speedup("`records build --storage jpeg`", rate, None)
 
 
 def test_streamed_pixels_could_be_mapped() -> None:
     streamed = replace(RAW, storage="yuv420", reader="stream")
-    (found,) = predictions(streamed, LIMITS, 9_000.0)
-    assert found == Prediction(MMAP, MAPPED_SHARE * 100_000, None)
+    (found,) = predict_speedups(streamed, LIMITS, 9_000.0)
+    assert found == Speedup(MMAP, MAPPED_SHARE * 100_000, None)
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ def test_streamed_pixels_could_be_mapped() -> None:
     ],
 )
 def test_no_clear_gain_is_no_prediction(now: Situation, delivered: float) -> None:
-    assert predictions(now, LIMITS, delivered) == ()
+    assert predict_speedups(now, LIMITS, delivered) == ()
 
 
 @pytest.mark.parametrize("gather", [100.0, 5_000.0, 40_000.0])
 @pytest.mark.parametrize("now", [JPEG, RAW, replace(RAW, reader="stream")])
 def test_nothing_slower_is_ever_recommended(now: Situation, gather: float) -> None:
-    for found in predictions(now, {**LIMITS, "memory gather": gather}, AT):
+    for found in predict_speedups(now, {**LIMITS, "memory gather": gather}, AT):
         assert found.images_per_second > AT

@@ -22,7 +22,7 @@ from alexnet.benchmarks.loaders.article import (
 )
 from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.opened_records import open_records
 from tests.conftest import picture_size
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from alexnet.benchmarks.limits import stored_photos
 from alexnet.benchmarks.loaders.plain import plain_dataset, plan_plain
 from alexnet.pipeline.config import StorageName
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.opened_records import open_records
 
 SHAPES: list[tuple[StorageName, tuple[int, ...]]] = [
     ("jpeg", (16, 16, 3)),

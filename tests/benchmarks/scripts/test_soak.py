@@ -1,4 +1,4 @@
-"""The soak's verdict on made-up samples, and one short soak."""
+"""The soak's describe_bottleneck on made-up samples, and one short soak."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.benchmarks.scripts.soak import Sample, judge, soak
+from alexnet.benchmarks.scripts.soak import Sample, check_growth, soak
 
 STEADY = Sample(100 * 2**20, 20, 30, 1000.0)
 
@@ -24,12 +24,12 @@ STEADY = Sample(100 * 2**20, 20, 30, 1000.0)
     ],
 )
 def test_what_grows_or_slows_down_is_named(last: Sample, told: list[str]) -> None:
-    assert judge([STEADY] * 12 + [last] * 4) == told
+    assert check_growth([STEADY] * 12 + [last] * 4) == told
 
 
 def test_what_happens_while_the_run_settles_does_not_count() -> None:
     filling = replace(STEADY, resident_bytes=2**20, threads=2, images_per_second=5e3)
-    assert judge([filling] * 4 + [STEADY] * 12) == []
+    assert check_growth([filling] * 4 + [STEADY] * 12) == []
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_what_every_epoch_keeps_is_told_above_tensorflows_own(
         replace(STEADY, resident_bytes=start + epoch * bytes_an_epoch)
         for epoch in range(800)
     ]
-    assert judge(samples) == told
+    assert check_growth(samples) == told
 
 
 @pytest.mark.slow
@@ -54,4 +54,4 @@ def test_forty_epochs_leave_nothing_behind(tmp_path: Path, reader: str) -> None:
     assert len(samples) == 40
     # Speed is not judged here: tests run on busy machines.
     steady = [replace(sample, images_per_second=1.0) for sample in samples]
-    assert judge(steady) == []
+    assert check_growth(steady) == []

@@ -35,7 +35,7 @@ from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import DataError, RunError
 from alexnet.pipeline.read.image_folder import open_data
-from alexnet.pipeline.records.record_set import RecordSet, open_records
+from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import NUM_HELD_OUT, NUM_TRAIN, TRAIN_SIDE
 
@@ -275,7 +275,7 @@ def test_what_is_held_out_is_evaluated(
     card = records.manifest.splits["train"]
     given = {**records.manifest.splits, "test": card}
     given_split = held_out_split(
-        RecordSet(records.folder, replace(records.manifest, splits=given))
+        OpenedRecords(records.folder, replace(records.manifest, splits=given))
     )
     assert given_split == ("test" if split == "train" else split)
 
@@ -298,12 +298,12 @@ def test_of_ten_thousand_classes_a_few_are_named(
     ours = replace_classes(trained_run.load_config(), ("odd", *names[1:]))
     theirs = replace(records.manifest, class_names=names)
     with pytest.raises(RunError, match="without odd, with class 0") as error:
-        require_fitting(ours, RecordSet(records.folder, theirs))
+        require_fitting(ours, OpenedRecords(records.folder, theirs))
     assert "(10,000 in all)" in str(error.value)
     assert len(str(error.value)) < 500
     turned = replace(theirs, class_names=(*names[1:], "odd"))
     with pytest.raises(RunError, match="in another order"):
-        require_fitting(ours, RecordSet(records.folder, turned))
+        require_fitting(ours, OpenedRecords(records.folder, turned))
 
 
 def replace_classes(config: RunConfig, names: tuple[str, ...]) -> RunConfig:

@@ -28,8 +28,8 @@ from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import ReadConfig
 from alexnet.pipeline.errors import RunError
 from alexnet.pipeline.read.dataset import eval_dataset
+from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.records.image import ORIENTATION_TAG
-from alexnet.pipeline.records.record_set import open_records
 from tests.conftest import IMAGE_SIDE, NUM_HELD_OUT, TRAIN_SIDE, smooth_photo
 
 # A file system takes such names; a line is what `str.splitlines` makes of a text.

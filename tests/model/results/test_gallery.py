@@ -24,7 +24,8 @@ from alexnet.model.results.gallery import (
 )
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.read.image_folder import open_photos
-from alexnet.pipeline.records.record_set import RecordSet, open_records
+from alexnet.pipeline.read.opened_records import open_records
+from alexnet.pipeline.read.opened_set import OpenedSet
 from tests.conftest import NUM_HELD_OUT, TRAIN_SIDE
 from tests.pipeline.read.test_lookup import keys_by_hand
 
@@ -83,7 +84,7 @@ def example(row: int, label: int, guess: int) -> Example:
     return Example(row, image, label, guess, 0.751)
 
 
-def require_captions(drawn: list[Figure], records: RecordSet, keys: list[str]) -> None:
+def require_captions(drawn: list[Figure], records: OpenedSet, keys: list[str]) -> None:
     examples = [example(7, 0, 1), example(0, 1, 1)]
     plot_examples(examples, records, "validation", Path("out.png"))
     (first, says, wrong), (second, and_says, right) = captions(drawn[0])

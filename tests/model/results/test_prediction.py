@@ -23,7 +23,7 @@ from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.config import ReadConfig
 from alexnet.pipeline.errors import DataError, RunError
 from alexnet.pipeline.read.dataset import eval_dataset
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.source.image_items import find_images
 from tests.conftest import NUM_HELD_OUT, smooth_photo
 

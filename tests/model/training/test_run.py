@@ -24,7 +24,7 @@ from alexnet.model.training.run import RunConfig, RunFolder, new_run
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import AugmentConfig
 from alexnet.pipeline.errors import RunError
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.opened_records import open_records
 
 CONFIG = RunConfig(
     data="/data/records",

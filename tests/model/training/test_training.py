@@ -34,8 +34,8 @@ from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, ReadConfig
 from alexnet.pipeline.errors import ConfigError, DataError, RunError
 from alexnet.pipeline.read.dataset import train_dataset
+from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.records.manifest import Shard, SplitCard
-from alexnet.pipeline.records.record_set import open_records
 from alexnet.pipeline.records.tfrecord import frame
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import (
@@ -493,7 +493,7 @@ def test_the_articles_batches(train_records: Path, run: RunFolder) -> None:
     article = replace(
         plan,
         config=replace(plan.config, train=settings),
-        records=replace(plan.records, manifest=manifest),
+        records=OpenedRecords(plan.records.folder, manifest),
     )
     generator = keras.preprocessing.image.ImageDataGenerator()
     theirs = [

@@ -230,6 +230,19 @@ def test_replicas_share_the_mixing_draws(images: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("config", CONFIGS)
+def test_kernels_and_xla_agree(
+    batch: np.ndarray, config: AugmentConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Augmentation with a GPU and without one."""
+    labels = tf.one_hot(np.arange(ROWS) % 2, 2)
+    compiled = both(tf.constant(batch), labels, config, 3)
+    monkeypatch.setattr("alexnet.pipeline.augment.device.pays", lambda: False)
+    kernels = both(tf.constant(batch), labels, config, 3)
+    for ours, others in zip(compiled, kernels, strict=True):
+        np.testing.assert_allclose(ours, others, atol=1e-3)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
 def test_eager_graph_and_tf_data_agree(
     images: np.ndarray, config: AugmentConfig
 ) -> None:

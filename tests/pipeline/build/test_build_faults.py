@@ -66,7 +66,7 @@ sys.addaudithook(count)
 build(
     scan(Path(source)),
     Path(out),
-    BuildConfig(storage, side={SIDE}, shards={NUM_SHARDS}),
+    BuildConfig(storage=storage, side={SIDE}, shards={NUM_SHARDS}),
     workers=int(workers),
     progress=progress,
 )

@@ -16,7 +16,7 @@ from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.inspect.contact_sheet import draw_sheet, to_rgb_images
 from alexnet.pipeline.read.dataset import eval_dataset
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.source.scan import scan
 
 

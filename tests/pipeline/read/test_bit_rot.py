@@ -13,7 +13,7 @@ import tensorflow as tf
 from alexnet.pipeline.config import ReadConfig, Reader, StorageName
 from alexnet.pipeline.errors import DataError, data_error_in
 from alexnet.pipeline.read.dataset import eval_dataset, train_dataset
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.opened_records import open_records
 from tests.conftest import flip
 from tests.pipeline.read.test_dataset import WAYS
 from tests.pipeline.verify.test_damage import remove_indexes

@@ -21,7 +21,7 @@ from alexnet.pipeline.config import BuildConfig, ReadConfig
 from alexnet.pipeline.read.callback import fetch_outside, lease
 from alexnet.pipeline.read.dataset import eval_dataset, train_dataset
 from alexnet.pipeline.read.image_folder import open_data
-from alexnet.pipeline.records.record_set import RecordSet
+from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import SIDE, flip, smooth_photo
 
@@ -95,13 +95,18 @@ def no_garbage_collection() -> Iterator[None]:
         gc.enable()
 
 
-def use(records: RecordSet, number: int) -> None:
+def use(records: OpenedSet, number: int) -> None:
     """Make a dataset and drop it: read to its end, in mid-epoch, or never begun."""
     if number % 4 == 0:
         for _ in eval_dataset(records, READ):
             pass
         return
-    dataset = train_dataset(records, READ)
+    if number % 4 == 3:
+        with open_data(records.folder) as opened:
+            train = opened.train(batch_size=BATCH, limit=20, keys=True, weights=len)
+            dataset = train.dataset
+    else:
+        dataset = train_dataset(records, READ)
     for _ in zip(range(number % 4 - 1), dataset, strict=False):
         pass
 

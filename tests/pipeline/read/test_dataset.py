@@ -19,17 +19,18 @@ from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, ReadConfig, Reader, StorageName
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.read.dataset import (
-    compose,
     eval_dataset,
+    full_batches,
     steps_per_epoch,
     train_dataset,
     train_stages,
 )
 from alexnet.pipeline.read.decode import decode_images
 from alexnet.pipeline.read.image_folder import open_photos
+from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.read.order import PipelineShard
+from alexnet.pipeline.read.stage import compose
 from alexnet.pipeline.records.image import read_image, to_square
-from alexnet.pipeline.records.record_set import RecordSet, open_records
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import SIDE
 
@@ -51,7 +52,7 @@ BY_ROW = {
 
 
 @pytest.fixture(scope="module")
-def records(record_sets: dict[StorageName, Path]) -> RecordSet:
+def records(record_sets: dict[StorageName, Path]) -> OpenedRecords:
     """Those of bare pixels, whose batches are told apart byte by byte."""
     return open_records(record_sets["raw"])
 
@@ -86,7 +87,7 @@ def take(dataset: tf.data.Dataset, batches: int) -> list[Batch]:
 
 
 def photos_of(
-    batches: list[Batch], records: RecordSet, split: str = "train"
+    batches: list[Batch], records: OpenedRecords, split: str = "train"
 ) -> list[Photo]:
     """The photo and label of every row; the label that came with it must be its own."""
     names = examples(records.folder, records.storage.name, split)
@@ -99,7 +100,7 @@ def photos_of(
     return rows
 
 
-def all_of(records: RecordSet, split: str = "train") -> list[Photo]:
+def all_of(records: OpenedRecords, split: str = "train") -> list[Photo]:
     return list(examples(records.folder, records.storage.name, split).values())
 
 
@@ -149,7 +150,7 @@ def test_every_epoch_holds_every_example_once_in_another_order(
 @pytest.mark.parametrize(("batch_size", "steps"), [(4, 4), (5, 3), (10, 1)])
 @pytest.mark.parametrize("reader", READERS)
 def test_what_does_not_fill_a_batch_is_left_out_of_its_epoch(
-    records: RecordSet, reader: Reader, batch_size: int, steps: int
+    records: OpenedRecords, reader: Reader, batch_size: int, steps: int
 ) -> None:
     config = ReadConfig(batch_size=batch_size, reader=reader)
     assert steps_per_epoch(records, batch_size) == steps
@@ -167,7 +168,7 @@ def test_what_does_not_fill_a_batch_is_left_out_of_its_epoch(
 
 @pytest.mark.parametrize("reader", READERS)
 def test_the_order_is_a_function_of_seed_and_epoch(
-    records: RecordSet, reader: Reader
+    records: OpenedRecords, reader: Reader
 ) -> None:
     one = take(
         train_dataset(records, ReadConfig(batch_size=6, seed=1, reader=reader)), 3
@@ -192,9 +193,9 @@ def test_the_order_does_not_depend_on_the_machine(
     records = open_records(record_sets[storage])
     found = []
     for cpus, budget in ((1, 2**26), (7, 2**33)):
-        monkeypatch.setattr(
-            "alexnet.pipeline.read.dataset.num_cpus", lambda cpus=cpus: cpus
-        )
+        for module in ("by_row", "stage"):
+            name = f"alexnet.pipeline.read.{module}.num_cpus"
+            monkeypatch.setattr(name, lambda cpus=cpus: cpus)
         config = ReadConfig(batch_size=4, ram_budget_bytes=budget, reader=reader)
         found.append(take(train_dataset(records, config), 6))
     assert same(*found)
@@ -261,7 +262,7 @@ def interleaved(datasets: list[tf.data.Dataset], replicas: int) -> list[Batch]:
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize(("pipelines", "replicas"), SHARES)
 def test_shares_of_training_are_the_single_pipelines_batches(
-    records: RecordSet, pipelines: int, replicas: int, reader: Reader
+    records: OpenedRecords, pipelines: int, replicas: int, reader: Reader
 ) -> None:
     config = ReadConfig(batch_size=12, reader=reader)
     steps = 3  # an epoch has one
@@ -278,7 +279,7 @@ def test_shares_of_training_are_the_single_pipelines_batches(
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize(("pipelines", "replicas"), SHARES)
 def test_shares_of_evaluation_are_the_single_pipelines_batches(
-    records: RecordSet, pipelines: int, replicas: int, reader: Reader
+    records: OpenedRecords, pipelines: int, replicas: int, reader: Reader
 ) -> None:
     config = ReadConfig(batch_size=12, reader=reader)
     datasets = [
@@ -300,7 +301,7 @@ def test_shares_of_evaluation_are_the_single_pipelines_batches(
 )
 @pytest.mark.parametrize("reader", READERS)
 def test_an_epoch_gone_on_with_is_the_tail_of_an_unbroken_run(
-    records: RecordSet, reader: Reader, pipelines: int, replicas: int, step: int
+    records: OpenedRecords, reader: Reader, pipelines: int, replicas: int, step: int
 ) -> None:
     """An epoch has 4 steps of 4 images; the run goes on in the second."""
     config = ReadConfig(batch_size=4, reader=reader)
@@ -347,7 +348,7 @@ def test_evaluation_is_in_the_order_of_the_records(
 @pytest.mark.parametrize("batch_size", [1, 4, 6, 9])
 @pytest.mark.parametrize("reader", READERS)
 def test_evaluation_yields_every_example_once_and_pads_with_weight_0(
-    records: RecordSet, reader: Reader, batch_size: int
+    records: OpenedRecords, reader: Reader, batch_size: int
 ) -> None:
     dataset = eval_dataset(records, ReadConfig(batch_size=batch_size, reader=reader))
     batches = list(dataset.as_numpy_iterator())
@@ -413,18 +414,23 @@ def test_every_prefix_of_the_stages_is_a_dataset(
     assert len(list(dataset.take(elements))) == elements
 
 
+def test_no_prefix_lets_tensorflow_copy_the_map(records: OpenedRecords) -> None:
+    stages = train_stages(records, ReadConfig(batch_size=6, reader="mmap"))
+    for length in range(1, len(stages) + 1):
+        options = compose(stages[:length]).options()
+        assert options.experimental_optimization.apply_default_optimizations is False
+
+
 def test_no_stages_are_the_numbers_of_the_epochs() -> None:
     numbers = compose([], first_epoch=5).take(3)
     assert list(numbers.as_numpy_iterator()) == [5, 6, 7]
 
 
 def test_a_batch_larger_than_the_split_is_refused(
-    records: RecordSet, photos: Path
+    records: OpenedRecords, photos: Path
 ) -> None:
     message = "batch of 19 is larger than the train split, which has 18 examples"
     for data in (records, open_photos(photos)):
         with pytest.raises(ConfigError, match=message):
             train_stages(data, ReadConfig(batch_size=19))
-    assert steps_per_epoch(records, 6, "validation") == 1
-    with pytest.raises(ConfigError, match="`batch_size=6` or less"):
-        steps_per_epoch(records, 7, "validation")
+    assert full_batches(18, 6) == 3

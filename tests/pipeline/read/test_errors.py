@@ -14,24 +14,26 @@ from tensorflow import keras
 import alexnet.pipeline.read.errors
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.read.errors import raise_data_error, reading
+from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.read.parse import parse
-from alexnet.pipeline.records.record_set import RecordSet, open_records
 from alexnet.pipeline.records.storage import STORAGES
 
 BATCH = 4
 
 
 @pytest.fixture
-def records(record_sets: dict[str, Path]) -> RecordSet:
+def records(record_sets: dict[str, Path]) -> OpenedRecords:
     return open_records(record_sets["jpeg"])
 
 
 @pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> list[RecordSet]:
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The record sets that were read through."""
-    read: list[RecordSet] = []
+    read: list[Path] = []
     monkeypatch.setattr(
-        alexnet.pipeline.read.errors, "require_whole_shards", read.append
+        alexnet.pipeline.read.errors,
+        "require_whole_shards",
+        lambda records: read.append(records.folder),
     )
     return read
 
@@ -107,7 +109,7 @@ def reshaped_in_a_function(dataset: tf.data.Dataset) -> None:
     ],
 )
 def test_the_networks_own_errors_cost_no_reading(
-    run: Callable[[], Any], records: RecordSet, reads: list[RecordSet]
+    run: Callable[[], Any], records: OpenedRecords, reads: list[Path]
 ) -> None:
     with pytest.raises(tf.errors.InvalidArgumentError) as error, reading(records):
         run()
@@ -127,15 +129,15 @@ def test_the_networks_own_errors_cost_no_reading(
     ],
 )
 def test_what_no_batch_could_be_made_of_is_looked_for(
-    run: Callable[[], Any], records: RecordSet, reads: list[RecordSet]
+    run: Callable[[], Any], records: OpenedRecords, reads: list[Path]
 ) -> None:
     with pytest.raises(tf.errors.InvalidArgumentError), reading(records):
         run()
-    assert reads == [records]
+    assert reads == [records.folder]
 
 
 def test_others_that_wait_for_a_failed_op_are_no_iterator(
-    records: RecordSet, reads: list[RecordSet]
+    records: OpenedRecords, reads: list[Path]
 ) -> None:
     """As TensorFlow tells it where a batch is copied to a GPU."""
     for origin, times in [("{{node dense/MatMul}}", 0), ("IteratorGetNext_1", 1)]:
@@ -146,7 +148,7 @@ def test_others_that_wait_for_a_failed_op_are_no_iterator(
 
 @pytest.mark.parametrize(("label", "times"), [(-1, 1), (1, 0), (2, 1), (9, 1)])
 def test_a_label_that_is_no_class_is_the_datas_fault(
-    label: int, times: int, records: RecordSet, reads: list[RecordSet]
+    label: int, times: int, records: OpenedRecords, reads: list[Path]
 ) -> None:
     """Of two classes; where one of them is refused, the network has too few outputs."""
     labels, logits = tf.constant([label]), tf.zeros([1, 1])
@@ -157,15 +159,15 @@ def test_a_label_that_is_no_class_is_the_datas_fault(
     assert len(reads) == times
 
 
-def test_lost_data_is_looked_for(records: RecordSet, reads: list[RecordSet]) -> None:
+def test_lost_data_is_looked_for(records: OpenedRecords, reads: list[Path]) -> None:
     raise_data_error(
         records, tf.errors.DataLossError(None, None, "corrupted record at 0")
     )
-    assert reads == [records]
+    assert reads == [records.folder]
 
 
 def test_what_the_pipeline_itself_said_is_passed_on(
-    records: RecordSet, reads: list[RecordSet]
+    records: OpenedRecords, reads: list[Path]
 ) -> None:
     text = "DataError: a.jpg cannot be used\nTraceback (most recent call last):\n..."
     with pytest.raises(DataError, match=r"^a\.jpg cannot be used$"):

@@ -20,7 +20,7 @@ from alexnet.pipeline.config import BuildConfig, ReadConfig
 from alexnet.pipeline.errors import DataError, data_error_in
 from alexnet.pipeline.read.dataset import eval_dataset, train_dataset, train_stages
 from alexnet.pipeline.read.image_folder import PhotoSet, open_data, open_photos
-from alexnet.pipeline.records.record_set import RecordSet, open_records
+from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import NUM_PHOTOS, SIDE, smooth_photo
 
@@ -43,13 +43,13 @@ def mixed(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def records(mixed: Path, tmp_path_factory: pytest.TempPathFactory) -> RecordSet:
+def records(mixed: Path, tmp_path_factory: pytest.TempPathFactory) -> OpenedRecords:
     out = tmp_path_factory.mktemp("records")
     build(scan(mixed), out, CONFIG, workers=1)
     return open_records(out)
 
 
-def keys_of(records: RecordSet, split: str) -> list[tuple[str, int]]:
+def keys_of(records: OpenedRecords, split: str) -> list[tuple[str, int]]:
     """The names and labels of a split's records, by protobuf."""
     found = []
     for path in records.paths(split):
@@ -72,7 +72,7 @@ def assert_same(left: list[Batch], right: list[Batch]) -> None:
             np.testing.assert_array_equal(a, b)
 
 
-def test_the_splits_are_those_of_a_build(mixed: Path, records: RecordSet) -> None:
+def test_the_splits_are_those_of_a_build(mixed: Path, records: OpenedRecords) -> None:
     source = open_photos(mixed, CONFIG)
     assert source.manifest.class_names == records.manifest.class_names
     for split in ("train", "validation"):
@@ -83,7 +83,7 @@ def test_the_splits_are_those_of_a_build(mixed: Path, records: RecordSet) -> Non
         assert source.paths(split) == []
 
 
-def test_the_pixels_are_those_of_a_build(mixed: Path, records: RecordSet) -> None:
+def test_the_pixels_are_those_of_a_build(mixed: Path, records: OpenedRecords) -> None:
     source, read = open_photos(mixed, CONFIG), ReadConfig(batch_size=5)
     for split, number in (("train", 21), ("validation", 7)):
         found = batches(eval_dataset(source, read, split))
@@ -97,7 +97,7 @@ def test_the_pixels_are_those_of_a_build(mixed: Path, records: RecordSet) -> Non
             assert difference.max() <= (row[0] == "cat/turned.jpg")
 
 
-def test_an_epoch_holds_every_photo_once(mixed: Path, records: RecordSet) -> None:
+def test_an_epoch_holds_every_photo_once(mixed: Path, records: OpenedRecords) -> None:
     source, read = open_photos(mixed, CONFIG), ReadConfig(batch_size=7)
 
     def rows(dataset: tf.data.Dataset) -> Counter[tuple[bytes, int]]:
@@ -239,14 +239,14 @@ def test_a_record_set_is_a_record_set(record_sets: dict[str, Path]) -> None:
     for folder in record_sets.values():
         data = open_data(folder)
         assert not isinstance(data, PhotoSet)
-        assert data.has_records
+        assert data.kind == "records"
         assert data == open_records(folder)
 
 
 def test_a_folder_of_images_is_a_source(photos: Path) -> None:
     data = open_data(photos)
     assert isinstance(data, PhotoSet)
-    assert not data.has_records
+    assert data.kind == "photos"
     assert data.folder == photos
     assert sum(len(files) for files in data.files.values()) == NUM_PHOTOS
 

@@ -13,8 +13,8 @@ import tensorflow as tf
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.read.image_folder import open_photos
-from alexnet.pipeline.read.lookup import file_keys, read_records, sample_rows
-from alexnet.pipeline.records.record_set import open_records
+from alexnet.pipeline.read.lookup import read_records, sample_rows
+from alexnet.pipeline.read.opened_records import open_records
 from tests.conftest import SIDE, flip
 
 
@@ -43,7 +43,7 @@ def test_records_and_keys_by_their_numbers(
     rows = [len(expected) - 1, 0, 3, 3]
     assert list(read_records(records, split, rows)) == [expected[row] for row in rows]
     keys = keys_by_hand(records.folder, split)
-    assert file_keys(records, split, range(len(keys))) == keys
+    assert records.keys(split, range(len(keys))) == keys
 
 
 @pytest.mark.parametrize("storage", get_args(StorageName))
@@ -53,12 +53,12 @@ def test_records_without_index_files(
     folder = Path(shutil.copytree(record_sets[storage], tmp_path / "records"))
     shutil.rmtree(folder / "idx", ignore_errors=True)
     keys = keys_by_hand(folder, "train")
-    assert file_keys(open_records(folder), "train", [5]) == [keys[5]]
+    assert open_records(folder).keys("train", [5]) == [keys[5]]
 
 
 def test_photos_are_known_by_their_files(photos: Path) -> None:
     found = open_photos(photos, BuildConfig(storage="original", side=SIDE))
-    keys = file_keys(found, "validation", [1, 0])
+    keys = found.keys("validation", [1, 0])
     assert keys == [found.files["validation"][row].key for row in (1, 0)]
     assert all((photos / key).is_file() for key in keys)
 
@@ -73,7 +73,7 @@ def test_a_damaged_record_is_named(
         shard = sorted(folder.glob("validation-*.tfrecord"))[0]
     flip(shard, 60)
     with pytest.raises(DataError, match=f"{shard.name} is damaged at record 0, byte 0"):
-        file_keys(open_records(folder), "validation", [0])
+        open_records(folder).keys("validation", [0])
 
 
 def test_samples_are_uniform_and_repeat() -> None:

@@ -19,8 +19,9 @@ import alexnet.pipeline.read.mmap
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError, data_error_in
-from alexnet.pipeline.read.mapped import JpegRows, PixelRows, Rows, open_rows
-from alexnet.pipeline.records.record_set import RecordSet, open_records
+from alexnet.pipeline.read.mapped import JpegRows, PixelRows, open_rows
+from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
+from alexnet.pipeline.read.rows import Rows
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import SIDE, flip, smooth_photo
 from tests.pipeline.read.test_mmap import RefusingLibc
@@ -43,13 +44,15 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def built(photos: Path, out: Path, storage: StorageName, side: int = SIDE) -> RecordSet:
+def built(
+    photos: Path, out: Path, storage: StorageName, side: int = SIDE
+) -> OpenedRecords:
     config = BuildConfig(storage=storage, side=side, shards=3, validation_fraction=0)
     build(scan(photos), out, config, workers=1, max_bad=1)
     return open_records(out)
 
 
-def stored(records: RecordSet, key: str) -> tuple[list[Any], list[int]]:
+def stored(records: OpenedRecords, key: str) -> tuple[list[Any], list[int]]:
     """A feature and the label of every train record, by protobuf."""
     values, labels = [], []
     for path in records.paths("train"):

@@ -15,16 +15,16 @@ import tensorflow as tf
 from alexnet.pipeline.config import Reader, StorageName
 from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.machine import Memory
-from alexnet.pipeline.read.choose import choose_reader
 from alexnet.pipeline.read.image_folder import open_photos
+from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
+from alexnet.pipeline.read.selection import select_all
 from alexnet.pipeline.read.stream import (
+    Shards,
     read_in_order,
-    read_shuffled_shards,
     shuffle,
     shuffle_size,
 )
 from alexnet.pipeline.records.manifest import Shard, SplitCard
-from alexnet.pipeline.records.record_set import RecordSet, open_records
 
 TRAIN = [f"train-{index:05d}-of-00003.tfrecord" for index in range(3)]
 REPAIR_HINT = "Mend it with `alexnet records verify {} --repair"
@@ -37,11 +37,11 @@ def folder(record_sets: dict[str, Path], tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def records(record_sets: dict[str, Path]) -> RecordSet:
+def records(record_sets: dict[str, Path]) -> OpenedRecords:
     return open_records(record_sets["jpeg"])
 
 
-def stored(records: RecordSet) -> list[bytes]:
+def stored(records: OpenedRecords) -> list[bytes]:
     """Every train record, by TensorFlow's plainest reader."""
     files = [str(records.folder / name) for name in TRAIN]
     return [
@@ -51,10 +51,11 @@ def stored(records: RecordSet) -> list[bytes]:
     ]
 
 
-def epoch_of(records: RecordSet, seed: int, epoch: int) -> list[bytes]:
+def epoch_of(records: OpenedRecords, seed: int, epoch: int) -> list[bytes]:
     number = tf.constant(epoch, tf.int64)
-    found = read_shuffled_shards(records.paths("train"), seed, number)
-    return list(found.as_numpy_iterator())
+    shards = Shards(records, "train", select_all(records, "train"))
+    epoch_records = shards.interleaved(seed, number)
+    return list(epoch_records.as_numpy_iterator())
 
 
 def test_an_intact_set_opens(folder: Path) -> None:
@@ -84,7 +85,7 @@ def test_a_shard_of_another_size_is_named(folder: Path, change: int) -> None:
 
 
 def test_a_shard_whose_files_were_all_set_aside_is_not_read(
-    records: RecordSet,
+    records: OpenedRecords,
 ) -> None:
     card = records.manifest.splits["train"]
     empty = replace(card.shards[1], num_examples=0, num_bytes=0)
@@ -95,12 +96,12 @@ def test_a_shard_whose_files_were_all_set_aside_is_not_read(
     assert names == [TRAIN[0], TRAIN[2]]
 
 
-def test_in_order_is_in_order(records: RecordSet) -> None:
+def test_in_order_is_in_order(records: OpenedRecords) -> None:
     found = read_in_order(records.paths("train"))
     assert list(found.as_numpy_iterator()) == stored(records)
 
 
-def test_an_epoch_reads_every_record_once_shards_mixed(records: RecordSet) -> None:
+def test_an_epoch_reads_every_record_once_shards_mixed(records: OpenedRecords) -> None:
     plain = stored(records)
     epochs = [epoch_of(records, 1, epoch) for epoch in range(6)]
     for found in epochs:
@@ -162,7 +163,7 @@ def test_local_records_are_mapped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     on(kind, monkeypatch)
-    choice = choose_reader(open_records(record_sets[storage]))
+    choice = open_records(record_sets[storage]).reader()
     assert choice.name == "mmap"
     assert choice.random_access
     assert choice.reason == f"the records are {storage} on {kind or 'a local disk'}"
@@ -172,39 +173,43 @@ def test_local_records_are_mapped(
     "kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "lustre"]
 )
 def test_records_on_a_network_are_streamed(
-    records: RecordSet, kind: str, monkeypatch: pytest.MonkeyPatch
+    records: OpenedRecords, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on(kind, monkeypatch)
-    choice = choose_reader(records)
+    records = open_records(records.folder)
+    choice = records.reader()
     assert (choice.name, choice.random_access) == ("stream", False)
     assert choice.reason == f"the records are on a network ({kind})"
     # Whoever asks for it knows better.
-    assert choose_reader(records, "mmap").name == "mmap"
+    assert records.reader("mmap").name == "mmap"
 
 
 def test_records_larger_than_the_memory_are_streamed(
-    records: RecordSet, monkeypatch: pytest.MonkeyPatch
+    records: OpenedRecords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on("ext4", monkeypatch)
+    records = open_records(records.folder)
     size = sum(path.stat().st_size for path in records.folder.glob("*.tfrecord"))
     memory = Memory(2 * size, size, limit_bytes=size)
     monkeypatch.setattr("alexnet.pipeline.read.choose.read_memory", lambda: memory)
-    assert choose_reader(records).name == "mmap"
+    assert records.reader().name == "mmap"
     memory = Memory(2 * size, size, limit_bytes=size - 1)
-    choice = choose_reader(records)
+    assert records.reader().name == "mmap"  # chosen once
+    records = open_records(records.folder)
+    choice = records.reader()
     assert choice.name == "stream"
     assert "of memory" in choice.reason
     # Whoever asks for it has a fast disk.
-    assert choose_reader(records, "mmap").name == "mmap"
+    assert records.reader("mmap").name == "mmap"
 
 
 def test_originals_are_streamed(record_sets: dict[str, Path]) -> None:
     originals = open_records(record_sets["original"])
-    choice = choose_reader(originals)
+    choice = originals.reader()
     assert choice.name == "stream"
     assert "original files" in choice.reason
     with pytest.raises(ConfigError) as error:
-        choose_reader(originals, "mmap")
+        originals.reader("mmap")
     for words in (
         f"`reader='mmap'` cannot read {record_sets['original']}",
         "original files",
@@ -219,13 +224,13 @@ def test_pages_that_do_not_divide_a_record_are_told(
     record_sets: dict[str, Path], storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on("ext4", monkeypatch, page_bytes=65_536)
-    choice = choose_reader(open_records(record_sets[storage]))
+    choice = open_records(record_sets[storage]).reader()
     assert choice.name == "stream"
     assert choice.reason == "this machine's pages are 65536 bytes, not 4096"
     with pytest.raises(ConfigError, match=r"65536 bytes, not 4096.*`reader='stream'`"):
-        choose_reader(open_records(record_sets[storage]), "mmap")
+        open_records(record_sets[storage]).reader("mmap")
     # JPEG records are found by an index, wherever they start.
-    assert choose_reader(open_records(record_sets["jpeg"])).name == "mmap"
+    assert open_records(record_sets["jpeg"]).reader().name == "mmap"
 
 
 @pytest.mark.parametrize("storage", get_args(StorageName))
@@ -233,16 +238,16 @@ def test_streaming_is_always_possible(
     record_sets: dict[str, Path], storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on("ext4", monkeypatch)
-    choice = choose_reader(open_records(record_sets[storage]), "stream")
+    choice = open_records(record_sets[storage]).reader("stream")
     assert (choice.name, choice.reason) == ("stream", "it was asked for")
 
 
 @pytest.mark.parametrize("asked", ["stream", "mmap"])
 def test_images_are_no_records(photos: Path, asked: Reader) -> None:
     source = open_photos(photos)
-    choice = choose_reader(source)
+    choice = source.reader()
     assert (choice.name, choice.random_access) == ("photos", True)
     with pytest.raises(
         ConfigError, match=rf"`reader='{asked}'` .*{photos}.*records build"
     ):
-        choose_reader(source, asked)
+        source.reader(asked)

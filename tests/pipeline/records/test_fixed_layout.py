@@ -18,11 +18,11 @@ from PIL import Image
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import BadImage
+from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.records.encode import encode_record
 from alexnet.pipeline.records.fixed_layout import Layout, encode_fixed, plan_layout
 from alexnet.pipeline.records.image import yuv420_planes
 from alexnet.pipeline.records.manifest import load_manifest
-from alexnet.pipeline.records.record_set import open_records
 from alexnet.pipeline.source.scan import scan
 from alexnet.pipeline.verify.checksums import require_whole_shards
 from tests.conftest import smooth_photo

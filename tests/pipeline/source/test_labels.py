@@ -267,9 +267,7 @@ def test_folders_of_the_system_are_left_out(tmp_path: Path, pack: Pack) -> None:
     folder = write_files(tmp_path / "photos", files)
     source = scan(pack(folder, tmp_path / "packed", ""))
     assert counted(source) == {"cat": N, "dog": N, "trash": N}  # rubbish is a class
-    left_out = {
-        f"{name}/ (a folder of the system's)" for name in (*SYSTEM, "cat/@eaDir")
-    }
+    left_out = {f"{name}/ (a system folder)" for name in (*SYSTEM, "cat/@eaDir")}
     assert set(source.ignored) == left_out
 
 

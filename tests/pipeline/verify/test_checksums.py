@@ -13,7 +13,7 @@ import pytest
 
 import alexnet.pipeline.verify.checksums
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.records.record_set import RecordSet, open_records
+from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.records.tfrecord import frame
 from alexnet.pipeline.verify.checksums import check_shards, require_whole_shards
 from tests.conftest import flip
@@ -29,7 +29,7 @@ def folder(record_sets: dict[str, Path], tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def records(folder: Path) -> RecordSet:
+def records(folder: Path) -> OpenedRecords:
     return open_records(folder)
 
 
@@ -61,7 +61,7 @@ def taken(names: list[str]) -> list[str]:
     return found
 
 
-def test_whole_shards_are_read_once(records: RecordSet, read: list[str]) -> None:
+def test_whole_shards_are_read_once(records: OpenedRecords, read: list[str]) -> None:
     check_shards(records, "train")
     assert taken(read) == TRAIN
     check_shards(records, "train")
@@ -75,7 +75,7 @@ def test_whole_shards_are_read_once(records: RecordSet, read: list[str]) -> None
 
 
 def test_it_is_remembered_in_the_cache_folder(
-    records: RecordSet, read: list[str], cache: Path
+    records: OpenedRecords, read: list[str], cache: Path
 ) -> None:
     check_shards(records, "train")
     (memory,) = cache.iterdir()
@@ -87,7 +87,7 @@ def test_it_is_remembered_in_the_cache_folder(
 
 @pytest.mark.parametrize(("seconds_too_old", "left"), [(-60, 2), (60, 1)])
 def test_notes_that_were_not_renewed_for_long_are_deleted(
-    records: RecordSet, cache: Path, seconds_too_old: int, left: int
+    records: OpenedRecords, cache: Path, seconds_too_old: int, left: int
 ) -> None:
     check_shards(records, "validation")
     (old,) = cache.iterdir()
@@ -100,7 +100,7 @@ def test_notes_that_were_not_renewed_for_long_are_deleted(
 
 
 def test_without_the_variable_the_cache_is_at_home(
-    records: RecordSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    records: OpenedRecords, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -109,7 +109,7 @@ def test_without_the_variable_the_cache_is_at_home(
 
 
 def test_without_a_home_shards_are_read_again(
-    records: RecordSet,
+    records: OpenedRecords,
     read: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -130,7 +130,7 @@ def test_without_a_home_shards_are_read_again(
 
 
 def test_a_set_known_by_another_path_is_the_same(
-    records: RecordSet,
+    records: OpenedRecords,
     read: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -145,7 +145,7 @@ def test_a_set_known_by_another_path_is_the_same(
 
 
 def test_a_copy_is_another_set(
-    records: RecordSet, read: list[str], tmp_path: Path
+    records: OpenedRecords, read: list[str], tmp_path: Path
 ) -> None:
     check_shards(records, "train")
     taken(read)
@@ -157,7 +157,7 @@ def test_a_copy_is_another_set(
 
 
 def test_a_shard_that_was_touched_is_read_again(
-    records: RecordSet, read: list[str]
+    records: OpenedRecords, read: list[str]
 ) -> None:
     check_shards(records, "train")
     taken(read)
@@ -177,7 +177,7 @@ def test_a_shard_that_was_touched_is_read_again(
 
 
 def test_a_shard_of_another_size_is_read_again(
-    records: RecordSet, read: list[str]
+    records: OpenedRecords, read: list[str]
 ) -> None:
     check_shards(records, "train")
     taken(read)
@@ -194,7 +194,7 @@ def test_a_shard_of_another_size_is_read_again(
 @pytest.mark.parametrize("place", [0, 9, 12, 500, 4096 - 5, 4096 - 1])
 @pytest.mark.parametrize("record", [0, 3, 5])
 def test_a_flipped_bit_is_found_wherever_it_is(
-    records: RecordSet, record: int, place: int
+    records: OpenedRecords, record: int, place: int
 ) -> None:
     """Records of a page each: in the header, the data, the padding or a checksum."""
     path = records.folder / TRAIN[1]
@@ -215,7 +215,7 @@ def test_a_flipped_bit_is_found_wherever_it_is(
 
 
 def test_a_bit_that_was_flipped_later_is_found(
-    records: RecordSet, read: list[str]
+    records: OpenedRecords, read: list[str]
 ) -> None:
     check_shards(records, "train")
     taken(read)
@@ -226,7 +226,7 @@ def test_a_bit_that_was_flipped_later_is_found(
 
 
 def test_whole_records_that_are_not_those_that_were_written_are_told(
-    records: RecordSet,
+    records: OpenedRecords,
 ) -> None:
     """Their own checksums are right."""
     path = records.folder / TRAIN[1]
@@ -252,7 +252,7 @@ def test_every_split_of_every_storage_is_read_through(
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(
-    records: RecordSet,
+    records: OpenedRecords,
     read: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -267,7 +267,7 @@ def test_a_cache_that_cannot_be_written_is_no_error(
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"train": 5}', "\xff"])
 def test_a_memory_that_makes_no_sense_is_no_error(
-    records: RecordSet, read: list[str], cache: Path, text: str
+    records: OpenedRecords, read: list[str], cache: Path, text: str
 ) -> None:
     check_shards(records, "train")
     (memory,) = cache.iterdir()

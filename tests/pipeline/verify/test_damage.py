@@ -16,8 +16,8 @@ import tensorflow as tf
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.records.manifest import LABELS, MANIFEST, load_manifest
-from alexnet.pipeline.records.record_set import RecordSet, open_records
 from alexnet.pipeline.source.scan import scan
 from alexnet.pipeline.verify.checksums import require_whole_shards
 from alexnet.pipeline.verify.damage import BadRecord
@@ -344,5 +344,5 @@ def test_a_whole_set_without_held_out_photos_is_no_error(
 ) -> None:
     config = BuildConfig(side=SIDE, validation_fraction=0)
     build(scan(photos), tmp_path, config, workers=1)
-    require_whole_shards(RecordSet(tmp_path, load_manifest(tmp_path)))
+    require_whole_shards(OpenedRecords(tmp_path, load_manifest(tmp_path)))
     assert verify(tmp_path).bad == ()

@@ -1,0 +1,119 @@
+"""Settings of the benches: frozen, checked when made, light enough for `--help`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import get_args
+
+from alexnet.model.config import NETWORK, TRAIN
+from alexnet.pipeline.config import (
+    BUILD,
+    BuildConfig,
+    Config,
+    Preset,
+    ReadConfig,
+    Resize,
+    StorageName,
+    require,
+    setting,
+)
+
+
+class Loader(str, Enum):
+    """Loaders to measure against; an enum, for typer takes no list of a Literal."""
+
+    ARTICLE = "article"
+    PLAIN = "plain"
+    TORCH_PILLOW = "torch-pillow"
+    TORCH_SIMPLEJPEG = "torch-simplejpeg"
+    FFCV_JPEG = "ffcv-jpeg"
+    FFCV_RAW = "ffcv-raw"
+    DALI = "dali"
+    GRAIN = "grain"
+    MOSAIC = "mosaic"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BenchConfig(ReadConfig):
+    """Which input pipeline is measured, beside which loaders, and for how long."""
+
+    # For each rung, limit and turn of a loader, after a warm-up of half of it.
+    seconds: float = 5.0
+    against: tuple[str, ...] = ()
+    augment: Preset = TRAIN.augment
+    image_size: int = NETWORK.image_size
+
+    def check(self) -> None:
+        """Check the ranges, and that the loaders are known."""
+        require(self.seconds > 0, "seconds", self.seconds, "more than 0")
+        require(self.image_size >= 1, "image_size", self.image_size, "1 or more")
+        known = [loader.value for loader in Loader]
+        for name in self.against:
+            require(name in known, "against", name, "one of " + ", ".join(known))
+            unique = self.against.count(name) == 1
+            require(unique, "against", name, "to be named once")
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """The settings that two reports must share; the names are those of their JSON."""
+
+    storage: StorageName
+    side: int
+    resize: str
+    # Of `jpeg` records; others hold pixels, or files as they were.
+    quality: int | None
+    reader: str
+    batch_size: int
+    ram_budget_bytes: int
+    augment: str
+    image_size: int
+    # What the device computes in, by Keras's name.
+    precision: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EstimateConfig(Config):
+    """Records to estimate, photos to try for it, and the device they are for."""
+
+    side: int = BUILD.side
+    resize: Resize = BUILD.resize
+    quality: int = BUILD.quality
+    sample: int = setting(300, "Number of photos to try.", 1, needs="1 or more photos")
+    seconds: float = setting(2.0, "Seconds to read each storage, after a warm-up.")
+    train_images_per_second: float | None = setting(
+        None,
+        "Images a second that your device trains on, as `alexnet bench train-step`"
+        " measures them.",
+    )
+    train_step: bool = setting(False, "Measure that here instead.")
+    mixed_precision: bool = TRAIN.mixed_precision
+
+    def check(self) -> None:
+        """Check the ranges, and that the train step is given or measured, not both."""
+        demand = self.train_images_per_second
+        require(self.seconds > 0, "seconds", self.seconds, "more than 0")
+        possible = demand is None or demand > 0
+        require(possible, "train_images_per_second", demand, "more than 0")
+        require(
+            demand is None or not self.train_step,
+            "train_step",
+            self.train_step,
+            "train_images_per_second left out: either is enough",
+        )
+
+    def builds(self) -> dict[StorageName, BuildConfig]:
+        """The settings of every storage that there is at this side.
+
+        Raises:
+            ConfigError: one is out of range.
+        """
+        # Planes of half the side need an even one.
+        names = [
+            n for n in get_args(StorageName) if n != "yuv420" or self.side % 2 == 0
+        ]
+        same = BuildConfig(
+            storage="raw", side=self.side, resize=self.resize, quality=self.quality
+        )
+        return {name: replace(same, storage=name) for name in names}

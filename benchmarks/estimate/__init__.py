@@ -1,1 +1,0 @@
-"""`records estimate`: what each storage of a source would take and give."""

@@ -1,0 +1,86 @@
+"""Reading by row: numbers in any order, then the batches that they stand for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from alexnet.pipeline.config import ReadConfig
+from alexnet.pipeline.machine import num_cpus
+from alexnet.pipeline.read.example_set import ExampleSet
+from alexnet.pipeline.read.order import PipelineShard, epoch_order
+from alexnet.pipeline.read.rows import Rows
+from alexnet.pipeline.read.selection import Selection, annotate
+from alexnet.pipeline.read.stage import EpochStage, Stage, WholeStage
+
+BATCHES_AHEAD = 2
+
+
+def row_stages(
+    records: ExampleSet, config: ReadConfig, shard: PipelineShard, selection: Selection
+) -> list[Stage]:
+    """Shuffled batches of row numbers, then the batches themselves."""
+    rows = records.open_rows("train")
+
+    def shuffled(_: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+        order = epoch_order(selection.num_examples, config.seed, epoch)
+        batches = selection.take(shard.rows_of(order))
+        return tf.data.Dataset.from_tensor_slices(batches)
+
+    return [
+        EpochStage("shuffle", shuffled),
+        WholeStage(
+            rows.stage,
+            lambda numbers: _fetch(numbers, rows, records, config, selection),
+        ),
+    ]
+
+
+def rows_in_order(
+    records: ExampleSet,
+    config: ReadConfig,
+    split: str,
+    places: tf.data.Dataset,
+    selection: Selection,
+) -> tf.data.Dataset:
+    """The batches of a selection's examples at `places`, a dataset of int [batch].
+
+    A place behind the last example is filled with the first one.
+    """
+
+    def rows_at(places: tf.Tensor) -> tf.Tensor:
+        return selection.take(tf.where(places < selection.num_examples, places, 0))
+
+    rows = records.open_rows(split)
+    return _fetch(places.map(rows_at), rows, records, config, selection)
+
+
+def _fetch(
+    numbers: tf.data.Dataset,
+    rows: Rows,
+    records: ExampleSet,
+    config: ReadConfig,
+    selection: Selection,
+) -> tf.data.Dataset:
+    """The batches of datasets of row numbers, several made at a time.
+
+    What they are fetched from goes with them as elements, which the dataset holds
+    itself: a tensor that a function captures lives until Python collects its garbage.
+    """
+    lent = tf.data.Dataset.from_tensors((rows.lend(), selection.lend())).repeat()
+
+    def fetch(numbers: tf.Tensor, lent: Any) -> tuple[tf.Tensor, ...]:
+        held, tables = lent
+        return annotate(*rows.fetch(numbers, *held), numbers, tables)
+
+    at_once = BATCHES_AHEAD if rows.uses_all_cpus else _at_once(records, config)
+    batches = tf.data.Dataset.zip((numbers, lent))
+    return batches.map(fetch, at_once, deterministic=True)
+
+
+def _at_once(records: ExampleSet, config: ReadConfig) -> int:
+    """The batches to make side by side: one a CPU, as far as the budget goes."""
+    image_bytes = records.storage.pixel_bytes(records.manifest.config.side)
+    affordable = config.ram_budget_bytes // (config.batch_size * image_bytes)
+    return max(1, min(num_cpus(), affordable - BATCHES_AHEAD))

@@ -1,0 +1,23 @@
+"""The rows of a split: its examples, fetched by number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+class Rows(Protocol):
+    """A split whose examples are fetched by number."""
+
+    # What fetching is called among the pipeline's stages.
+    stage: str
+    # Whether one call keeps every CPU busy by itself.
+    uses_all_cpus: bool
+
+    def lend(self) -> tuple[tf.Tensor, ...]:
+        """Tensors that `fetch` takes: what it reads from, or what keeps that alive."""
+
+    def fetch(self, rows: tf.Tensor, *lent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """A uint8 batch and int64 [batch] labels, of rows, int [batch]."""

@@ -1,0 +1,78 @@
+"""The host's part of the path as a list of named stages, and the dataset they make.
+
+Training composes all of them, the bench times prefixes of the same list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import tensorflow as tf
+
+from alexnet.pipeline.machine import num_cpus
+
+FOREVER = 2**62
+
+
+@dataclass(frozen=True)
+class EpochStage:
+    """A step that begins anew with every epoch, whose number it is given, int64 [].
+
+    The first one is given a dataset of that number alone, later ones what the step
+    before made.
+    """
+
+    name: str
+    apply: Callable[[tf.data.Dataset, tf.Tensor], tf.data.Dataset]
+
+
+@dataclass(frozen=True)
+class WholeStage:
+    """A step on what the epochs make one after another, without end."""
+
+    name: str
+    apply: Callable[[tf.data.Dataset], tf.data.Dataset]
+
+
+Stage: TypeAlias = EpochStage | WholeStage
+
+
+def compose(
+    stages: Sequence[Stage], first_epoch: int = 0, skip: int = 0
+) -> tf.data.Dataset:
+    """The dataset the stages make, epoch after epoch without end.
+
+    `stages` may be any prefix of `train_stages`. Of the first epoch, `skip` elements
+    are left out before anything is decoded.
+    """
+
+    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+        dataset = tf.data.Dataset.from_tensors(epoch)
+        for stage in stages:
+            if isinstance(stage, EpochStage):
+                dataset = stage.apply(dataset, epoch)
+        return dataset.skip(skip * tf.cast(epoch == first_epoch, tf.int64))
+
+    dataset = tf.data.Dataset.range(first_epoch, FOREVER).flat_map(one_epoch)
+    # Before the other stages: nothing may follow a copy to a device.
+    dataset = dataset.with_options(host_options())
+    for stage in stages:
+        if isinstance(stage, WholeStage):
+            dataset = stage.apply(dataset)
+    return dataset
+
+
+def host_options() -> tf.data.Options:
+    """What TensorFlow may do with a dataset of the host, and on which threads."""
+    options = tf.data.Options()
+    options.deterministic = True
+    # They gain nothing here, and turn captured tensors into constants: into copies.
+    options.experimental_optimization.apply_default_optimizations = False
+    # A stage of TensorFlow's own behind every prefix that is timed.
+    options.experimental_optimization.inject_prefetch = False
+    # Parallelism is across images: threads inside one image's ops only get in its way.
+    options.threading.max_intra_op_parallelism = 1
+    options.threading.private_threadpool_size = num_cpus()
+    return options
