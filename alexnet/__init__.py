@@ -3,8 +3,9 @@
     import alexnet
 
     records = alexnet.build("train/", "records", storage="raw")
-    train = records.train(batch_size=64, size=224)
-    model.fit(train.dataset.map(augment), steps_per_epoch=train.steps_per_epoch)
+    train = records.train(batch_size=64)
+    augment = alexnet.Augment("paper", size=224)
+    model.fit(augment.map(train.dataset), steps_per_epoch=train.steps_per_epoch)
 
 The names below are imported when they are first used, so that `import alexnet` costs
 nothing. The rooms are links beside this file, to folders of the checkout; an installed
