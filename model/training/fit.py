@@ -17,11 +17,11 @@ from alexnet.model.training.progress import Progress
 from alexnet.model.training.report import FitReport
 from alexnet.model.training.run import RunFolder, new_run
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.records.record_set import RecordSet
+from alexnet.pipeline.read.opened_set import OpenedSet
 
 
 def fit(
-    data: str | PathLike[str] | RecordSet | None = None,
+    data: str | PathLike[str] | OpenedSet | None = None,
     *,
     run: str | PathLike[str] | None = None,
     network: str | NetworkFunction | None = None,
@@ -65,7 +65,7 @@ def fit(
     _require_known(settings)
     if network is not None:
         settings["network"] = network
-    folder = data.folder if isinstance(data, RecordSet) else data
+    folder = data.folder if isinstance(data, OpenedSet) else data
     progress = progress or Progress()
     with nullcontext(RunFolder(Path(run))) if run else new_run() as run_folder:
         plan = plan_training(
