@@ -100,12 +100,13 @@ def build_own_network(function: NetworkFunction, config: NetworkConfig) -> keras
 
 def _without_softmax(network: keras.Model) -> keras.Model:
     """Take the softmax off: the loss and the predictions apply it, in float32."""
-    last = network.layers[-1]
+    last, outputs = network.layers[-1], network.outputs[0]
     if isinstance(last, keras.layers.Softmax):
-        return keras.Model(network.inputs, last.input, name=network.name)
-    if getattr(last, "activation", None) is keras.activations.softmax:
+        outputs = last.input
+    elif getattr(last, "activation", None) is keras.activations.softmax:
         last.activation = keras.activations.linear
-    return network
+    # Given a list of one input, Keras 3 wants one in every call.
+    return keras.Model(network.inputs[0], outputs, name=network.name)
 
 
 def describe_network(network: keras.Model) -> str:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from importlib.metadata import version
 from itertools import chain, count
 from pathlib import Path
 from shlex import quote
@@ -32,6 +30,7 @@ from alexnet.pipeline.config_json import require_kinds
 from alexnet.pipeline.errors import AlexnetError, RunError
 from alexnet.pipeline.files import name_some, require_local, write_json, write_text
 from alexnet.pipeline.lock import removed_when_empty, sole_process
+from alexnet.pipeline.versions import versions
 
 FORMAT, LOCK = 1, ".lock"
 # What reading JSON raises of a file that holds something else.
@@ -69,9 +68,7 @@ class RunConfig:
 
     def to_json(self) -> dict[str, Any]:
         """The settings and the versions that made the run."""
-        versions = {name: version(name) for name in ("alexnet", "tensorflow", "numpy")}
-        versions["python"] = platform.python_version()
-        return {"format": FORMAT, **asdict(self), "versions": versions}
+        return {"format": FORMAT, **asdict(self), "versions": versions()}
 
 
 def _is_path(text: str) -> bool:
