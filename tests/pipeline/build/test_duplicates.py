@@ -230,8 +230,8 @@ def test_groups_are_those_of_a_dictionary() -> None:
         for group in sorted(groups)
     )
     counts = count_duplicates(found)
-    assert counts.duplicates == 100 - len(expected)
+    assert counts["duplicates"] == 100 - len(expected)
     both = [len({photo.split for photo in group}) == 2 for group in groups]
-    assert counts.duplicates_across_splits == sum(both) > 0
+    assert counts["duplicates_across_splits"] == sum(both) > 0
     kinds = [len({photo.class_name for photo in group}) for group in groups]
-    assert counts.duplicates_with_other_label == sum(kind > 1 for kind in kinds)
+    assert counts["duplicates_with_other_label"] == sum(kind > 1 for kind in kinds)
