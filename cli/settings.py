@@ -54,7 +54,7 @@ def _parameter(setting: Field[Any], kind: Any) -> inspect.Parameter:
     default: Any = setting.default
     details: dict[str, Any] = {"help": setting.metadata["help"]}
     name = "--" + setting.name.removesuffix(BYTES).replace("_", "-")
-    if kind == bool | None:
+    if kind in (bool, bool | None):
         name += f"/--no-{name.removeprefix('--')}"
     if setting.name.endswith(BYTES):
         details |= {"parser": parse_size, "metavar": "SIZE"}

@@ -10,9 +10,17 @@ import typer
 
 from alexnet.cli.console import Meter, print_json, say
 from alexnet.cli.fit_messages import FitProgress, say_plan, say_report
-from alexnet.cli.options import Json, Verbose, examples, given
+from alexnet.cli.options import (
+    ConfigOption,
+    Json,
+    RecipeOption,
+    Verbose,
+    examples,
+    given,
+)
 from alexnet.cli.settings import takes_settings
 from alexnet.model.config import CHECKPOINT_MINUTES, NetworkConfig, TrainConfig
+from alexnet.model.recipe import gather_settings
 
 if TYPE_CHECKING:
     from alexnet.model.training.plan import TrainPlan
@@ -27,8 +35,7 @@ app = typer.Typer()
         "alexnet fit --mixed-precision",
         "alexnet fit records --variant paper --epochs 30 --run runs/paper",
         "alexnet fit --run runs/paper --resume",
-        "alexnet fit --augment article --optimizer sgd --schedule constant"
-        " --learning-rate 0.001 --weight-decay 0 --batch-size 32",
+        "alexnet fit --recipe article --epochs 30",
     )
 )
 @takes_settings(NetworkConfig, TrainConfig)
@@ -45,6 +52,8 @@ def fit(
     run: Annotated[
         Path | None, typer.Option(help="Run folder. Default: runs/<date-time>.")
     ] = None,
+    recipe: RecipeOption = None,
+    config: ConfigOption = None,
     checkpoint_minutes: Annotated[
         float,
         typer.Option(help="Minutes between saved states, besides every epoch's."),
@@ -72,11 +81,12 @@ def fit(
     if resume and run is None:
         raise typer.BadParameter("--resume needs --run, the folder of the run")
     typed = given(context)
+    settings = {name: value for name, value in settings.items() if name in typed}
     with nullcontext(RunFolder(run)) if run else new_run() as folder:
         plan = plan_training(
             data if "data" in typed or not resume else None,
             folder,
-            {name: value for name, value in settings.items() if name in typed},
+            gather_settings(recipe, config, settings),
             resume=resume,
             overwrite=overwrite,
             checkpoint_minutes=checkpoint_minutes,
