@@ -21,6 +21,7 @@ OptimizerName = Literal["momentum", "sgd", "adam", "adamw"]
 Schedule = Literal["cosine", "steps", "constant"]
 Loss = Literal["sparse", "one-hot"]
 StrategyName = Literal["auto", "none", "mirrored", "multi-worker"]
+RunOrder = Literal["best", "last", "speed", "name"]
 
 # Losing the machine costs no more than what was trained since the last saved state.
 CHECKPOINT_MINUTES = 10.0
