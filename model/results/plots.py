@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -64,7 +65,9 @@ def plot_run(
         out / f"{name}.png" for name in ("curves", "filters", "predictions", "mistakes")
     )
     plot_curves(history, curves)
-    plot_filters(classifier.network.get_layer("conv1").get_weights()[0], filters)
+    kernel = _first_filters(classifier.network)
+    if kernel is not None:
+        plot_filters(kernel, filters)
     records = open_run_data(run)
     split = held_out_split(records)
     num_examples = records.manifest.split(split).num_examples
@@ -77,8 +80,17 @@ def plot_run(
     confusion = plot_confusion(scores, split, out)
     plot_examples(gallery.chosen, records, split, predictions)
     plot_examples(gallery.mistakes, records, split, mistakes)
-    paths = (curves, filters, confusion, predictions, mistakes)
+    drawn = [] if kernel is None else [filters]
+    paths = (curves, *drawn, confusion, predictions, mistakes)
     return RunPictures(checkpoint_to_use(run, which), epoch, paths)
+
+
+def _first_filters(network: Any) -> np.ndarray | None:
+    """The filters of the layer that sees the pixels; None in a network without any."""
+    for layer in network.layers:
+        for weight in layer.get_weights()[:1]:
+            return weight if weight.ndim == 4 and weight.shape[2] == 3 else None
+    return None
 
 
 def plot_curves(history: Sequence[EpochRecord], path: Path) -> None:

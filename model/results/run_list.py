@@ -76,7 +76,9 @@ class RunList:
 
 
 def _accuracy(epoch: EpochRecord | None) -> dict[str, Any] | None:
-    return epoch and {"epoch": epoch.epoch, "accuracy": epoch.val_accuracy}
+    if epoch is None:
+        return None
+    return {"epoch": epoch.epoch, "accuracy": epoch.val_accuracy}
 
 
 def list_runs(folder: Path, order: RunOrder = "best") -> RunList:

@@ -229,11 +229,7 @@ def _split_card(values: dict[str, Any]) -> SplitCard:
 
 
 def _require_sound(manifest: Manifest) -> None:
-    """Check what readers rely on.
-
-    Raises:
-        ValueError: it cannot be so.
-    """
+    """Check what readers rely on."""
     names = manifest.class_names
     if not names or len(set(names)) != len(names):
         raise ValueError(f"class names {names}: they must be there, and distinct")

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from posixpath import basename, normpath, splitext
 
-from alexnet.pipeline.source.split_names import split_named
+from alexnet.pipeline.source.given_splits import split_named
 
 # Enough names to find one that is near, few enough to compare with each.
 MOST_COMPARED = 5_000

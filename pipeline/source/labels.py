@@ -114,11 +114,7 @@ def _by_name(keys: Iterable[str], where: str) -> Labels:
 
 
 def _require_few_strays(labels: Labels, where: str, what: str) -> None:
-    """Check that images without a label are few, or all, which is another matter.
-
-    Raises:
-        DataError: they are many.
-    """
+    """Check that images without a label are few, or all, which is another matter."""
     strays, total = labels.strays, len(labels.names) + len(labels.strays)
     if labels.names and len(strays) > STRAY_SHARE * total:
         raise DataError(
@@ -139,11 +135,7 @@ def _require_no_mixture(tree: ImageTree, folder: str, where: str) -> None:
 
 
 def _require_classes_here(tree: ImageTree, folder: str, where: str) -> None:
-    """Check that the folders here, and not those in them, look like the classes.
-
-    Raises:
-        DataError: the same folders lie in every one of them.
-    """
+    """Check that the folders here, and not those in them, look like the classes."""
     tops = tree.folders(folder)
     below = [{folder_name(inner) for inner in tree.folders(top)} for top in tops]
     common = sorted(set.intersection(*below))

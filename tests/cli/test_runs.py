@@ -19,13 +19,14 @@ def folder(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> Path:
     `c` has no finished epoch, `d` no validation; `e` is damaged, `notes` no run.
     """
     config = json.loads((trained[0] / "config.json").read_text())
-    for name, rate, accuracies in [
+    runs: list[tuple[str, float, list[float | None]]] = [
         ("a", 0.1, [0.5, 0.75, 0.7]),
         ("below/b", 0.01, [0.6]),
         ("c", 0.1, []),
         ("d", 0.1, [None]),
         ("e", 0.1, [0.9]),
-    ]:
+    ]
+    for name, rate, accuracies in runs:
         run = tmp_path / "runs" / name
         run.mkdir(parents=True)
         config["train"] |= {"learning_rate": rate, "seed": 5}

@@ -19,9 +19,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from alexnet.pipeline.build.build import build
+from alexnet.pipeline.build.build import BuildReport, build
 from alexnet.pipeline.build.quarantine import read_quarantine
-from alexnet.pipeline.build.report import BuildReport
 from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.errors import BadImage, DataError, data_error_in
 from alexnet.pipeline.read.dataset import eval_dataset

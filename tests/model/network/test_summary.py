@@ -60,11 +60,11 @@ def test_rows_add_up_and_no_change_of_shape_is_left_out(variant: Any) -> None:
     assert sum(row.parameters for row in summary.layers) == summary.parameters
     named = {row.name: row for row in summary.layers}
     for layer in network.layers:
-        changes = layer.output_shape != layer.input_shape
+        changes = layer.output.shape != layer.input.shape
         if not isinstance(layer, keras.layers.InputLayer) and (
             changes or layer.weights
         ):
-            assert named[layer.name].output_shape == layer.output_shape[1:]
+            assert named[layer.name].output_shape == tuple(layer.output.shape[1:])
     assert summary.layers[-1].output_shape == (3,)
 
 

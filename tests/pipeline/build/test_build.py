@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from alexnet.pipeline.build.build import build
+from alexnet.pipeline.build.build import BuildReport, build
 from alexnet.pipeline.build.output import replace_set
 from alexnet.pipeline.build.plan import make_plan
 from alexnet.pipeline.build.progress import Progress
-from alexnet.pipeline.build.report import BuildReport
 from alexnet.pipeline.build.state import build_settings, open_state
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import DataError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alexnet.pipeline.source.split_names import split_named
+from alexnet.pipeline.source.given_splits import split_named
 
 
 @pytest.mark.parametrize(
