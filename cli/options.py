@@ -66,7 +66,8 @@ def takes_several(option: str) -> type[TyperCommand]:
         """The words are parsed as if each had the option before it."""
 
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-            words, option_before = [], ""
+            words: list[str] = []
+            option_before = ""
             for word in args:
                 if word.startswith("-"):
                     option_before = word

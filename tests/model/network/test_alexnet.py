@@ -15,7 +15,7 @@ from alexnet.model.config import NetworkConfig
 from alexnet.model.network.alexnet import build_network
 from alexnet.model.network.layers import Dropout, batch_position
 
-VARIANTS = ("article", "paper", "bn")
+VARIANTS = ("article", "paper", "bn", "torchvision")
 POLICIES = {
     "float32": "float32",
     "mixed_float16": "float16",
