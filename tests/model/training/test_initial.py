@@ -21,7 +21,7 @@ from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import AlexnetError
 from alexnet.pipeline.source.scan import scan
-from tests.conftest import BATCH, IMAGE_SIDE, TINY_RUN, TRAIN_SIDE, smooth_photo
+from tests.conftest import BATCH, TINY_RUN, TRAIN_SIDE, smooth_photo
 from tests.model import processes
 from tests.model.runs import require_same
 
@@ -49,7 +49,13 @@ def weights_of(run: str | Path | RunFolder, which: str = "last") -> Arrays:
 def test_without_an_epoch_a_run_holds_the_weights_that_it_was_given(
     trained_run: RunFolder, train_records: Path, tmp_path: Path
 ) -> None:
-    report = fit(train_records, run=tmp_path / "run", init_from=trained_run, epochs=0)
+    report = fit(
+        train_records,
+        run=tmp_path / "run",
+        init_from=trained_run,
+        epochs=0,
+        batch_size=BATCH,
+    )
     best = weights_of(trained_run, "best")
     for name, array in weights_of(report.run).items():
         np.testing.assert_array_equal(array, best[name], err_msg=name)
@@ -130,7 +136,11 @@ def test_an_exported_file_is_a_start_as_the_run_itself(
 
 def fit_on_replicas(source: Path, records: Path, run: Path) -> None:
     """Two replicas, in a process whose CPU can still be split."""
-    options: dict[str, Any] = {"strategy": "mirrored", "logical_cpus": 2}
+    options: dict[str, Any] = {
+        "strategy": "mirrored",
+        "logical_cpus": 2,
+        "batch_size": BATCH,
+    }
     fit(records, run=run, init_from=source, epochs=0, freeze=("conv1",), **options)
     fit(run=run, resume=True, epochs=1)
 
@@ -150,7 +160,7 @@ def test_every_replica_starts_from_them(
     [
         ({"init_from": "gone"}, "no such file or folder: .*gone. It needs the folder"),
         ({"init_from": "."}, "no run in this folder"),
-        ({"init_from": "a.npz"}, "conv1/kernel is missing there and 11x11x3x8 here"),
+        ({"init_from": "a.npz"}, "conv1/kernel is missing there and 11x11x3x12 here"),
         ({"init_from": "a.txt"}, "no weights that are known by its ending"),
         (
             {"freeze": "conv9"},
@@ -172,7 +182,7 @@ def test_a_start_that_does_not_fit_leaves_the_run_that_was_there(
     np.savez("a.npz", weights=np.zeros(3))
     Path("a.txt").touch()
     run = RunFolder(shutil.copytree(trained_run, tmp_path / "run"))
-    variant = {"variant": "bn", "image_size": IMAGE_SIDE, "width": 1 / 8}
+    variant = {**TINY_RUN, "width": 1 / 8}
     with pytest.raises(AlexnetError, match=message):
         fit(train_records, run=run, overwrite=True, **{**variant, **settings})
     require_same(run, trained_run)
