@@ -58,8 +58,8 @@ def logits_here(state: Arrays, images: np.ndarray) -> np.ndarray:
 
 
 def windows_of(maps: np.ndarray, size: int, stride: int) -> np.ndarray:
-    windows = np.lib.stride_tricks.sliding_window_view(maps, (size, size), axis=(1, 2))
-    return windows[:, ::stride, ::stride]
+    view: Any = np.lib.stride_tricks.sliding_window_view
+    return view(maps, (size, size), axis=(1, 2))[:, ::stride, ::stride]
 
 
 def by_hand(state: Arrays, image: np.ndarray) -> np.ndarray:
