@@ -64,6 +64,10 @@ def fit(
     from alexnet.model.results.plots import plot_curves
     from alexnet.model.training.fit import fit as run_fit
 
+    if resume and overwrite:
+        raise typer.BadParameter("--resume goes on, --overwrite deletes: choose one")
+    if resume and run is None:
+        raise typer.BadParameter("--resume needs --run, the folder of the run")
     typed = given(context)
     with Meter("training", "steps") as meter:
         progress = FitProgress(meter, verbose)
