@@ -54,7 +54,7 @@ constraints: ## choose the newest versions that fit, for every Python
 		--output-file constraints.txt pyproject.toml
 
 clean: ## delete what the targets made; photos, records, runs and .venv stay
-	rm -rf demo build dist site alexnet.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf demo build dist site alexnet.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 	find alexnet pipeline model cli benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -72,7 +72,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	echo 'or uv (https://docs.astral.sh/uv/), or name one: make setup PYTHON=/path/to/it'; \
 	} >&2; \
 	exit 1
-	@echo 'Installing into $(VENV), quietly: 0.8 GB to download the first time, 2.5 GB on disk'
+	@echo 'Installing into $(VENV), quietly: 1 GB to download the first time, 3 GB on disk'
 	@if command -v uv >/dev/null; then \
 		uv pip install --quiet --python $(VENV)/bin/python -c constraints.txt -e '.[dev]'; \
 	else \

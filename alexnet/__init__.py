@@ -3,8 +3,9 @@
     import alexnet
 
     records = alexnet.build("train/", "records", storage="raw")
-    train = records.train(batch_size=64, size=224)
-    model.fit(train.dataset.map(augment), steps_per_epoch=train.steps_per_epoch)
+    train = records.train(batch_size=64)
+    augment = alexnet.Augment("paper", size=224)
+    model.fit(augment.map(train.dataset), steps_per_epoch=train.steps_per_epoch)
 
 The names below are imported when they are first used, so that `import alexnet` costs
 nothing. The rooms are links beside this file, to folders of the checkout; an installed
@@ -28,6 +29,10 @@ for _room in ("pipeline", "model", "cli", "benchmarks"):
         )
 
 if TYPE_CHECKING:
+    from alexnet.model.results.evaluation import evaluate
+    from alexnet.model.results.export import export
+    from alexnet.model.results.prediction import predict
+    from alexnet.model.training.fit import fit
     from alexnet.pipeline.augment.layer import Augment
     from alexnet.pipeline.errors import (
         AlexnetError,
@@ -49,9 +54,13 @@ __all__ = [
     "ReadError",
     "RunError",
     "build",
+    "evaluate",
+    "export",
+    "fit",
     "mix",
     "open_photos",
     "open_records",
+    "predict",
 ]
 
 # Where each name is defined.
@@ -62,9 +71,13 @@ _HOMES = {
     ),
     "Augment": "pipeline.augment.layer",
     "build": "pipeline.read.build_records:build_records",
+    "evaluate": "model.results.evaluation",
+    "export": "model.results.export",
+    "fit": "model.training.fit",
     "mix": "pipeline.read.mixture",
     "open_photos": "pipeline.read.image_folder",
     "open_records": "pipeline.read.opened_records",
+    "predict": "model.results.prediction",
 }
 
 

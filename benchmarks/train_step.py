@@ -45,6 +45,7 @@ class TrainStepConfig(Config):
     image_size: int = NETWORK.image_size
     num_classes: int = NETWORK.num_classes
     width: float = NETWORK.width
+    network: str | None = NETWORK.network
     augment: Preset = TRAIN.augment
     mixed_precision: bool = TRAIN.mixed_precision
     xla: bool | None = TRAIN.xla
@@ -58,7 +59,7 @@ class TrainStepConfig(Config):
         """The side of records as ever, or of what the network takes if that is more."""
         return max(BUILD.side, self.image_size)
 
-    def network(self) -> NetworkConfig:
+    def network_config(self) -> NetworkConfig:
         """The network's part of the settings.
 
         Raises:
@@ -69,6 +70,7 @@ class TrainStepConfig(Config):
             num_classes=self.num_classes,
             image_size=self.image_size,
             width=self.width,
+            network=self.network,
         )
 
     def train(self) -> TrainConfig:
@@ -164,7 +166,7 @@ def plan_train_step(config: TrainStepConfig) -> TrainStepPlan:
     Raises:
         ConfigError: a setting is out of range.
     """
-    network, train = config.network(), config.train()
+    network, train = config.network_config(), config.train()
     hardware = set_up_hardware(train)
     classifier = make_classifier(
         network, preset(config.augment), train, hardware, STEPS_PER_EPOCH
@@ -191,7 +193,7 @@ def execute(
     step, augment, matmul = map(stopwatch.time, timings)
     stopwatch.announce("done")
     return TrainStepReport(
-        variant=config.variant,
+        variant=config.network_config().name,
         batch_size=config.batch_size,
         image_size=config.image_size,
         width=config.width,

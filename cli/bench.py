@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Settings that change the speed of the pipeline, or of the training step.
 SHARED = ("augment", "batch_size", "image_size", "mixed_precision")
 PIPELINE_SETTINGS = (*SHARED, "reader", "ram_budget_bytes", "seed")
-STEP_SETTINGS = (*SHARED, "variant", "width", "xla")
+STEP_SETTINGS = (*SHARED, "variant", "width", "network", "xla")
 
 SecondsOption = Annotated[
     float, typer.Option(help="Seconds for each measurement, after a warm-up.")

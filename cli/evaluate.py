@@ -64,11 +64,15 @@ def evaluate(
 ) -> None:
     """Measure a run's network: loss, top-1, top-5, every class, confusion."""
     from alexnet.model.results.evaluation import evaluate as run_evaluation
-    from alexnet.model.training.run import RunFolder
 
     with Meter("evaluating", "images") as meter:
         report = run_evaluation(
-            RunFolder(run), data, split, checkpoint, batch_size, meter.show
+            run,
+            data,
+            split=split,
+            checkpoint=checkpoint,
+            batch_size=batch_size,
+            progress=meter.show,
         )
     if as_json:
         print_json(report.to_json())

@@ -42,9 +42,8 @@ def export(
     """
     from alexnet.model.results.export import export as run_export
     from alexnet.model.results.file_header import REFUSED, TAKEN
-    from alexnet.model.training.run import RunFolder
 
-    report = run_export(RunFolder(run), out, format, checkpoint)
+    report = run_export(run, out, format=format, checkpoint=checkpoint)
     if as_json:
         print_json(report.to_json())
         return

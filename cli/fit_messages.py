@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from alexnet.cli.console import Meter, say
 from alexnet.cli.source import say_source
+from alexnet.model.training.progress import Progress
 from alexnet.pipeline.files import count
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from alexnet.model.training.metrics import Metrics
     from alexnet.model.training.plan import TrainPlan
     from alexnet.model.training.report import FitReport
+    from alexnet.model.training.run import RunFolder
 
 
 def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
@@ -28,7 +30,7 @@ def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
         f" {count(plan.steps_per_epoch, 'step')} of {config.train.batch_size} an epoch"
     )
     say(
-        f"{config.network.variant} network, augmentation {config.train.augment};"
+        f"{config.network.name} network, augmentation {config.train.augment};"
         f" {hardware.describe()}"
     )
     _say_scale(plan)
@@ -66,13 +68,30 @@ def _say_stretch(plan: TrainPlan) -> None:
         )
 
 
-class FitProgress:
+class FitProgress(Progress):
     """Progress of a training: its steps on a Meter, and a line for each epoch."""
 
-    def __init__(self, meter: Meter) -> None:
-        self.meter = meter
+    def __init__(self, meter: Meter, verbose: bool = False) -> None:
+        self.meter, self.verbose = meter, verbose
         self.total = 0
         self.first: int | None = None
+        self.run: RunFolder | None = None
+        self.is_chief = True
+
+    def plan(self, plan: TrainPlan, hardware: Hardware) -> None:
+        """Print what will be trained."""
+        self.run, self.is_chief = plan.run, hardware.is_chief
+        say_plan(plan, hardware, self.verbose)
+
+    @property
+    def interrupted(self) -> str:
+        """Tell of an interruption, and how to go on."""
+        if self.run is None or not self.run.exists():
+            return "interrupted before the run had begun"
+        return (
+            "interrupted: what was trained is kept; go on with"
+            f" `{self.run.resume_command}`"
+        )
 
     def start(self, first_step: int, total_steps: int) -> None:
         """Begin, or go on, at `first_step`."""

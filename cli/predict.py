@@ -48,10 +48,9 @@ def predict(
 ) -> None:
     """Classify images; those that cannot be read are named, and the rest is done."""
     from alexnet.model.results.prediction import predict as run_prediction
-    from alexnet.model.training.run import RunFolder
 
     with Meter("predicting", "images") as meter:
-        report = run_prediction(RunFolder(run), images, checkpoint, meter.show)
+        report = run_prediction(run, images, checkpoint=checkpoint, progress=meter.show)
     if csv:
         say(f"{report.save_csv(csv):,} images written: {csv}")
     if as_json:

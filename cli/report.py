@@ -105,10 +105,9 @@ def explain(
     places; occlusion, how much less probable the answer is with a place hidden.
     """
     from alexnet.model.results.explain import explain as run_explain
-    from alexnet.model.training.run import RunFolder
 
     with Meter("explaining", "images") as meter:
-        made = run_explain(RunFolder(run), images, out, checkpoint, meter.show)
+        made = run_explain(run, images, out, checkpoint=checkpoint, progress=meter.show)
     if as_json:
         print_json(made.to_json())
     for image in made.images:

@@ -55,7 +55,7 @@ def plot(
         "alexnet summary runs/first",
     )
 )
-@takes_settings(NetworkConfig, only=("variant", "image_size", "width"))
+@takes_settings(NetworkConfig, only=("variant", "image_size", "width", "network"))
 def summary(
     context: typer.Context,
     run: Annotated[
@@ -72,16 +72,21 @@ def summary(
     """Print the layers and parameters of a variant, or of a run's network."""
     from alexnet.model.network.alexnet import build_network
     from alexnet.model.network.summary import summarize
+    from alexnet.model.training.hardware import hide_gpus
     from alexnet.model.training.run import RunFolder
+    from alexnet.model.training.run_network import build_run_network
 
+    hide_gpus()
     if run is None:
         config = NetworkConfig(num_classes=classes, **settings)
+        network = build_network(config)
     elif others := given(context) & {"classes", *settings}:
         option = min(others).replace("_", "-")
         raise typer.BadParameter(f"--{option} is the run's own: leave it or RUN out")
     else:
         config = RunFolder(run).load_config().network
-    table = summarize(build_network(config), config)
+        network = build_run_network(RunFolder(run))
+    table = summarize(network, config)
     if as_json:
         print_json(table.to_json())
         return
@@ -90,7 +95,7 @@ def summary(
         for layer in table.layers
         for count in [f"{layer.parameters:,}"]
     ]
-    title = f"{config.variant}, {config.num_classes} classes, {config.image_size} px"
+    title = f"{config.name}, {config.num_classes} classes, {config.image_size} px"
     print_table(title, ["layer", "type", "output", "parameters"], rows)
     print(
         f"parameters: {table.parameters:,} ({table.trainable_parameters:,} trainable)"

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from alexnet.cli.console import Meter, print_json, say
-from alexnet.cli.fit_messages import FitProgress, say_plan, say_report
+from alexnet.cli.fit_messages import FitProgress, say_report
 from alexnet.cli.options import Json, Verbose, examples, given
 from alexnet.cli.settings import takes_settings
 from alexnet.model.config import CHECKPOINT_MINUTES, NetworkConfig, TrainConfig
-
-if TYPE_CHECKING:
-    from alexnet.model.training.plan import TrainPlan
-    from alexnet.model.training.report import FitReport
-
 
 app = typer.Typer()
 
@@ -27,6 +21,7 @@ app = typer.Typer()
         "alexnet fit --mixed-precision",
         "alexnet fit records --variant paper --epochs 30 --run runs/paper",
         "alexnet fit --run runs/paper --resume",
+        "alexnet fit --network my_package.networks:build --image-size 224",
         "alexnet fit --augment article --optimizer sgd --schedule constant"
         " --learning-rate 0.001 --weight-decay 0 --batch-size 32",
     )
@@ -64,50 +59,28 @@ def fit(
     The run folder holds settings, checkpoints, history, TensorBoard logs and curves.
     A resumed run takes its own settings where none are given.
     """
-    from alexnet.model.training.plan import plan_training
-    from alexnet.model.training.run import RunFolder, new_run
+    from alexnet.model.results.plots import plot_curves
+    from alexnet.model.training.fit import fit as run_fit
 
-    if resume and overwrite:
-        raise typer.BadParameter("--resume goes on, --overwrite deletes: choose one")
-    if resume and run is None:
-        raise typer.BadParameter("--resume needs --run, the folder of the run")
     typed = given(context)
-    with nullcontext(RunFolder(run)) if run else new_run() as folder:
-        plan = plan_training(
-            data if "data" in typed or not resume else None,
-            folder,
-            {name: value for name, value in settings.items() if name in typed},
-            resume=resume,
-            overwrite=overwrite,
-            checkpoint_minutes=checkpoint_minutes,
-        )
-        report = _run_plan(plan, verbose)
+    with Meter("training", "steps") as meter:
+        progress = FitProgress(meter, verbose)
+        try:
+            report = run_fit(
+                data if "data" in typed or not resume else None,
+                run=run,
+                resume=resume,
+                overwrite=overwrite,
+                checkpoint_minutes=checkpoint_minutes,
+                progress=progress,
+                **{name: value for name, value in settings.items() if name in typed},
+            )
+        except KeyboardInterrupt as interrupt:
+            raise type(interrupt)(progress.interrupted) from None
+    if progress.first is None:
+        say(f"{report.run} is finished already: nothing was left to train")
+    if progress.is_chief:
+        plot_curves(report.history, report.run / "curves.png")
     say_report(report)
     if as_json:
         print_json(report.to_json())
-
-
-def _run_plan(plan: TrainPlan, verbose: bool) -> FitReport:
-    from alexnet.model.results.plots import plot_curves
-    from alexnet.model.training.hardware import set_up_hardware
-    from alexnet.model.training.training import train
-
-    hardware = set_up_hardware(plan.config.train)
-    say_plan(plan, hardware, verbose)
-    try:
-        with Meter("training", "steps") as meter:
-            progress = FitProgress(meter)
-            report = train(plan, hardware, progress)
-    except KeyboardInterrupt as interrupt:
-        message = "interrupted before the run had begun"
-        if plan.run.exists():
-            message = (
-                "interrupted: what was trained is kept; go on with"
-                f" `{plan.run.resume_command}`"
-            )
-        raise type(interrupt)(message) from None
-    if progress.first is None:
-        say(f"{plan.run.path} is finished already: nothing was left to train")
-    if hardware.is_chief:
-        plot_curves(report.history, plan.run.path / "curves.png")
-    return report

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from alexnet.pipeline.config import (
@@ -22,13 +23,20 @@ Schedule = Literal["cosine", "steps", "constant"]
 Loss = Literal["sparse", "one-hot"]
 StrategyName = Literal["auto", "none", "mirrored", "multi-worker"]
 
+# In a run folder: the architecture of a network whose function has no name.
+SAVED_NETWORK = "network.json"
+# Smaller images vanish in the pooling of the variants.
+MIN_IMAGE_SIZE = 67
 # Losing the machine costs no more than what was trained since the last saved state.
 CHECKPOINT_MINUTES = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkConfig(Config):
-    """Which AlexNet: its rows, its input's side, its classes, how wide."""
+    """Which AlexNet: its rows, its input's side, its classes, how wide.
+
+    Or which network of the user's own, of which the other settings say nothing.
+    """
 
     variant: Variant = setting(
         "article", "Network: the article's, the paper's of 2012, or batch-normalised."
@@ -38,7 +46,7 @@ class NetworkConfig(Config):
     image_size: int = setting(
         227,
         "Side of the images that the network takes, in pixels.",
-        *(67, math.inf, "67 pixels or more: smaller ones vanish in the pooling"),
+        *(1, math.inf, "1 pixel or more"),
     )
     # For small tasks and quick tries.
     width: float = setting(
@@ -47,13 +55,38 @@ class NetworkConfig(Config):
     dropout: float = setting(0.5, "Dropout rate of the dense layers.")
     # Filter groups in conv 2, 4 and 5 of `paper`: 2 is the paper's pair of GPUs.
     groups: int = 2
+    network: str | None = setting(
+        None, "Function that builds a network of your own, as MODULE:FUNCTION."
+    )
+
+    @property
+    def name(self) -> str:
+        """The variant, or what builds a network of the user's own."""
+        return self.network or self.variant
 
     def check(self) -> None:
         """Check the ranges that are open at an end, and what is no option."""
+        if self.network is not None:
+            self._check_own()
+        elif self.image_size < MIN_IMAGE_SIZE:
+            needs = f"{MIN_IMAGE_SIZE} pixels or more: smaller ones vanish in pooling"
+            require(False, "image_size", self.image_size, needs)
         require(self.num_classes >= 2, "num_classes", self.num_classes, "2 or more")
         require(0 < self.width <= 4, "width", self.width, "above 0, at most 4")
         require(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
         require(self.groups in (1, 2), "groups", self.groups, "1 or 2")
+
+    def _check_own(self) -> None:
+        """Check that nothing is said of a variant beside a network of one's own."""
+        is_name = re.fullmatch(r"[\w.]+:[\w.]+", str(self.network)) is not None
+        needs = "MODULE:FUNCTION, such as my_package.networks:build"
+        known = is_name or self.network == SAVED_NETWORK
+        require(known, "network", self.network, needs)
+        for field in fields(self):
+            if field.name in ("variant", "width", "dropout", "groups"):
+                needs = "left out: `network` builds all of the network"
+                value = getattr(self, field.name)
+                require(value == field.default, field.name, value, needs)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

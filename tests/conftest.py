@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from alexnet.model.training.progress import Progress
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.source.scan import scan
@@ -129,7 +130,7 @@ def train_records(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @dataclass
-class RecordedProgress:
+class RecordedProgress(Progress):
     """A Progress that remembers what it was told."""
 
     starts: list[tuple[int, int]] = field(default_factory=list)

@@ -23,6 +23,7 @@ from alexnet.model.training.hardware import set_up_hardware
 from alexnet.model.training.history import EpochRecord
 from alexnet.model.training.metrics import Metrics
 from alexnet.model.training.plan import plan_training
+from alexnet.model.training.progress import Progress
 from alexnet.model.training.run import RunFolder
 from alexnet.model.training.training import train
 from alexnet.pipeline.build.build import build
@@ -75,7 +76,7 @@ def _median(samples: Sequence[Sample], name: str) -> float:
     return float(statistics.median(getattr(sample, name) for sample in samples))
 
 
-class Watch:
+class Watch(Progress):
     """Takes a sample after every epoch of a training."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The loss of `yuv420` beside JPEG's.
+"""Measure the loss of `yuv420`, beside that of JPEG.
 
 `python -m alexnet.benchmarks.scripts.yuv420_psnr PHOTOS` compares photos' squares as
 records hold them with what comes back of their planes, and of a JPEG file with chroma
@@ -30,7 +30,7 @@ JPEG_QUALITY = 95
 
 
 def squares(photos: Path, count: int) -> Iterator[Image.Image]:
-    """RGB [SIDE, SIDE] of `count` photos, all along the sorted source.
+    """Yield RGB [SIDE, SIDE] of `count` photos, all along the sorted source.
 
     Raises:
         DataError: there are no photos.
@@ -43,19 +43,19 @@ def squares(photos: Path, count: int) -> Iterator[Image.Image]:
 
 
 def through_yuv420(image: Image.Image) -> Image.Image:
-    """The square as it comes back from its planes."""
+    """Return the square as it comes back from its planes."""
     return rgb_from_planes(yuv420_planes(image), image.width)
 
 
 def through_jpeg(image: Image.Image) -> Image.Image:
-    """The square as it comes back from a JPEG file."""
+    """Return the square as it comes back from a JPEG file."""
     file = io.BytesIO()
     image.save(file, "JPEG", quality=JPEG_QUALITY, subsampling="4:2:0")
     return Image.open(file).convert("RGB")
 
 
 def psnr(image: Image.Image, original: Image.Image) -> float:
-    """The peak signal-to-noise ratio over all channels, in dB."""
+    """Return the peak signal-to-noise ratio over all channels, in dB."""
     error = mean(ImageStat.Stat(ImageChops.difference(image, original)).sum2)
     pixels = image.width * image.height
     return 10 * log10(255**2 * pixels / error) if error else inf

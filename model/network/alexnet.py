@@ -16,6 +16,11 @@ from tensorflow import keras
 
 from alexnet.model.config import NetworkConfig
 from alexnet.model.network.layers import Dropout, GroupedConv2D, LocalResponseNorm
+from alexnet.model.network.own import (
+    NetworkFunction,
+    build_own_network,
+    find_function,
+)
 
 
 @dataclass(frozen=True)
@@ -181,9 +186,19 @@ VARIANTS: dict[str, tuple[Row, ...]] = {"article": ARTICLE, "paper": PAPER, "bn"
 
 
 def build_network(
-    config: NetworkConfig, synchronized_norm: bool = False
+    config: NetworkConfig,
+    synchronized_norm: bool = False,
+    function: NetworkFunction | None = None,
 ) -> keras.Model:
-    """The network with fresh weights, in the global mixed precision policy."""
+    """Build a network with fresh weights, in the global mixed precision policy.
+
+    `function` builds a network of the user's own; without it the settings name it.
+
+    Raises:
+        ConfigError: it cannot be imported, or builds no network for these settings.
+    """
+    if config.network:
+        return build_own_network(function or find_function(config.network), config)
     images = keras.Input(
         (config.image_size, config.image_size, 3),
         # Keras would widen a half precision batch to float32 at the door.

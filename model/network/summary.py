@@ -49,7 +49,7 @@ class NetworkSummary:
 def summarize(network: keras.Model, config: NetworkConfig) -> NetworkSummary:
     """The summary of a network that `build_network(config)` returned."""
     return NetworkSummary(
-        variant=config.variant,
+        variant=config.name,
         num_classes=config.num_classes,
         layers=tuple(
             _summarize_layer(layer)
@@ -67,7 +67,7 @@ def _summarize_layer(layer: keras.layers.Layer) -> LayerSummary:
     return LayerSummary(
         name=layer.name,
         type=type(layer).__name__,
-        output_shape=tuple(layer.output_shape[1:]),
+        output_shape=tuple(layer.output.shape[1:]),
         parameters=layer.count_params(),
     )
 
@@ -88,11 +88,13 @@ def training_flops(network: keras.Model) -> int:
     forward pass; the first layer's inputs are pixels, which need none.
     """
     flops = [count for layer in network.layers if (count := _layer_flops(layer))]
-    return 3 * sum(flops) - flops[0]
+    return 3 * sum(flops) - sum(flops[:1])
 
 
 def _layer_flops(layer: keras.layers.Layer) -> int:
+    if hasattr(layer, "layers"):  # a network within the network
+        return forward_flops(layer)
     if not hasattr(layer, "kernel"):
         return 0
-    positions: int = math.prod(layer.output_shape[1:-1])
+    positions: int = math.prod(layer.output.shape[1:-1])
     return 2 * positions * int(math.prod(layer.kernel.shape))

@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, NamedTuple
 
-from alexnet.model.config import NETWORK, TRAIN
+from alexnet.model.config import NETWORK, SAVED_NETWORK, TRAIN
 from alexnet.model.training.run import RunConfig
 from alexnet.pipeline.augment.presets import PRESETS
 
@@ -63,7 +63,8 @@ def fit_command(config: RunConfig, run: Path) -> str:
     for own, defaults in ((config.network, NETWORK), (config.train, TRAIN)):
         for field in fields(own):
             value = getattr(own, field.name)
-            if field.metadata and value != getattr(defaults, field.name):
+            is_chosen = value not in (getattr(defaults, field.name), SAVED_NETWORK)
+            if field.metadata and is_chosen:
                 words += _option(field.name, value)
     return f"alexnet fit {' '.join(map(quote, words))}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from alexnet.model.config import SAVED_NETWORK
 from alexnet.model.report.page import number, percent
 from alexnet.model.report.run_report import HeldOut, RunReport
 from alexnet.model.report.run_settings import Setting, fit_command, run_settings
@@ -125,6 +126,11 @@ class RunView:
     def command(self) -> str:
         """The command that trains such a run."""
         return fit_command(self.report.config, self.report.run.path)
+
+    @property
+    def has_unnamed_network(self) -> bool:
+        """Whether no command can name the function that builds the run's network."""
+        return self.report.config.network.network == SAVED_NETWORK
 
     @property
     def settings(self) -> list[Setting]:

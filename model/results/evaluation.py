@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from alexnet.model.network.alexnet import build_network
 from alexnet.model.results.run_data import ALL, held_out_split, open_run_data, splits_of
 from alexnet.model.results.scores import Scores
 from alexnet.model.training.checkpoints import load_network
@@ -19,7 +19,8 @@ from alexnet.model.training.classifier import Classifier
 from alexnet.model.training.hardware import enable_memory_growth
 from alexnet.model.training.history import best_epoch
 from alexnet.model.training.run import RunFolder
-from alexnet.pipeline.config import ReadConfig
+from alexnet.model.training.run_network import build_run_network
+from alexnet.pipeline.config import ReadConfig, require
 from alexnet.pipeline.notebook import html_table
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.read.errors import reading
@@ -82,8 +83,10 @@ def checkpoint_to_use(run: RunFolder, which: str) -> str:
     """`best` where it is asked for and validation has chosen one, else `last`.
 
     Raises:
+        ConfigError: it is neither.
         RunError: the run's history is damaged.
     """
+    require(which in ("best", "last"), "checkpoint", which, "'best' or 'last'")
     return which if best_epoch(run.load_history()) else "last"
 
 
@@ -96,40 +99,49 @@ def load_classifier(run: RunFolder, which: str = "best") -> tuple[Classifier, in
     config = run.load_config()
     enable_memory_growth()  # a training may be running beside this
     keras.mixed_precision.set_global_policy("float32")
-    network = build_network(config.network)
+    network = build_run_network(run)
     epoch = load_network(run, network, checkpoint_to_use(run, which))
     return Classifier(network, config.augment), epoch
 
 
 def evaluate(
-    run: RunFolder,
-    data: Path | None = None,
+    run: str | PathLike[str],
+    data: str | PathLike[str] | OpenedSet | None = None,
+    *,
     split: str | None = None,
-    which: str = "best",
+    checkpoint: str = "best",
     batch_size: int = 128,
     progress: Progress = lambda done, total: None,
 ) -> EvaluationReport:
-    """Evaluate a run's checkpoint on a split, or on `all` examples.
+    """Evaluate a run's network on labelled examples.
 
-    Without `data`, these are the records the run was trained on. Without `split`, it is
-    the run's validation split, and `all` of other records.
+    Args:
+        run: the run's folder.
+        data: records or photos; by default those that the run was trained on.
+        split: "train", "validation", "test" or "all"; by default the run's validation
+            split, and all of other records than the run's.
+        checkpoint: "best" by validation accuracy, or "last".
+        batch_size: images that are computed at once; the figures do not depend on it.
+        progress: called with the images done and the images in all.
 
     Raises:
         RunError: there is no such run or checkpoint, or the records do not fit the run.
         DataError: the records or the split are not there.
     """
+    run = RunFolder(Path(run))
     config = run.load_config()
-    records = open_run_data(run, data)
+    folder = data.folder if isinstance(data, OpenedSet) else data
+    records = open_run_data(run, Path(folder) if folder is not None else None)
     is_own = records.manifest.fingerprint == config.records_fingerprint
     split = split or (held_out_split(records) if is_own else ALL)
     splits = splits_of(records, split)
     total = sum(records.manifest.splits[name].num_examples for name in splits)
-    classifier, epoch = load_classifier(run, which)
+    classifier, epoch = load_classifier(run, checkpoint)
     scores = Scores(config.class_names)
     for batch in classify(classifier, records, splits, batch_size):
         scores.add(batch.labels, batch.logits)
         progress(scores.num_examples, total)
-    checkpoint = checkpoint_to_use(run, which)
+    checkpoint = checkpoint_to_use(run, checkpoint)
     return EvaluationReport(
         str(records.folder), split, is_own, checkpoint, epoch, scores
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -60,29 +61,41 @@ class ExplainReport:
 
 
 def explain(
-    run: RunFolder,
-    images: Sequence[Path],
-    out: Path,
-    which: str = "best",
+    run: str | PathLike[str],
+    images: Sequence[str | PathLike[str]],
+    out: str | PathLike[str],
+    *,
+    checkpoint: str = "best",
     progress: Progress = lambda done, total: None,
 ) -> ExplainReport:
-    """Draw what the answers to images rest on: a PNG for each, in the folder `out`.
+    """Draw what the answers to images rest on: Grad-CAM and occlusion maps.
+
+    Args:
+        run: the run's folder.
+        images: image files, or folders, archives, tables and patterns of them.
+        out: the folder of the pictures, a PNG for each image.
+        checkpoint: "best" by validation accuracy, or "last".
+        progress: called with the images done and the images in all.
 
     Raises:
         RunError: there is no such run or checkpoint.
         DataError: one of `images` holds none, or cannot be read.
         OSError: a picture cannot be written.
     """
+    run = RunFolder(Path(run))
     config = run.load_config()
-    named = name_images(list(find_images(images)))
-    classifier, epoch = load_classifier(run, which)
+    named = name_images(list(find_images([Path(path) for path in images])))
+    classifier, epoch = load_classifier(run, checkpoint)
     layer = last_spatial_layer(classifier.network)
     explained = []
     for done, image in enumerate(named, 1):
-        explained.append(_explain_image(image, classifier, config, layer, out))
+        explained.append(_explain_image(image, classifier, config, layer, Path(out)))
         progress(done, len(named))
     return ExplainReport(
-        checkpoint_to_use(run, which), epoch, layer and layer.name, tuple(explained)
+        checkpoint_to_use(run, checkpoint),
+        epoch,
+        layer and layer.name,
+        tuple(explained),
     )
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import tensorflow as tf
 
@@ -19,6 +20,7 @@ from alexnet.model.results.plain import plain_network
 from alexnet.model.results.serving import ServedClassifier, ServedNetwork
 from alexnet.model.training.classifier import Classifier
 from alexnet.model.training.run import RunConfig, RunFolder
+from alexnet.pipeline.config import require
 from alexnet.pipeline.errors import RunError
 from alexnet.pipeline.files import atomic_path
 from alexnet.pipeline.records.manifest import labels_text
@@ -43,31 +45,44 @@ class ExportReport:
 
 
 def export(
-    run: RunFolder, out: Path, to: Format = "saved-model", which: str = "best"
+    run: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    format: Format = "saved-model",
+    checkpoint: str = "best",
 ) -> ExportReport:
-    """Write the run's classifier to `out`: a SavedModel's folder, or a file.
+    """Write a run's classifier for use elsewhere: a SavedModel's folder, or a file.
 
     A SavedModel has the signatures of `ServedClassifier`, and `labels.txt` among its
     assets. The files take what the network itself takes, any number of images at once
     (TFLite one, until its input is resized), and answer with probabilities.
 
+    Args:
+        run: the run's folder.
+        out: the folder or file to make.
+        format: "saved-model", "keras", "tflite" or "onnx".
+        checkpoint: "best" by validation accuracy, or "last".
+
     Raises:
         RunError: `out` is taken, the run has no checkpoint, or a package is missing.
     """
+    formats = get_args(Format)
+    require(format in formats, "format", format, f"one of {', '.join(formats)}")
+    run, out = RunFolder(Path(run)), Path(out)
     if out.exists():
         raise RunError(f"{out} exists already; choose another name, or remove it")
     config = run.load_config()
-    classifier, epoch = load_classifier(run, which)
+    classifier, epoch = load_classifier(run, checkpoint)
     out.parent.mkdir(parents=True, exist_ok=True)
-    if to == "saved-model":
+    if format == "saved-model":
         _save_folder(classifier, config, out)
     else:
-        content = CONVERTERS[to](classifier)
+        content = CONVERTERS[format](classifier)
         with atomic_path(out) as partial:
             partial.write_bytes(content)
-    signatures = _signatures(to, classifier.side)
+    signatures = _signatures(format, classifier.side)
     return ExportReport(
-        str(run.path), str(out), to, epoch, signatures, config.class_names
+        str(run.path), str(out), format, epoch, signatures, config.class_names
     )
 
 

@@ -8,6 +8,8 @@ from tensorflow import keras
 from alexnet.model.network.layers import Dropout, GroupedConv2D, LocalResponseNorm
 from alexnet.model.training.classifier import Classifier
 
+OURS = (Dropout, GroupedConv2D, LocalResponseNorm)
+
 
 def plain_network(classifier: Classifier) -> keras.Model:
     """Levels in [0, 255], float32 [batch, S, S, 3], to probabilities [batch, classes].
@@ -20,8 +22,11 @@ def plain_network(classifier: Classifier) -> keras.Model:
     scales = [1 / std for std in augment.std]
     offsets = [-mean / std for mean, std in zip(augment.mean, augment.std, strict=True)]
     outputs = keras.layers.Rescaling(scales, offsets, name="normalize")(images)
-    for layer in network.layers[1:]:
-        outputs = _apply_plain(layer, outputs)
+    if not any(isinstance(layer, OURS) for layer in network.layers):
+        outputs = network(outputs)
+    else:
+        for layer in network.layers[1:]:
+            outputs = _apply_plain(layer, outputs)
     outputs = keras.layers.Softmax(name="probabilities")(outputs)
     plain = keras.Model(images, outputs, name=network.name)
     plain.set_weights(network.get_weights())
@@ -32,11 +37,18 @@ def _apply_plain(layer: keras.layers.Layer, inputs: tf.Tensor) -> tf.Tensor:
     """The outputs of Keras's layer that does what one of the network's does."""
     settings = layer.get_config()
     if isinstance(layer, LocalResponseNorm):
-        # Keras has no such layer, and keeps TensorFlow's function by its name.
-        return tf.nn.local_response_normalization(
-            inputs, layer.radius, layer.bias, layer.alpha, layer.beta, name=layer.name
-        )
+        return _plain_response_norm(layer, inputs)
     if isinstance(layer, Dropout):
         return keras.layers.Dropout(layer.rate, name=layer.name)(inputs)
     kind = keras.layers.Conv2D if isinstance(layer, GroupedConv2D) else type(layer)
     return kind.from_config(settings)(inputs)
+
+
+def _plain_response_norm(layer: LocalResponseNorm, inputs: tf.Tensor) -> tf.Tensor:
+    """Normalise as the layer does, by the operators that any Keras keeps in a file."""
+    squares = inputs * inputs
+    edge = squares[..., : layer.radius] * 0.0
+    padded = keras.layers.Concatenate()([edge, squares, edge])
+    window = range(2 * layer.radius + 1)
+    energy = sum(padded[..., i : i + inputs.shape[-1]] for i in window)
+    return inputs / (energy * layer.alpha + layer.bias) ** layer.beta

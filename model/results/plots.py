@@ -68,7 +68,9 @@ def plot_run(
         out / f"{name}.png" for name in ("curves", "filters", "predictions", "mistakes")
     )
     plot_curves(history, curves)
-    plot_filters(classifier.network.get_layer("conv1").get_weights()[0], filters)
+    kernel = first_filters(classifier.network)
+    if kernel is not None:
+        plot_filters(kernel, filters)
     records = open_run_data(run)
     split = held_out_split(records)
     num_examples = records.manifest.split(split).num_examples
@@ -82,7 +84,8 @@ def plot_run(
     plot_examples(gallery.chosen, records, split, predictions)
     plot_examples(gallery.mistakes, records, split, mistakes)
     _log_mistakes(run, mistakes, epoch)
-    paths = (curves, filters, confusion, predictions, mistakes)
+    drawn = [] if kernel is None else [filters]
+    paths = (curves, *drawn, confusion, predictions, mistakes)
     return RunPictures(checkpoint_to_use(run, which), epoch, paths)
 
 

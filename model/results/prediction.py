@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -103,25 +104,34 @@ class PredictionReport:
 
 
 def predict(
-    run: RunFolder,
-    images: Sequence[Path],
-    which: str = "best",
+    run: str | PathLike[str],
+    images: str | PathLike[str] | Sequence[str | PathLike[str]],
+    *,
+    checkpoint: str = "best",
     progress: Progress = lambda done, total: None,
 ) -> PredictionReport:
-    """Predict image files, and those in folders, archives, tables and patterns.
+    """Predict the classes of images; those that cannot be read are told in the report.
+
+    Args:
+        run: the run's folder.
+        images: image files, or folders, archives, tables and patterns of them.
+        checkpoint: "best" by validation accuracy, or "last".
+        progress: called with the images done and the images in all.
 
     Raises:
         RunError: there is no such run or checkpoint.
         DataError: one of these holds no images, or cannot be read.
     """
+    run = RunFolder(Path(run))
     config = run.load_config()
-    named = name_images(list(find_images(images)))
-    classifier, epoch = load_classifier(run, which)
+    paths = [images] if isinstance(images, (str, PathLike)) else images
+    named = name_images(list(find_images([Path(path) for path in paths])))
+    classifier, epoch = load_classifier(run, checkpoint)
     predictions: list[Prediction] = []
     for chunk in _chunks(named):
         predictions += _predict_chunk(chunk, classifier, config)
         progress(len(predictions), len(named))
-    checkpoint = checkpoint_to_use(run, which)
+    checkpoint = checkpoint_to_use(run, checkpoint)
     return PredictionReport(checkpoint, epoch, config.class_names, tuple(predictions))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -81,12 +82,30 @@ class GpuMonitor:
 
         with suppress(pynvml.NVMLError):  # no driver library in some containers
             pynvml.nvmlInit()
-            indices = range(self.num_gpus)
-            gpus = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in indices]
+            gpus = [_gpu(name) for name in visible_gpus(self.num_gpus)]
             while not self._stop.wait(self.sample_seconds):
                 seconds = time.perf_counter() - self._began
                 self._samples.append(_sample(gpus, seconds))
             pynvml.nvmlShutdown()
+
+
+def visible_gpus(num_gpus: int) -> list[str]:
+    """Name the GPUs that TensorFlow uses, by number or UUID.
+
+    NVML counts all GPUs of the machine, whatever CUDA_VISIBLE_DEVICES leaves of them.
+    On a machine of unlike GPUs CUDA counts the fastest first, and NVML by the bus,
+    unless CUDA_DEVICE_ORDER is PCI_BUS_ID.
+    """
+    names = os.environ.get("CUDA_VISIBLE_DEVICES", "").replace(" ", "").split(",")
+    return (names if names[0] else list(map(str, range(num_gpus))))[:num_gpus]
+
+
+def _gpu(name: str) -> Any:
+    import pynvml
+
+    if name.isdecimal():
+        return pynvml.nvmlDeviceGetHandleByIndex(int(name))
+    return pynvml.nvmlDeviceGetHandleByUUID(name)
 
 
 def _sample(gpus: Sequence[Any], seconds: float) -> Sample:

@@ -101,6 +101,12 @@ def enable_memory_growth() -> list[tf.config.PhysicalDevice]:
     return gpus
 
 
+def hide_gpus() -> None:
+    """Leave the GPUs and their memory to others; for commands that need none."""
+    with suppress(RuntimeError):  # this process uses them already
+        tf.config.set_visible_devices([], "GPU")
+
+
 def _split_cpu(num_cpus: int) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     parts = [tf.config.LogicalDeviceConfiguration()] * num_cpus

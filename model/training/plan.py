@@ -9,7 +9,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from alexnet.model.config import CHECKPOINT_MINUTES, NetworkConfig, TrainConfig
+from alexnet.model.config import (
+    CHECKPOINT_MINUTES,
+    SAVED_NETWORK,
+    NetworkConfig,
+    TrainConfig,
+)
+from alexnet.model.network.own import (
+    NetworkFunction,
+    find_function,
+    name_of_function,
+)
 from alexnet.model.training.run import RunConfig, RunFolder
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import require
@@ -32,6 +42,8 @@ class TrainPlan:
     former: RunConfig | None = None
     overwrite: bool = False
     checkpoint_minutes: float = CHECKPOINT_MINUTES
+    # Builds a network of the user's own.
+    function: NetworkFunction | None = None
 
     def __post_init__(self) -> None:
         minutes = self.checkpoint_minutes
@@ -65,8 +77,9 @@ def plan_training(
 ) -> TrainPlan:
     """The plan of a run on the records in `data`; None is where a resumed run's are.
 
-    `settings` are the NetworkConfig and TrainConfig values that were asked for; the
-    others are the run's own when it is resumed, and the defaults otherwise.
+    `settings` are the NetworkConfig and TrainConfig values that were asked for, where
+    `network` may be the function itself; the others are the run's own when it is
+    resumed, and the defaults otherwise.
 
     Raises:
         ConfigError: the settings do not fit each other or the records.
@@ -83,11 +96,31 @@ def plan_training(
     elif not resume:
         run.require_free()
     records = open_data(data)
+    function = settings.get("network")
+    if callable(function):
+        settings = {**settings, "network": name_of_function(function)}
     config = make_run_config(data, records, settings, old)
+    if not callable(function):
+        function = _find_network(config.network)
     if old is not None:
         require_same_settings(run, old, config)
     steps_per_epoch(records, config.train.batch_size)  # refuses too large a batch
-    return TrainPlan(run, config, records, old, overwrite, checkpoint_minutes)
+    return TrainPlan(run, config, records, old, overwrite, checkpoint_minutes, function)
+
+
+def _find_network(network: NetworkConfig) -> NetworkFunction | None:
+    """Find the function of a network of the user's own, which the settings name.
+
+    Raises:
+        ConfigError: it has no name, or cannot be imported.
+    """
+    if network.network == SAVED_NETWORK:
+        raise ConfigError(
+            "the run's network was built by a function without a name. Go on with it in"
+            " Python: `alexnet.fit(run=..., resume=True, network=...)` with that"
+            " function."
+        )
+    return find_function(network.network) if network.network else None
 
 
 def make_run_config(

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from alexnet.model.training.history import EpochRecord
-from alexnet.model.training.metrics import Metrics
+if TYPE_CHECKING:
+    from alexnet.model.training.hardware import Hardware
+    from alexnet.model.training.history import EpochRecord
+    from alexnet.model.training.metrics import Metrics
+    from alexnet.model.training.plan import TrainPlan
 
 
-class Progress(Protocol):
-    """Listener to a training."""
+class Progress:
+    """Listener to a training; this one shows nothing."""
+
+    def plan(self, plan: TrainPlan, hardware: Hardware) -> None:
+        """Hear what will be trained, and on what."""
 
     def start(self, first_step: int, total_steps: int) -> None:
         """Hear that the run begins, or goes on, at `first_step`."""
@@ -19,7 +25,3 @@ class Progress(Protocol):
 
     def epoch(self, record: EpochRecord, total_epochs: int, gpu: str) -> None:
         """Hear of an epoch's end; `gpu` describes its GPUs' load, '' without any."""
-
-
-class Silence(Progress):
-    """Progress that nobody listens to."""

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from importlib.metadata import version
 from itertools import chain, count
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from alexnet.model.config import NetworkConfig, TrainConfig
+from alexnet.model.config import SAVED_NETWORK, NetworkConfig, TrainConfig
 from alexnet.model.training.history import EpochRecord, read_history, write_history
 from alexnet.model.training.history_html import history_html
 from alexnet.pipeline.config import (
@@ -31,9 +29,10 @@ from alexnet.pipeline.config import (
 )
 from alexnet.pipeline.config_json import require_kinds
 from alexnet.pipeline.errors import AlexnetError, RunError
-from alexnet.pipeline.files import name_some, require_local, write_json
+from alexnet.pipeline.files import name_some, require_local, write_json, write_text
 from alexnet.pipeline.lock import removed_when_empty, sole_process
 from alexnet.pipeline.notebook import html_table
+from alexnet.pipeline.versions import versions
 
 FORMAT, LOCK = 1, ".lock"
 # What reading JSON raises of a file that holds something else.
@@ -71,9 +70,7 @@ class RunConfig:
 
     def to_json(self) -> dict[str, Any]:
         """The settings and the versions that made the run."""
-        versions = {name: version(name) for name in ("alexnet", "tensorflow", "numpy")}
-        versions["python"] = platform.python_version()
-        return {"format": FORMAT, **asdict(self), "versions": versions}
+        return {"format": FORMAT, **asdict(self), "versions": versions()}
 
 
 def _is_path(text: str) -> bool:
@@ -111,6 +108,9 @@ class RunFolder:
     def __post_init__(self) -> None:
         require_local(self.path)
 
+    def __fspath__(self) -> str:
+        return str(self.path)
+
     def _repr_html_(self) -> str:
         try:
             return history_html(f"run {self.path}", self.load_history())
@@ -121,6 +121,11 @@ class RunFolder:
     def config_path(self) -> Path:
         """Settings, JSON."""
         return self.path / "config.json"
+
+    @property
+    def network_path(self) -> Path:
+        """Architecture of a network whose function has no name, JSON."""
+        return self.path / SAVED_NETWORK
 
     @property
     def history_path(self) -> Path:
@@ -217,6 +222,30 @@ class RunFolder:
                 f"{path} cannot be written: {error.strerror or error}. Mend that or"
                 " choose another `run`; what was there is kept, and `resume=True` goes"
                 " on."
+            ) from error
+
+    def save_network(self, description: str) -> None:
+        """Write the architecture of the run's network.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        with self._writing(self.network_path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_text(self.network_path, description)
+
+    def load_network(self) -> str:
+        """The architecture that `save_network` wrote.
+
+        Raises:
+            RunError: it is not there.
+        """
+        try:
+            return self.network_path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RunError(
+                f"{self.network_path} holds the run's architecture, and cannot be read:"
+                f" {error}. Put it back."
             ) from error
 
     def load_config(self) -> RunConfig:

@@ -51,6 +51,7 @@ class TrainableClassifier(Classifier):
         self.loss_name = loss
         self.global_batch = global_batch
         self.seed = seed
+        self.num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
         self.metrics = MetricSums()
         gradients: Any = self._compute_gradients
         self._gradients = compiled(gradients) if xla else gradients
@@ -100,6 +101,8 @@ class TrainableClassifier(Classifier):
             losses = cross_entropy(targets, logits)
             # Replicas' gradients are summed: each takes its share of the global mean.
             loss = tf.reduce_sum(losses) / self.global_batch
+            if penalties := self.network.losses:  # of regularizers, on each replica
+                loss += tf.add_n(penalties) / self.num_replicas
             if self.loss_scale:
                 loss *= self.loss_scale.scale
         return losses, logits, tape.gradient(loss, trainable_weights(self.network))

@@ -11,8 +11,9 @@ from typing import Any
 import tensorflow as tf
 from tensorflow import keras
 
-from alexnet.model.config import NetworkConfig, TrainConfig
+from alexnet.model.config import SAVED_NETWORK, NetworkConfig, TrainConfig
 from alexnet.model.network.alexnet import build_network
+from alexnet.model.network.own import NetworkFunction, describe_network
 from alexnet.model.training.checkpoints import Checkpoints, reason
 from alexnet.model.training.epoch_log import LOGS
 from alexnet.model.training.execution import step_function
@@ -67,8 +68,11 @@ def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport
             config,
             hardware,
             plan.steps_per_epoch,
+            plan.function,
         )
     if hardware.is_chief:
+        if plan.config.network.network == SAVED_NETWORK:
+            run.save_network(describe_network(classifier.network))
         run.save_config(plan.config, hardware.machine)
     checkpoints = Checkpoints(run, classifier, hardware.is_chief)
     done = checkpoints.restore_last() if plan.resume else 0
@@ -117,7 +121,8 @@ def _remove_run(run: RunFolder) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # someone else's files are in it
             folder.parent.rmdir()
-    run.history_path.unlink(missing_ok=True)
+    for path in (run.history_path, run.network_path):
+        path.unlink(missing_ok=True)
     for name in PICTURES:
         for picture in run.path.glob(f"{name}.png"):
             picture.unlink()
@@ -146,6 +151,7 @@ def make_classifier(
     config: TrainConfig,
     hardware: Hardware,
     steps: int,
+    function: NetworkFunction | None = None,
 ) -> TrainableClassifier:
     """A classifier to be trained, with fresh weights, in the current strategy's scope.
 
@@ -153,7 +159,7 @@ def make_classifier(
     """
     # Replicas cannot meet inside a compiled function: there each normalises alone.
     together = hardware.num_replicas > 1 and not hardware.xla
-    built = build_network(network, synchronized_norm=together)
+    built = build_network(network, together, function)
     return TrainableClassifier(
         built,
         augment,

@@ -133,7 +133,7 @@ def test_augmenting_alone_is_what_the_step_does(
     config = TrainStepConfig(**{**TINY.to_json(), "augment": augment})
     hardware = set_up_hardware(config.train())
     classifier = make_classifier(
-        config.network(), preset(augment), config.train(), hardware, 1
+        config.network_config(), preset(augment), config.train(), hardware, 1
     )
     batch, seen = train_step._noise(config), []
     mixes = classifier._uses_one_hot()

@@ -50,7 +50,7 @@ def test_it_says_what_is_shown_and_what_is_refused(
 ) -> None:
     signatures = {"network": f"uint8 {NETWORK}"}
     report = ExportReport("run", "out", "saved-model", 7, signatures, ("cat", "dog"))
-    monkeypatch.setattr(export, "export", lambda *_: report)
+    monkeypatch.setattr(export, "export", lambda *_, **__: report)
     ended = alexnet("export", "run", "out")
     assert (ended.code, ended.out) == (0, "")
     assert ended.err.splitlines() == [

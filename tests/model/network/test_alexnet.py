@@ -100,7 +100,7 @@ def test_the_paper_normalises_before_it_pools_and_groups_three_convolutions() ->
 def test_width_scales_channels_and_units_but_not_classes(variant: Any) -> None:
     network = build_network(tiny(variant, width=0.1, num_classes=7, image_size=99))
     widths = [
-        layer.output_shape[-1] for layer in network.layers if layer.name[:4] == "conv"
+        layer.output.shape[-1] for layer in network.layers if layer.name[:4] == "conv"
     ]
     # 9.6, 25.6, 38.4, 38.4, 25.6 to multiples of four.
     assert widths == [8, 24, 40, 40, 24]
@@ -119,7 +119,7 @@ def test_image_sizes(size: Any) -> None:
     side = (size - 11) // 4 + 1
     for _ in range(3):
         side = (side - 3) // 2 + 1
-    assert network.get_layer("pool5").output_shape[1:3] == (side, side)
+    assert network.get_layer("pool5").output.shape[1:3] == (side, side)
 
 
 def test_the_dropouts_have_masks_of_their_own() -> None:
@@ -140,7 +140,7 @@ def test_half_precision_inside_float32_logits_outside(
     keras.mixed_precision.set_global_policy(policy)
     network = build_network(tiny(variant))
     assert network.get_layer("pool5").output.dtype == POLICIES[policy]
-    assert {w.dtype for w in network.trainable_weights} == {tf.float32}
+    assert {tf.as_dtype(w.dtype) for w in network.trainable_weights} == {tf.float32}
     logits = network(np.ones([2, 67, 67, 3], np.float32))
     assert logits.dtype == tf.float32
     # No softmax: rows of probabilities would all sum to one.

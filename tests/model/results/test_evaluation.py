@@ -27,7 +27,10 @@ from alexnet.model.results.run_data import held_out_split, require_fitting
 from alexnet.model.training.checkpoints import Checkpoints
 from alexnet.model.training.classifier import Classifier
 from alexnet.model.training.history import EpochRecord
+from alexnet.model.training.learning_rate import LearningRate
+from alexnet.model.training.optimizer import Sgd, trainable_weights
 from alexnet.model.training.run import RunConfig, RunFolder
+from alexnet.model.training.train_step import TrainableClassifier
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import DataError, RunError
@@ -128,7 +131,7 @@ def test_an_error_of_the_networks_own_is_not_blamed_on_the_records(
 
 def test_it_is_what_training_said_of_its_last_epoch(trained_run: RunFolder) -> None:
     last = trained_run.load_history()[-1]
-    report = evaluate(trained_run, which="last")
+    report = evaluate(trained_run, checkpoint="last")
     assert (report.checkpoint, report.epoch) == ("last", last.epoch) == ("last", 2)
     assert report.scores.loss == pytest.approx(last.val_loss, rel=1e-4)
     assert report.scores.top1 == pytest.approx(last.val_accuracy)
@@ -144,8 +147,12 @@ def two_states(trained_run: RunFolder, tmp_path: Path) -> RunFolder:
     run = RunFolder(tmp_path / "run")
     run.save_config(trained_run.load_config())
     classifier, _ = load_classifier(trained_run)
-    classifier.compile("sgd")
-    checkpoints = Checkpoints(run, classifier)
+    weights = trainable_weights(classifier.network)
+    rate = LearningRate("constant", 0.1, 0, 1)
+    trainable = TrainableClassifier(
+        classifier.network, classifier.augment, Sgd(weights, rate)
+    )
+    checkpoints = Checkpoints(run, trainable)
     bias = classifier.network.trainable_variables[-1]
     for epoch, values in ((1, [99.0, 0.0]), (2, [0.0, 99.0])):
         bias.assign(values)
@@ -155,7 +162,7 @@ def two_states(trained_run: RunFolder, tmp_path: Path) -> RunFolder:
 
 
 @pytest.mark.parametrize(
-    ("which", "epoch", "guess"), [({}, 1, 0), ({"which": "last"}, 2, 1)]
+    ("which", "epoch", "guess"), [({}, 1, 0), ({"checkpoint": "last"}, 2, 1)]
 )
 def test_the_best_state_is_used_unless_the_last_is_asked_for(
     two_states: RunFolder, which: dict[str, Any], epoch: int, guess: int
@@ -225,7 +232,7 @@ def test_other_records_that_are_named_are_evaluated_whole(
     assert (report.split, report.is_own_data) == ("all", False)
     assert report.scores.num_examples == NUM_TRAIN + NUM_HELD_OUT
     assert "other records than the run's" in str(report.note)
-    part = evaluate(trained_run, records, "validation")
+    part = evaluate(trained_run, records, split="validation")
     assert (part.split, part.scores.num_examples) == ("validation", NUM_HELD_OUT)
     assert part.note == report.note
 

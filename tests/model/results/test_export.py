@@ -53,7 +53,7 @@ def named_run(
 @pytest.fixture(scope="module")
 def saved(named_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("export") / "new" / "model"
-    export(named_run, out, which=WHICH)
+    export(named_run, out, checkpoint=WHICH)
     return out
 
 
@@ -113,7 +113,7 @@ def test_photos_are_answered_as_predicted(
     clear.save(tmp_path / "clear.png")
     smooth_photo(11, 80, 200).save(tmp_path / "tall.bmp")
     files = sorted(tmp_path.iterdir())
-    report = predict(trained_run, files, WHICH)
+    report = predict(trained_run, files, checkpoint=WHICH)
     data = tf.constant([path.read_bytes() for path in files])
     found = loaded.signatures["serving_default"](images=data)
     expected = [one.probabilities for one in report.predictions]
@@ -129,7 +129,9 @@ def test_pixels_of_any_size(
     photo = smooth_photo(5, 150, 100)
     photo.save(tmp_path / "photo.png")
     found = loaded.signatures["pixels"](images=tf.constant(np.asarray(photo)[None]))
-    (expected,) = predict(trained_run, [tmp_path / "photo.png"], WHICH).predictions
+    (expected,) = predict(
+        trained_run, [tmp_path / "photo.png"], checkpoint=WHICH
+    ).predictions
     np.testing.assert_allclose(
         found["probabilities"], [expected.probabilities], atol=1e-4, rtol=0
     )
@@ -293,7 +295,7 @@ def test_a_taken_name_is_left_alone(
     (tmp_path / "mine").write_text("mine")
     for out in (tmp_path, tmp_path / "mine"):
         with pytest.raises(RunError, match="exists already; choose another"):
-            export(trained_run, out, to)
+            export(trained_run, out, format=to)
     assert (tmp_path / "mine").read_text() == "mine"
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -306,9 +308,9 @@ def test_a_file_is_whole_or_absent(
     with monkeypatch.context() as broken:
         broken.setattr(Path, "replace", fail)
         with pytest.raises(OSError, match="No space left"):
-            export(trained_run, out, "tflite")
+            export(trained_run, out, format="tflite")
     assert list(out.parent.iterdir()) == []
-    report = export(trained_run, out, "tflite", WHICH)
+    report = export(trained_run, out, format="tflite", checkpoint=WHICH)
     assert out.read_bytes() == b"a model"
     assert [path.name for path in out.parent.iterdir()] == [out.name]
     assert report.epoch == trained_run.load_config().train.epochs

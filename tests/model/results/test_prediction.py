@@ -294,5 +294,5 @@ def test_it_says_which_state_it_used(trained_run: RunFolder, tmp_path: Path) -> 
     history = trained_run.load_history()
     best = max(history, key=lambda one: one.val_accuracy or 0).epoch
     for which, epoch in (("best", best), ("last", 2)):
-        report = predict(trained_run, [tmp_path / "1.png"], which)
+        report = predict(trained_run, [tmp_path / "1.png"], checkpoint=which)
         assert (report.checkpoint, report.epoch) == (which, epoch)

@@ -68,7 +68,8 @@ def kernel(run: RunFolder, which: str = "last") -> np.ndarray:
     """The kernel of a saved state."""
     network = tiny_classifier().network
     load_network(run, network, which)
-    return np.array(network.variables[0])
+    weights: np.ndarray = network.get_weights()[0]
+    return weights
 
 
 def test_a_restored_state_takes_the_same_next_step(run: RunFolder) -> None:

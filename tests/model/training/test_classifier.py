@@ -108,6 +108,20 @@ def test_a_step_is_plain_keras() -> None:
     )
 
 
+def test_a_networks_own_penalties_are_trained_on() -> None:
+    """Of regularizers: with no gradient of the data the weights shrink by them."""
+    images = keras.Input((IMAGE_SIDE, IMAGE_SIDE, 3))
+    blind = keras.layers.Rescaling(0.0)(keras.layers.GlobalMaxPooling2D()(images))
+    dense = keras.layers.Dense(
+        NUM_CLASSES, kernel_regularizer=keras.regularizers.L2(0.5)
+    )
+    made = keras.Model(images, dense(blind))
+    sgd = Sgd(trainable_weights(made), LearningRate("constant", RATE, 0, 1))
+    before = dense.get_weights()[0]
+    TrainableClassifier(made, PLAIN, sgd, global_batch=BATCH).train_step(BATCHED)
+    np.testing.assert_allclose(dense.get_weights()[0], before * (1 - RATE), rtol=1e-6)
+
+
 def test_one_hot_labels_train_the_same_weights() -> None:
     sparse, one_hot = classifier(loss="sparse"), classifier(loss="one-hot")
     require_close(

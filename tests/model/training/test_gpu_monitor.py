@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from alexnet.model.training.gpu_monitor import GpuMonitor, Load, Sample
+from alexnet.model.training.gpu_monitor import GpuMonitor, Load, Sample, visible_gpus
 
 GIB = 2**30
 
@@ -34,6 +34,9 @@ class Driver(SimpleNamespace):
 
     def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
         return index
+
+    def nvmlDeviceGetHandleByUUID(self, name: str) -> int:
+        return {"GPU-a": 0, "GPU-b": 1}[name]
 
     def nvmlDeviceGetUtilizationRates(self, handle: int) -> SimpleNamespace:
         return SimpleNamespace(gpu=(90, 70)[handle])
@@ -63,6 +66,37 @@ def test_a_sample_is_the_mean_load_and_the_highest_memory(driver: Driver) -> Non
     assert sorted(s.seconds for s in samples) == [s.seconds for s in samples]
     assert driver.is_shut
     assert monitor.take() == []
+
+
+@pytest.mark.parametrize(
+    ("visible", "num_gpus", "names"),
+    [
+        (None, 2, ["0", "1"]),
+        ("", 1, ["0"]),
+        ("3,1", 2, ["3", "1"]),
+        ("2, 0, 1", 1, ["2"]),
+        ("GPU-8932f937-d72c", 1, ["GPU-8932f937-d72c"]),
+    ],
+)
+def test_the_gpus_that_are_watched_are_those_that_train(
+    monkeypatch: pytest.MonkeyPatch,
+    visible: str | None,
+    num_gpus: int,
+    names: list[str],
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert visible_gpus(num_gpus) == names
+
+
+def test_a_gpu_is_watched_by_its_number_or_name(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-b")
+    with watch(1) as monitor:
+        assert driver.asked.wait(10)
+    assert monitor.take()[0].busy_percent == 70
 
 
 def test_without_a_gpu_nobody_is_asked(driver: Driver) -> None:

@@ -129,7 +129,9 @@ def test_patience_ends_the_training_so_many_epochs_after_the_best(
     patience: int | None, last: int
 ) -> None:
     """As Keras's EarlyStopping counts; an equal accuracy is no better one."""
-    theirs = keras.callbacks.EarlyStopping("val_accuracy", patience=patience or 99)
+    theirs = keras.callbacks.EarlyStopping(
+        "val_accuracy", patience=patience or 99, mode="max"
+    )
     model = SimpleNamespace(stop_training=False)
     theirs.set_model(model)
     theirs.on_train_begin()
