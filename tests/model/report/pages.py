@@ -70,9 +70,10 @@ class Page(HTMLParser):
             opened[-1].load()
         return opened
 
-    def row(self, *starts_with: str) -> list[str]:
-        """The one row of a table that begins so."""
-        (row,) = (r for r in self.rows if r[: len(starts_with)] == [*starts_with])
+    def row(self, *starts_with: str, cells: int | None = None) -> list[str]:
+        """The one row of a table that begins so, and has so many cells."""
+        found = [r for r in self.rows if r[: len(starts_with)] == [*starts_with]]
+        (row,) = (r for r in found if cells in (None, len(r)))
         return row
 
 

@@ -50,7 +50,7 @@ def test_a_page_in_a_browser(
     out = tmp_path / "report.html"
     write_report([trained_run], out)
     text = out.read_text()
-    recalls = {name: Page(text).row(name, "5")[3] for name in ("cat", "dog")}
+    recalls = {name: Page(text).row(name, "5", cells=5)[3] for name in ("cat", "dog")}
     out.write_text(text.replace("</body>", f"{PROBE}</body>"))
     page, complaints = dump(out, tmp_path, width)
     assert complaints == ""

@@ -84,8 +84,9 @@ def test_its_figures_are_those_of_the_evaluation(
     for figures, counts in zip(scores.per_class(), scores.confusion(), strict=True):
         shares = (figures.precision, figures.recall, figures.f1)
         row = [figures.name, str(figures.num_examples)]
-        assert page.row(*row) == [*row, *(f"{100 * share:.1f} %" for share in shares)]
-        assert page.row(figures.name, *map(str, counts))
+        percents = [f"{100 * share:.1f} %" for share in shares]
+        assert page.row(*row, cells=5) == [*row, *percents]
+        assert page.row(figures.name, *map(str, counts), cells=3)
     mistakes = NUM_HELD_OUT - int(np.trace(scores.confusion()))
     assert page.words.count("taken for") == mistakes
 
