@@ -22,6 +22,7 @@ from alexnet.cli import (
     export,
     predict,
     records,
+    report,
     runs,
     sweep,
     train,
@@ -91,7 +92,7 @@ def root(
 
 app.add_typer(records.app, name="records")
 app.add_typer(bench.app, name="bench")
-for module in (train, sweep, evaluate, predict, runs, export, doctor):
+for module in (train, sweep, evaluate, predict, runs, report, export, doctor):
     app.add_typer(module.app)
 
 
