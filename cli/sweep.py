@@ -22,6 +22,7 @@ from alexnet.cli.settings import takes_settings
 from alexnet.cli.vary import parse_space
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.recipe import gather_settings
+from alexnet.model.sweep.progress import SweepProgress
 from alexnet.model.sweep.space import Sampler
 from alexnet.pipeline.files import count
 
@@ -144,19 +145,31 @@ def _require_only_resumed(typed: set[str]) -> None:
         )
 
 
+class MeteredProgress(SweepProgress):
+    """Progress of a sweep: a line for each trial, and a Meter for all of them."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+
+    def ended(self, trial: TrialReport, num_ended: int, num_trials: int) -> None:
+        """Print what came of a trial."""
+        self.meter.write(_describe(trial))
+        self.meter.show(num_ended, num_trials)
+
+    def waiting(self, num_trials: int) -> None:
+        """Print why nothing happens here."""
+        left = count(num_trials, "trial")
+        self.meter.write(f"waiting for other processes, which train {left}")
+
+
 def _run(plan: SweepPlan, jobs: int) -> SweepReport:
     from alexnet.model.sweep.plots import plot_sweep
     from alexnet.model.sweep.sweep import run_sweep
 
     say(f"{count(plan.trials, 'trial')} in {plan.folder}")
     with Meter("sweep", "trials") as meter:
-
-        def show(trial: TrialReport, done: int, total: int) -> None:
-            meter.write(_describe(trial))
-            meter.show(done, total)
-
         try:
-            report = run_sweep(plan, jobs, show)
+            report = run_sweep(plan, jobs, MeteredProgress(meter))
         except KeyboardInterrupt as interrupt:
             raise type(interrupt)(
                 "interrupted: what was trained is kept; go on with"
