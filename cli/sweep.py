@@ -17,6 +17,7 @@ from alexnet.cli.options import (
     Verbose,
     examples,
     given,
+    takes_several,
 )
 from alexnet.cli.settings import takes_settings
 from alexnet.cli.vary import parse_space
@@ -37,12 +38,13 @@ app = typer.Typer()
 
 
 @app.command(
+    cls=takes_several("--freeze"),
     epilog=examples(
         "alexnet sweep --vary learning-rate=0.01,0.02,0.04 --vary seed=1,2,3",
         "alexnet sweep records --vary learning-rate=0.001:0.1:log"
         " --vary batch-size=32,128 --trials 30 --recipe fast --out sweeps/rate",
         "alexnet sweep --out sweeps/rate --resume --jobs 2",
-    )
+    ),
 )
 @takes_settings(NetworkConfig, TrainConfig)
 def sweep(
