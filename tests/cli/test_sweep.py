@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -100,7 +101,8 @@ def test_a_sweep_trains_and_goes_on(
 ) -> None:
     """With a trial of its own process, which `fit` itself would take on as well."""
     pytest.importorskip("optuna")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    root = str(Path(__file__).parents[2])
+    monkeypatch.setenv("PYTHONPATH", root, prepend=os.pathsep)
     own = tmp_path / "own.toml"
     own.write_text("epochs = 1\ndropout = 0.25\n")
     out = tmp_path / "sweep"

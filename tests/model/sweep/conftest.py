@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ MakePlan = Callable[..., SweepPlan]
 def stand_in_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trials are a stand-in's, and looked at often."""
     root = Path(__file__).parents[3]
-    monkeypatch.setenv("PYTHONPATH", str(root))
+    monkeypatch.setenv("PYTHONPATH", str(root), prepend=os.pathsep)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(trial_process, "FIT", (sys.executable, stand_in.__file__))
     monkeypatch.setattr(sweep, "POLL_SECONDS", 0.02)
