@@ -173,7 +173,6 @@ KINDS = {
     **{"str": (str,), "int": (int,), "float": (float, int), "bool": (bool,)},
     **{"int | None": (int, type(None)), "bool | None": (bool, type(None))},
     "float | None": (float, int, type(None)),
-    "str | None": (str, type(None)),
     **dict.fromkeys(("tuple[float, float]", "tuple[float, float, float]"), (tuple,)),
     "tuple[str, ...]": (tuple,),
     "str | None": (str, type(None)),
