@@ -312,16 +312,23 @@ class RunFolder:
 
 @contextmanager
 def new_run() -> Iterator[RunFolder]:
-    """Make runs/<date-time> in the current folder, with a number where that is taken.
+    """Make the folder of a run, runs/<date-time>, as `new_folder` does."""
+    with new_folder(Path("runs")) as path:
+        yield RunFolder(path)
+
+
+@contextmanager
+def new_folder(parent: Path) -> Iterator[Path]:
+    """Make <parent>/<date-time>, with a number where that is taken.
 
     Nobody else gets the same; it is deleted when the block leaves it empty.
     """
-    base = Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    with removed_when_empty(base.parent):
+    base = parent / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    with removed_when_empty(parent):
         others = (base.with_name(f"{base.name}-{number}") for number in count(2))
         path = next(path for path in chain([base], others) if _make(path))
         try:
-            yield RunFolder(path)
+            yield path
         finally:
             with suppress(OSError):  # it is not empty
                 path.rmdir()
