@@ -24,10 +24,9 @@ from alexnet.benchmarks.measure import (
     Timing,
     deliver,
 )
-from alexnet.pipeline.build.build import build
+from alexnet.pipeline.build.build import BuildReport, build
 from alexnet.pipeline.build.encoder import CHUNK
 from alexnet.pipeline.build.plan import BuildPlan
-from alexnet.pipeline.build.report import BuildReport
 from alexnet.pipeline.config import BuildConfig, ReadConfig, Reader
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import atomic_path

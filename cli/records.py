@@ -23,7 +23,7 @@ from alexnet.model.config import NETWORK
 from alexnet.pipeline.config import BUILD, MAX_BAD, MAX_SEED, BuildConfig, Preset, Split
 
 if TYPE_CHECKING:
-    from alexnet.pipeline.build.report import BuildReport
+    from alexnet.pipeline.build.build import BuildReport
 
 # Images set aside that are named without -v.
 MOST_SET_ASIDE = 5

@@ -47,7 +47,9 @@ class Optimizer(tf.Module, ABC):
         weights: Sequence[tf.Variable],
         learning_rate: LearningRate,
         weight_decay: float = 0.0,
+        scales: Sequence[float] = (),
     ) -> None:
+        """`scales` are the weights' multiples of the learning rate, by default 1."""
         super().__init__()
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.iterations = replicated_variable(0, tf.int64)
@@ -56,6 +58,7 @@ class Optimizer(tf.Module, ABC):
             for weight in weights
         ]
         self._weights = tuple(weights)
+        self._scales = tuple(scales) or (1.0,) * len(self._weights)
 
     @property
     def _slots(self) -> range:
@@ -63,10 +66,11 @@ class Optimizer(tf.Module, ABC):
 
     def apply(self, gradients: Sequence[tf.Tensor]) -> None:
         """Take a step; the gradients are the sums of all replicas'."""
-        rate = self.learning_rate(self.iterations)
-        for weight, slots, gradient in zip(
-            self._weights, self.slots, gradients, strict=True
+        full_rate = self.learning_rate(self.iterations)
+        for weight, slots, gradient, scale in zip(
+            self._weights, self.slots, gradients, self._scales, strict=True
         ):
+            rate = full_rate * scale
             # Shrinking biases, offsets and scales, which are vectors, has no use.
             if self.weight_decay and weight.shape.rank > 1:
                 shrunk = weight * (1 - rate * self.weight_decay)
@@ -165,8 +169,11 @@ OPTIMIZERS: dict[OptimizerName, type[Optimizer]] = {
 
 
 def make_optimizer(
-    config: TrainConfig, steps_per_epoch: int, weights: Sequence[tf.Variable]
+    config: TrainConfig,
+    steps_per_epoch: int,
+    weights: Sequence[tf.Variable],
+    scales: Sequence[float] = (),
 ) -> Optimizer:
     """The optimizer of `config` for some weights, in the current strategy's scope."""
     rate = make_learning_rate(config, steps_per_epoch)
-    return OPTIMIZERS[config.optimizer](weights, rate, config.weight_decay)
+    return OPTIMIZERS[config.optimizer](weights, rate, config.weight_decay, scales)

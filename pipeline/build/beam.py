@@ -94,11 +94,7 @@ def write_shards(
 
 
 def _parse(words: list[str]) -> PipelineOptions:
-    """Return a pipeline's options.
-
-    Raises:
-        ConfigError: Beam refuses one.
-    """
+    """Return a pipeline's options."""
     options, complaint = PipelineOptions(words), StringIO()
     try:
         with redirect_stderr(complaint):

@@ -9,8 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from alexnet.pipeline.build.encode_job import EncodeJob
 from alexnet.pipeline.build.finish import finish
@@ -23,17 +25,56 @@ from alexnet.pipeline.build.output import (
     sole_build,
 )
 from alexnet.pipeline.build.plan import ShardPlan, make_plan
-from alexnet.pipeline.build.progress import BadLimit, BuildProgress, Progress
 from alexnet.pipeline.build.quarantine import read_quarantine
-from alexnet.pipeline.build.report import BuildReport
 from alexnet.pipeline.build.state import build_settings, close_state, open_state
-from alexnet.pipeline.build.writer import ShardWriter
+from alexnet.pipeline.build.writer import BadLimit, BuildProgress, Progress, ShardWriter
 from alexnet.pipeline.config import MAX_BAD, BuildConfig
 from alexnet.pipeline.errors import ConfigError, DataError, ReadError
 from alexnet.pipeline.files import require_local
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.records.manifest import MANIFEST, Manifest, load_manifest
-from alexnet.pipeline.source.scan import Source
+from alexnet.pipeline.source.scan import Quarantined, Source
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """The outcome of a build; `seconds` and the rate are of this run alone."""
+
+    data: Path
+    manifest: Manifest
+    # Fewer than the manifest counts where their list is gone.
+    quarantined: tuple[Quarantined, ...]
+    seconds: float
+    encoded: int
+    # The set was whole before, so that nothing was left to do.
+    was_finished: bool
+
+    @property
+    def images_per_second(self) -> float:
+        """Images encoded in this run a second; 0 when nothing was left to do."""
+        return self.encoded / self.seconds if self.encoded else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields that `--json` promises."""
+        return {
+            "data": str(self.data),
+            "storage": self.manifest.config.storage,
+            "class_names": list(self.manifest.class_names),
+            "splits": {
+                name: {
+                    "num_examples": card.num_examples,
+                    "num_shards": len(card.shards),
+                    "num_bytes": card.num_bytes,
+                }
+                for name, card in self.manifest.splits.items()
+            },
+            "quarantined": self.manifest.quarantined,
+            "duplicates": self.manifest.duplicates,
+            "duplicates_across_splits": self.manifest.duplicates_across_splits,
+            "duplicates_with_other_label": self.manifest.duplicates_with_other_label,
+            "seconds": self.seconds,
+            "images_per_second": self.images_per_second,
+        }
 
 
 def build(
@@ -134,11 +175,7 @@ def _resume_hint(out: Path) -> Iterator[None]:
 
 
 def _finished_set(out: Path, config: BuildConfig, source: str) -> Manifest | None:
-    """Return the manifest of `out` when it is this very set; None without any.
-
-    Raises:
-        DataError: it is another set.
-    """
+    """Return the manifest of `out` when it is this very set; None without any."""
     if not (out / MANIFEST).is_file():
         return None
     manifest = load_manifest(out)

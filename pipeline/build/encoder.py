@@ -61,11 +61,7 @@ def _encode_in_order(
     files: Iterable[ImageFile],
     batch: int,
 ) -> Iterator[EncodeResult]:
-    """Yield results in the order of `files`, of which `batch` share a slot.
-
-    Raises:
-        ReadError: a file cannot be read; the results before it were all yielded.
-    """
+    """Yield results in the order of `files`, of which `batch` share a slot."""
     files, free = iter(files), list(range(num_slots))
     pending: deque[Chunk] = deque()
     while True:

@@ -39,11 +39,7 @@ def is_set(out: Path) -> bool:
 
 
 def _settings_in(out: Path) -> dict[str, Any] | None:
-    """Return the settings of the record set in a folder; None without one.
-
-    Raises:
-        DataError: they are damaged, or another program's.
-    """
+    """Return the settings of the record set in a folder; None without one."""
     if (out / MANIFEST).is_file():
         return settings_of(load_manifest(out))
     return read_settings(out)

@@ -86,13 +86,13 @@ def open_data(path: Path, config: BuildConfig | None = None) -> OpenedSet:
         ) from error
 
 
-def open_photos(path: Path, config: BuildConfig | None = None) -> PhotoSet:
+def open_photos(path: str | Path, config: BuildConfig | None = None) -> PhotoSet:
     """The image source at `path`, split and cut as a build with `config` would.
 
     Raises:
         DataError: it is none, or it is not clear which class its images have.
     """
-    config = config or BuildConfig(storage="original")
+    path, config = Path(path), config or BuildConfig(storage="original")
     source = scan(path)
     plan = make_plan(source.files, source.class_names, config)
     files: dict[str, tuple[ImageFile, ...]] = {

@@ -7,12 +7,14 @@ and an entry of that table.
 from __future__ import annotations
 
 import io
+import zlib
 from abc import ABC, abstractmethod
 from math import prod
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.records.image import (
+    START_OF_SCAN,
     apply_exif_orientation,
     orientation,
     read_image,
@@ -20,7 +22,6 @@ from alexnet.pipeline.records.image import (
     to_square,
     yuv420_planes,
 )
-from alexnet.pipeline.records.original_file import format_to_keep
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 
 ENCODED = "image/encoded"
 RAW = "image/raw"
+
+# Formats that `original` records keep, as they call them. An MPO starts with a JPEG.
+ORIGINALS: dict[str | None, bytes] = {"JPEG": b"jpeg", "MPO": b"jpeg", "PNG": b"png"}
+END_OF_JPEG = b"\xff\xd9"
+PNG_SIGNATURE_BYTES = 8
 
 # The bytes of a stored image, or uint8 [bytes] of them where they lie.
 StoredImage: TypeAlias = "bytes | np.ndarray"
@@ -118,7 +124,7 @@ class OriginalStorage(Storage):
     def encode(
         self, data: bytes, photo: Image, shown: Image, config: BuildConfig
     ) -> tuple[bytes, bytes]:
-        if image_format := format_to_keep(data, photo):
+        if image_format := _format_to_keep(data, photo):
             return data, image_format
         encoded = io.BytesIO()
         shown.save(encoded, "PNG")
@@ -129,6 +135,35 @@ class OriginalStorage(Storage):
 
         photo = read_image(bytes(image), config.side)
         np.copyto(out, np.asarray(to_square(photo, config.side, config.resize)))
+
+
+def _format_to_keep(data: bytes, photo: Image) -> bytes | None:
+    """The format of a file that TensorFlow shows as Pillow does; None of others."""
+    plain = photo.mode in ("RGB", "L") and "transparency" not in photo.info
+    if photo.format not in ORIGINALS or not plain or orientation(photo) != 1:
+        return None
+    if photo.format == "PNG":
+        whole = _is_whole_png(data)
+    else:
+        whole = data.rfind(END_OF_JPEG) > data.rfind(START_OF_SCAN)
+    return ORIGINALS[photo.format] if whole else None
+
+
+def _is_whole_png(data: bytes) -> bool:
+    """Return whether all chunks are there and have their checksums.
+
+    Pillow reads on without, TensorFlow does not.
+    """
+    view, place = memoryview(data), PNG_SIGNATURE_BYTES
+    while place < len(data):
+        name = place + 4
+        end = name + 4 + int.from_bytes(view[place:name], "big")
+        if zlib.crc32(view[name:end]) != int.from_bytes(view[end : end + 4], "big"):
+            return False
+        if bytes(view[name : name + 4]) == b"IEND":
+            return end + 4 <= len(data)
+        place = end + 4
+    return False
 
 
 class RawStorage(Storage):

@@ -11,11 +11,10 @@ from alexnet.pipeline.config import Split
 from alexnet.pipeline.errors import BadImage, DataError
 from alexnet.pipeline.files import name_some
 from alexnet.pipeline.source.csv_names import FileNames
-from alexnet.pipeline.source.image_tree import ImageTree, folder_name
+from alexnet.pipeline.source.given_splits import split_named
 from alexnet.pipeline.source.label_csv import LabelTable, Row, is_table
-from alexnet.pipeline.source.labels import Labels, unwrapped
+from alexnet.pipeline.source.labels import ImageTree, Labels, folder_name, unwrapped
 from alexnet.pipeline.source.source_file import read_file
-from alexnet.pipeline.source.split_names import split_named
 from alexnet.pipeline.source.stores import Entry, FolderStore, Store
 
 
@@ -74,11 +73,7 @@ def _may_label(key: str) -> bool:
 
 
 def _read_table(store: Store, key: str) -> LabelTable | None:
-    """Return a table; None where it is no file that can be read.
-
-    Raises:
-        ReadError: its file may well hold the labels, and cannot be read.
-    """
+    """Return a table; None where it is no file that can be read."""
     try:
         return LabelTable(key, read_file(store, Entry(key, 0), bytes))
     except BadImage:
@@ -88,11 +83,7 @@ def _read_table(store: Store, key: str) -> LabelTable | None:
 def _with_splits(
     tables: list[LabelTable], split_folder: str | None, path: Path
 ) -> list[tuple[LabelTable, Split | None]]:
-    """Return the tables of a folder, each with the split that its place or name says.
-
-    Raises:
-        DataError: there are several that do not name splits.
-    """
+    """Return a folder's tables, each with the split that its place or name says."""
     if split_folder and len(tables) == 1:
         return [(tables[0], split_named(folder_name(split_folder)))]
     if len(tables) < 2:
@@ -169,11 +160,7 @@ def match_rows(
 def _add_rows(
     labels: Labels, rows: Iterable[tuple[Row, str]], split: Split | None
 ) -> None:
-    """Add the rows of a table, all of which may belong to one `split`.
-
-    Raises:
-        DataError: a file has two labels, or lies in two splits.
-    """
+    """Add the rows of a table, all of which may belong to one `split`."""
     for row, key in rows:
         if not row.label:
             labels.unlabelled.append(key)

@@ -1,4 +1,4 @@
-"""The class and the given split of every image, where folders are named as splits.
+"""Given splits: names such as `training_set`, and the classes in folders so named.
 
 Either a folder for each split, with anything inside that gives classes; or in every
 class folder one for each split. Without either there are labels alone.
@@ -6,12 +6,37 @@ class folder one for each split. Without either there are labels alone.
 
 from __future__ import annotations
 
+import re
+
 from alexnet.pipeline.config import LabelSource, Split
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import count, name_some
-from alexnet.pipeline.source.image_tree import ImageTree, folder_name
-from alexnet.pipeline.source.labels import EXPECTED, Labels, label_folder, unwrapped
-from alexnet.pipeline.source.split_names import split_named
+from alexnet.pipeline.source.labels import (
+    EXPECTED,
+    ImageTree,
+    Labels,
+    folder_name,
+    label_folder,
+    unwrapped,
+)
+
+SPLIT_WORDS: dict[str, Split] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+# The words of `training_set`, `trainset`, `val2017` and `Test Images`.
+WORD = re.compile(r"[^\W\d_]+")
+
+
+def split_named(name: str) -> Split | None:
+    """Return the split that the first or the last word of a name says; None without."""
+    words = [word.removesuffix("set") for word in WORD.findall(name.lower())]
+    words = [word for word in words if word]
+    for word in (*words[:1], *words[-1:]):
+        if word in SPLIT_WORDS:
+            return SPLIT_WORDS[word]
+    return None
 
 
 def find_labels(tree: ImageTree, asked: LabelSource, where: str) -> Labels:
@@ -51,11 +76,7 @@ def _no_labels(labels: Labels, where: str) -> DataError:
 def _given_splits(
     tree: ImageTree, top: str, asked: LabelSource, where: str
 ) -> Labels | None:
-    """Return the labels of folders that are named as splits; None where they are not.
-
-    Raises:
-        DataError: it is not clear whether they are.
-    """
+    """Return the labels of folders named as splits; None where they are not."""
     named = {folder: split_named(folder_name(folder)) for folder in tree.folders(top)}
     splits = {folder: split for folder, split in named.items() if split}
     others = [folder for folder, split in named.items() if not split]
@@ -107,11 +128,7 @@ def _require_split_layout(
     asked: LabelSource,
     where: str,
 ) -> None:
-    """Check that folders named as splits can be taken for that, or for classes.
-
-    Raises:
-        DataError: they can be taken for neither.
-    """
+    """Check that folders named as splits can be taken for that, or for classes."""
     names = name_some([folder_name(folder) for folder in splits])
     if others and len(set(splits.values())) < 2 and asked == "auto":
         beside = name_some([folder_name(folder) for folder in others])

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from alexnet.pipeline.config import Split
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import name_some
-from alexnet.pipeline.source.split_names import split_named
+from alexnet.pipeline.source.given_splits import split_named
 
 NEEDED = ("filename", "label")
 SPLIT = "split"
@@ -130,11 +130,7 @@ class LabelTable:
                 )
 
     def _row(self, where: str, cells: list[str], needed: tuple[str, ...]) -> Row:
-        """Return what a line says.
-
-        Raises:
-            DataError: it lacks something.
-        """
+        """Return what a line says."""
         values = dict(zip(self.header.names, map(str.strip, cells), strict=False))
         filename, label = (values.get(name, "") for name in NEEDED)
         split = None

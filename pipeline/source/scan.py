@@ -20,13 +20,10 @@ from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import count, name_some
 from alexnet.pipeline.source.archives import open_store
 from alexnet.pipeline.source.csv_labels import Tables, find_tables, read_labels
-from alexnet.pipeline.source.given_splits import find_labels
-from alexnet.pipeline.source.image_files import list_images
-from alexnet.pipeline.source.image_tree import ImageTree
+from alexnet.pipeline.source.given_splits import find_labels, split_named
+from alexnet.pipeline.source.image_files import PICTURE, list_images, own_pictures
 from alexnet.pipeline.source.label_csv import LabelTable, is_table
-from alexnet.pipeline.source.labels import EXPECTED, Labels
-from alexnet.pipeline.source.own_outputs import PICTURE, own_pictures
-from alexnet.pipeline.source.split_names import split_named
+from alexnet.pipeline.source.labels import EXPECTED, ImageTree, Labels
 from alexnet.pipeline.source.stores import FolderStore, Listing, Store
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
@@ -101,11 +98,7 @@ def scan(path: Path, labels: LabelSource = "auto") -> Source:
 def _require_images(
     images: Sequence[str], listing: Listing, path: Path, labels: LabelSource
 ) -> None:
-    """Check that there are images, and a table where one is asked for.
-
-    Raises:
-        DataError: there are none; the message names what else there is.
-    """
+    """Check that there are images, and a table where one is asked for."""
     if images and labels == "csv":
         raise DataError(
             f"`labels='csv'`, but {path} has no CSV file with the columns"
@@ -128,11 +121,7 @@ def _require_images(
 def _labels_by_place(
     tree: ImageTree, asked: LabelSource, tables: Tables, path: Path
 ) -> Labels:
-    """Return the labels that folders or file names give.
-
-    Raises:
-        DataError: they give none; a table that might is named.
-    """
+    """Return the labels that folders or file names give."""
     hint = tables.hint()
     try:
         labels = find_labels(tree, asked, str(path))

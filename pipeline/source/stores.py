@@ -1,7 +1,7 @@
 """Stores of a source's files: these are listed, and read one by one by key.
 
 A store can be pickled, so that every worker process opens it for itself. Here is that
-of a folder; `zip_store` and `tar_store` have those of archives.
+of a folder; `archives` has those of a zip and a tar.
 """
 
 from __future__ import annotations
@@ -177,11 +177,7 @@ def _place(folder: Path) -> tuple[int, int | str]:
 
 
 def _status(item: os.DirEntry[str]) -> os.stat_result | None:
-    """Return the status of an item or its target; None where a link leads nowhere.
-
-    Raises:
-        OSError: it is not known, because a disk fails or rights lack.
-    """
+    """Return the status of an item or its target; None where a link leads nowhere."""
     try:
         return item.stat()
     except OSError as error:

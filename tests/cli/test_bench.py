@@ -66,7 +66,7 @@ def test_bench_json(built: Built) -> None:
     assert found["host"]["name"] == platform.node()
     assert found["versions"] == {
         "python": platform.python_version(),
-        **{name: version(name) for name in ("alexnet", "tensorflow", "numpy")},
+        **{name: version(name) for name in ("alexnet", "tensorflow", "keras", "numpy")},
     }
     assert found["bottleneck"] in rungs
     assert f"`{found['bottleneck']}`" in found["advice"]

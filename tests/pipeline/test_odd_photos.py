@@ -19,9 +19,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from alexnet.pipeline.build.build import build
+from alexnet.pipeline.build.build import BuildReport, build
 from alexnet.pipeline.build.quarantine import read_quarantine
-from alexnet.pipeline.build.report import BuildReport
 from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.errors import BadImage, DataError, data_error_in
 from alexnet.pipeline.read.dataset import eval_dataset
@@ -65,13 +64,6 @@ def difference(pixels: np.ndarray, expected: np.ndarray) -> int:
 
 
 # --- one by one
-
-
-@pytest.mark.parametrize("name", [k for k, v in KINDS.items() if isinstance(v[1], str)])
-def test_what_cannot_be_used_says_why(name: str) -> None:
-    data, reason = KINDS[name]
-    with pytest.raises(BadImage, match=str(reason)):
-        to_square(read_image(data, SIDE, name), SIDE, "crop")
 
 
 @pytest.mark.parametrize("side", [None, SIDE])

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
-from tensorflow import keras
 
 from alexnet.model.config import NetworkConfig
 from alexnet.model.network.alexnet import build_network

@@ -79,7 +79,7 @@ def test_every_example_comes_with_its_key(
 
 
 def test_photos_come_with_their_keys(photos: Path) -> None:
-    batches = taken(open_photos(photos).train(batch_size=3, keys=True).dataset, 6)
+    batches = taken(open_photos(str(photos)).train(batch_size=3, keys=True).dataset, 6)
     for images, labels, keys in batches:
         for image, label, key in zip(images, labels, keys, strict=True):
             photo = read_image((photos / key.decode()).read_bytes(), 256)
