@@ -22,6 +22,7 @@ OptimizerName = Literal["momentum", "sgd", "adam", "adamw"]
 Schedule = Literal["cosine", "steps", "constant"]
 Loss = Literal["sparse", "one-hot"]
 StrategyName = Literal["auto", "none", "mirrored", "multi-worker"]
+RunOrder = Literal["best", "last", "speed", "name"]
 
 # 227, not the paper's printed 224: 55 outputs of an 11x11 window at stride 4. With
 # torchvision's two zeros on each side it is 224.
