@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from alexnet.model.training.execution import step_function
 from alexnet.model.training.hardware import Hardware, set_up_hardware
 from alexnet.model.training.history import EpochRecord
 from alexnet.model.training.loop import ResumePoint, TrainingLoop
+from alexnet.model.training.loss import TrainingLoss, balanced_weights
 from alexnet.model.training.loss_scale import LossScale
+from alexnet.model.training.moving_average import AveragedClassifier
 from alexnet.model.training.multi_worker import require_all
 from alexnet.model.training.optimizer import make_optimizer, trainable_weights
 from alexnet.model.training.plan import (
@@ -68,6 +70,7 @@ def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport
             hardware,
             plan.steps_per_epoch,
             plan.function,
+            plan.records.manifest.splits["train"].class_counts,
         )
     if hardware.is_chief:
         if plan.config.network.network == SAVED_NETWORK:
@@ -151,24 +154,41 @@ def make_classifier(
     hardware: Hardware,
     steps: int,
     function: NetworkFunction | None = None,
+    class_counts: Sequence[int] = (),
 ) -> TrainableClassifier:
     """A classifier to be trained, with fresh weights, in the current strategy's scope.
 
-    `steps` are those of an epoch.
+    `steps` are those of an epoch, `class_counts` the examples of each class, which
+    `class_weights` needs.
+
+    Raises:
+        ConfigError: the batch cannot be shared out evenly.
     """
     # Replicas cannot meet inside a compiled function: there each normalises alone.
     together = hardware.num_replicas > 1 and not hardware.xla
     built = build_network(network, together, function)
+    average = None
+    if config.ema is not None:
+        copy = build_network(network, together, function)
+        average = AveragedClassifier(copy, augment, config.ema, xla=hardware.xla)
     return TrainableClassifier(
         built,
         augment,
         make_optimizer(config, steps, trainable_weights(built)),
         loss_scale=LossScale() if hardware.policy == "mixed_float16" else None,
-        loss=config.loss,
+        average=average,
+        loss=_make_loss(config, class_counts),
         global_batch=config.batch_size,
+        accumulate=config.accumulate,
         seed=config.seed,
         xla=hardware.xla,
     )
+
+
+def _make_loss(config: TrainConfig, class_counts: Sequence[int]) -> TrainingLoss:
+    is_balanced = config.class_weights == "balanced"
+    weights = balanced_weights(class_counts) if is_balanced else None
+    return TrainingLoss(config.loss, config.label_smoothing, weights)
 
 
 def _blame_data(plan: TrainPlan, error: Exception) -> None:
@@ -221,6 +241,11 @@ def make_train_step(
     steps = steps_per_epoch(records, config.batch_size)
     with hardware.strategy.scope():
         classifier = make_classifier(
-            run.network, run.augment, run.train, hardware, steps
+            run.network,
+            run.augment,
+            run.train,
+            hardware,
+            steps,
+            class_counts=records.manifest.splits["train"].class_counts,
         )
     return step_function(classifier, hardware.strategy)
