@@ -54,7 +54,7 @@ constraints: ## choose the newest versions that fit, for every Python
 		--output-file constraints.txt pyproject.toml
 
 clean: ## delete what the targets made; photos, records, runs and .venv stay
-	rm -rf demo build dist site alexnet.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf demo build dist site alexnet.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 	find alexnet pipeline model cli benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml constraints.txt

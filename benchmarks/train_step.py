@@ -21,7 +21,7 @@ from alexnet.model.network.summary import training_flops
 from alexnet.model.training.execution import step_function
 from alexnet.model.training.hardware import Hardware, set_up_hardware
 from alexnet.model.training.train_step import DRAWS, TrainableClassifier
-from alexnet.model.training.training import make_classifier
+from alexnet.model.training.training import build_replicated, make_classifier
 from alexnet.pipeline.augment.augment import augment_batch, fold_seed, mixup_cutmix
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import BUILD, Config, Preset, require
@@ -169,7 +169,11 @@ def plan_train_step(config: TrainStepConfig) -> TrainStepPlan:
     network, train = config.network_config(), config.train()
     hardware = set_up_hardware(train)
     classifier = make_classifier(
-        network, preset(config.augment), train, hardware, STEPS_PER_EPOCH
+        build_replicated(network, hardware),
+        preset(config.augment),
+        train,
+        hardware,
+        STEPS_PER_EPOCH,
     )
     step = step_function(classifier, hardware.strategy)
     augment = _augment(classifier)

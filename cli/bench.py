@@ -91,6 +91,7 @@ def input_pipeline(
     from alexnet.benchmarks.input_pipeline.input_pipeline import run_bench
 
     mixed_precision = settings.pop("mixed_precision")
+    settings["image_size"] = settings["image_size"] or NETWORK.image_size
     names = tuple(loader.value for loader in against)
     config = BenchConfig(seconds=seconds, against=names, **settings)
     old = comparison.load_figures(compare) if compare else None
@@ -179,6 +180,8 @@ def train_step(
     """
     from alexnet.benchmarks.train_step import TrainStepConfig, run_train_step
 
+    side = NetworkConfig(variant=settings["variant"]).image_size
+    settings["image_size"] = settings["image_size"] or side
     config = TrainStepConfig(seconds=seconds, num_classes=classes, **settings)
     with Meter("measuring", "timings") as meter:
         report = run_train_step(config, meter.announce)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from alexnet.model.training.metrics import Metrics
     from alexnet.model.training.plan import TrainPlan
     from alexnet.model.training.report import FitReport
-    from alexnet.model.training.run import RunFolder
+    from alexnet.model.training.run import InitialWeights, RunFolder
 
 
 def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
@@ -83,6 +83,12 @@ class FitProgress(Progress):
         self.run, self.is_chief = plan.run, hardware.is_chief
         say_plan(plan, hardware, self.verbose)
 
+    def initial(self, source: str, weights: InitialWeights) -> None:
+        """Print what the run starts from, and which layers begin anew all the same."""
+        fresh = ", ".join(weights.fresh_layers)
+        replaced = f"; {fresh} was for other classes and begins anew" if fresh else ""
+        say(f"weights of {source} (SHA-256 {weights.fingerprint[:12]}){replaced}")
+
     @property
     def interrupted(self) -> str:
         """Tell of an interruption, and how to go on."""
@@ -133,6 +139,10 @@ def say_report(report: FitReport) -> None:
     """Print what a run has reached, and what to make of it."""
     from alexnet.model.training.run import RunFolder
 
+    run = quote(str(report.run))
+    if not report.history:
+        say(f"no epochs: {run} holds its initial weights. Next: alexnet evaluate {run}")
+        return
     lost = sum(e.seconds * e.input_wait_share for e in report.history)
     total = sum(epoch.seconds for epoch in report.history)
     say(
@@ -149,7 +159,6 @@ def say_report(report: FitReport) -> None:
         )
     if report.chance_warning:
         say(f"warning: {report.chance_warning}")
-    run = quote(str(report.run))
     say(f"next: alexnet evaluate {run}   alexnet plot {run}")
 
 

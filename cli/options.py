@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
 
 UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 UNITS |= {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
@@ -56,6 +57,25 @@ def command_group(purpose: str, *lines: str, **details: Any) -> typer.Typer:
         rich_markup_mode=None,  # rich costs 0.1 s, a third of what --help may take
         **details,
     )
+
+
+def takes_several(option: str) -> type[TyperCommand]:
+    """Return a command whose option takes all the words up to the next option."""
+
+    class Command(TyperCommand):
+        """The words are parsed as if each had the option before it."""
+
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            words, option_before = [], ""
+            for word in args:
+                if word.startswith("-"):
+                    option_before = word
+                elif option_before == option and words[-1] != option:
+                    words.append(option)
+                words.append(word)
+            return super().parse_args(ctx, words)
+
+    return Command
 
 
 Json = Annotated[

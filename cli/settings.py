@@ -54,6 +54,8 @@ def _parameter(setting: Field[Any], kind: Any) -> inspect.Parameter:
     default: Any = setting.default
     details: dict[str, Any] = {"help": setting.metadata["help"]}
     name = "--" + setting.name.removesuffix(BYTES).replace("_", "-")
+    if kind == tuple[str, ...]:
+        kind, default = list[str], list(default)
     if kind == bool | None:
         name += f"/--no-{name.removeprefix('--')}"
     if setting.name.endswith(BYTES):

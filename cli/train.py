@@ -9,7 +9,7 @@ import typer
 
 from alexnet.cli.console import Meter, print_json, say
 from alexnet.cli.fit_messages import FitProgress, say_report
-from alexnet.cli.options import Json, Verbose, examples, given
+from alexnet.cli.options import Json, Verbose, examples, given, takes_several
 from alexnet.cli.settings import takes_settings
 from alexnet.model.config import CHECKPOINT_MINUTES, NetworkConfig, TrainConfig
 
@@ -17,14 +17,16 @@ app = typer.Typer()
 
 
 @app.command(
+    cls=takes_several("--freeze"),
     epilog=examples(
         "alexnet fit --mixed-precision",
         "alexnet fit records --variant paper --epochs 30 --run runs/paper",
         "alexnet fit --run runs/paper --resume",
         "alexnet fit --network my_package.networks:build --image-size 224",
+        "alexnet fit others --init-from runs/paper --freeze conv1 conv2",
         "alexnet fit --augment article --optimizer sgd --schedule constant"
         " --learning-rate 0.001 --weight-decay 0 --batch-size 32",
-    )
+    ),
 )
 @takes_settings(NetworkConfig, TrainConfig)
 def fit(
@@ -62,6 +64,10 @@ def fit(
     from alexnet.model.results.plots import plot_curves
     from alexnet.model.training.fit import fit as run_fit
 
+    if resume and overwrite:
+        raise typer.BadParameter("--resume goes on, --overwrite deletes: choose one")
+    if resume and run is None:
+        raise typer.BadParameter("--resume needs --run, the folder of the run")
     typed = given(context)
     with Meter("training", "steps") as meter:
         progress = FitProgress(meter, verbose)
@@ -77,9 +83,9 @@ def fit(
             )
         except KeyboardInterrupt as interrupt:
             raise type(interrupt)(progress.interrupted) from None
-    if progress.first is None:
+    if progress.first is None and report.history:
         say(f"{report.run} is finished already: nothing was left to train")
-    if progress.is_chief:
+    if progress.is_chief and report.history:
         plot_curves(report.history, report.run / "curves.png")
     say_report(report)
     if as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
 from alexnet.pipeline.config import (
     MAX_COUNT,
@@ -17,13 +17,18 @@ from alexnet.pipeline.config import (
 )
 from alexnet.pipeline.errors import ConfigError
 
-Variant = Literal["article", "paper", "bn"]
+Variant = Literal["article", "paper", "bn", "torchvision"]
 OptimizerName = Literal["momentum", "sgd", "adam", "adamw", "lars", "lamb"]
 Schedule = Literal["cosine", "steps", "constant"]
 Loss = Literal["sparse", "one-hot"]
 ClassWeights = Literal["none", "balanced"]
 StrategyName = Literal["auto", "none", "mirrored", "multi-worker"]
 
+# 227, not the paper's printed 224: 55 outputs of an 11x11 window at stride 4. With
+# torchvision's two zeros on each side it is 224.
+IMAGE_SIZE, TORCHVISION_SIZE = 227, 224
+# Of a setting that depends on another one.
+UNSET: Any = None
 # In a run folder: the architecture of a network whose function has no name.
 SAVED_NETWORK = "network.json"
 # Smaller images vanish in the pooling of the variants.
@@ -40,13 +45,15 @@ class NetworkConfig(Config):
     """
 
     variant: Variant = setting(
-        "article", "Network: the article's, the paper's of 2012, or batch-normalised."
+        "article",
+        "Network: the article's, the paper's of 2012, batch-normalised, or that of"
+        " torchvision's weights.",
     )
     num_classes: int = 2
-    # 227, not the paper's printed 224: 55 outputs of an 11x11 window at stride 4.
     image_size: int = setting(
-        227,
-        "Side of the images that the network takes, in pixels.",
+        UNSET,
+        "Side of the images that the network takes, in pixels. Default: 227, and 224"
+        " for torchvision.",
         *(1, math.inf, "1 pixel or more"),
     )
     # For small tasks and quick tries.
@@ -67,6 +74,10 @@ class NetworkConfig(Config):
 
     def check(self) -> None:
         """Check the ranges that are open at an end, and what is no option."""
+        if self.image_size is UNSET:
+            is_torch = self.variant == "torchvision"
+            side = TORCHVISION_SIZE if is_torch else IMAGE_SIZE
+            object.__setattr__(self, "image_size", side)
         if self.network is not None:
             self._check_own()
         elif self.image_size < MIN_IMAGE_SIZE:
@@ -96,7 +107,7 @@ class TrainConfig(ReadConfig):
 
     augment: Preset = setting("paper", "Random changes to the training images.")
     # The default recipe's length; see the README's curve.
-    epochs: int = setting(20, "Number of epochs of the whole run.", 1, MAX_COUNT)
+    epochs: int = setting(20, "Number of epochs of the whole run.", 0, MAX_COUNT)
     learning_rate: float = setting(0.02, "Peak of the learning rate.")
     optimizer: OptimizerName = setting(
         "momentum",
@@ -171,6 +182,21 @@ class TrainConfig(ReadConfig):
     logical_cpus: int | None = setting(
         None, "Number of devices to split the CPU into, to try a strategy.", 1, 256
     )
+    init_from: str | None = setting(
+        None,
+        "Run, or file of weights (.keras, .safetensors, .pth, .npz), to start from.",
+    )
+    freeze: tuple[str, ...] = setting(
+        (), "Layers whose weights stay as they are, such as conv1 conv2."
+    )
+    # A tenth for what was learned before, as R-CNN (Girshick 2014, section 2.3) and
+    # Caffe's flickr_style, which both fine-tuned an AlexNet.
+    kept_rate: float = setting(
+        0.1,
+        "Learning rate of weights from `init_from`: a multiple of that of others.",
+        0,
+        1000,
+    )
     steps_per_execution: int = setting(
         1, "Training steps between two returns to Python.", 1, MAX_COUNT
     )
@@ -189,6 +215,10 @@ class TrainConfig(ReadConfig):
 
     def check(self) -> None:
         """Check open ranges, the parts of a batch, and that the rate lasts the run."""
+        if self.init_from is None:
+            # Without training, a run holds the weights that it was given.
+            needs = f"1 to {MAX_COUNT:,}, or `init_from`"
+            require(self.epochs > 0, "epochs", self.epochs, needs)
         rate, clip_norm = self.learning_rate, self.clip_norm
         require(0 < rate < math.inf, "learning_rate", rate, "above 0, and finite")
         clips = clip_norm is None or 0 < clip_norm < math.inf

@@ -15,7 +15,12 @@ from typing import ClassVar
 from tensorflow import keras
 
 from alexnet.model.config import NetworkConfig
-from alexnet.model.network.layers import Dropout, GroupedConv2D, LocalResponseNorm
+from alexnet.model.network.layers import (
+    AdaptiveAveragePool,
+    Dropout,
+    GroupedConv2D,
+    LocalResponseNorm,
+)
 from alexnet.model.network.own import (
     NetworkFunction,
     build_own_network,
@@ -58,10 +63,14 @@ class Conv(Row):
     kernel: int
     stride: int = 1
     padding: str = "same"
+    # Zeros around the input, for a padding at stride 4 that is not TensorFlow's.
+    border: int = 0
     grouped: bool = False
     normed: bool = False
 
     def layers(self, site: Site) -> Iterator[keras.layers.Layer]:
+        if self.border:
+            yield keras.layers.ZeroPadding2D(self.border, name=f"pad{site.depth}")
         groups = site.config.groups if self.grouped else 1
         convolution = GroupedConv2D if groups > 1 else keras.layers.Conv2D
         yield convolution(
@@ -86,6 +95,16 @@ class Pool(Row):
 
     def layers(self, site: Site) -> Iterator[keras.layers.Layer]:
         yield keras.layers.MaxPooling2D(3, strides=2, name=f"pool{site.depth}")
+
+
+@dataclass(frozen=True)
+class AdaptivePool(Row):
+    """Average pooling to a map of one side, whatever the side of the images."""
+
+    side: int
+
+    def layers(self, site: Site) -> Iterator[keras.layers.Layer]:
+        yield AdaptiveAveragePool(self.side, name="adaptive_pool")
 
 
 @dataclass(frozen=True)
@@ -127,14 +146,16 @@ class Hidden(Row):
 
     learned = True
     units: int
+    drops_inputs: bool = False
 
     def layers(self, site: Site) -> Iterator[keras.layers.Layer]:
-        yield keras.layers.Dense(
+        dense = keras.layers.Dense(
             site.scaled(self.units),
             activation="relu",
             name=f"dense{site.depth}",
         )
-        yield Dropout(site.config.dropout, site.row, name=f"dropout{site.depth}")
+        dropout = Dropout(site.config.dropout, site.row, name=f"dropout{site.depth}")
+        yield from (dropout, dense) if self.drops_inputs else (dense, dropout)
 
 
 @dataclass(frozen=True)
@@ -182,7 +203,23 @@ BN = (
     *(Flatten(), Hidden(4096), Hidden(4096), Logits()),
 )
 
-VARIANTS: dict[str, tuple[Row, ...]] = {"article": ARTICLE, "paper": PAPER, "bn": BN}
+# torchvision/models/alexnet.py, which follows Krizhevsky 2014 (arXiv:1404.5997).
+TORCHVISION = (
+    *(Conv(64, 11, 4, "valid", border=2), Pool()),
+    *(Conv(192, 5), Pool()),
+    Conv(384, 3),
+    Conv(256, 3),
+    *(Conv(256, 3), Pool(), AdaptivePool(6)),
+    *(Flatten(), Hidden(4096, drops_inputs=True), Hidden(4096, drops_inputs=True)),
+    Logits(),
+)
+
+VARIANTS: dict[str, tuple[Row, ...]] = {
+    "article": ARTICLE,
+    "paper": PAPER,
+    "bn": BN,
+    "torchvision": TORCHVISION,
+}
 
 
 def build_network(

@@ -1,4 +1,4 @@
-"""The three layers Keras has not, or not the way AlexNet needs them.
+"""The four layers Keras has not, or not the way AlexNet needs them.
 
 They sit in the network between the augmented batch and the logits. A network built of
 them is rebuilt from its NetworkConfig; only plain weights are saved.
@@ -51,6 +51,41 @@ class GroupedConv2D(keras.layers.Conv2D):
         if self.use_bias:
             outputs = tf.nn.bias_add(outputs, self.bias)
         return self.activation(outputs)
+
+
+def pooling_windows(size: int, count: int) -> list[tuple[int, int]]:
+    """Starts and ends of the windows of PyTorch's adaptive pooling.
+
+    They cover `size` places evenly, and overlap where it is no multiple of `count`.
+    """
+    return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+
+
+@keras.utils.register_keras_serializable(package="alexnet")
+class AdaptiveAveragePool(keras.layers.Layer):
+    """PyTorch's AdaptiveAvgPool2d: averages of evenly spread windows."""
+
+    def __init__(self, side: int, **options: Any) -> None:
+        """`side` is that of the map it returns, whatever it gets."""
+        super().__init__(**options)
+        self.side = side
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """The averages, float [batch, side, side, channels]."""
+        for axis in (1, 2):
+            if inputs.shape[axis] != self.side:
+                inputs = self._pool(inputs, axis)
+        return inputs
+
+    def _pool(self, inputs: tf.Tensor, axis: int) -> tf.Tensor:
+        places = pooling_windows(inputs.shape[axis], self.side)
+        windows = [tf.gather(inputs, range(*place), axis=axis) for place in places]
+        averages = [tf.reduce_mean(window, axis, keepdims=True) for window in windows]
+        return tf.concat(averages, axis)
+
+    def get_config(self) -> dict[str, Any]:
+        """Keras's settings of the layer and its side."""
+        return {**super().get_config(), "side": self.side}
 
 
 class _Position(NamedTuple):

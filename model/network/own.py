@@ -117,7 +117,7 @@ def describe_network(network: keras.Model) -> str:
     """
     text = json.dumps(keras.utils.serialize_keras_object(network))
     text = re.sub(r'"mixed_b?float16"', '"float32"', text)
-    if foreign := sorted(set(_foreign_names(json.loads(text)))):
+    if foreign := sorted(set(foreign_names(json.loads(text)))):
         raise ConfigError(
             f"`network` is a function that no other process can import, and it has"
             f" layers that are not Keras's ({', '.join(foreign)}), so that evaluation"
@@ -134,7 +134,7 @@ def network_from_description(text: str) -> keras.Model:
     """
     try:
         description = json.loads(text)
-        if foreign := sorted(set(_foreign_names(description))):
+        if foreign := sorted(set(foreign_names(description))):
             raise ValueError(f"layers that are not Keras's: {', '.join(foreign)}")
         network = keras.utils.deserialize_keras_object(description)
         if not isinstance(network, keras.Model):
@@ -146,7 +146,7 @@ def network_from_description(text: str) -> keras.Model:
     return network
 
 
-def _foreign_names(value: Any) -> Iterator[str]:
+def foreign_names(value: Any) -> Iterator[str]:
     """Names of the classes and functions in a description that are not Keras's."""
     if isinstance(value, dict):
         module = value.get("module")
@@ -156,4 +156,4 @@ def _foreign_names(value: Any) -> Iterator[str]:
         value = list(value.values())
     if isinstance(value, list):
         for part in value:
-            yield from _foreign_names(part)
+            yield from foreign_names(part)

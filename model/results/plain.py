@@ -5,10 +5,16 @@ from __future__ import annotations
 import tensorflow as tf
 from tensorflow import keras
 
-from alexnet.model.network.layers import Dropout, GroupedConv2D, LocalResponseNorm
+from alexnet.model.network.layers import (
+    AdaptiveAveragePool,
+    Dropout,
+    GroupedConv2D,
+    LocalResponseNorm,
+    pooling_windows,
+)
 from alexnet.model.training.classifier import Classifier
 
-OURS = (Dropout, GroupedConv2D, LocalResponseNorm)
+OURS = (AdaptiveAveragePool, Dropout, GroupedConv2D, LocalResponseNorm)
 
 
 def plain_network(classifier: Classifier) -> keras.Model:
@@ -38,6 +44,8 @@ def _apply_plain(layer: keras.layers.Layer, inputs: tf.Tensor) -> tf.Tensor:
     settings = layer.get_config()
     if isinstance(layer, LocalResponseNorm):
         return _plain_response_norm(layer, inputs)
+    if isinstance(layer, AdaptiveAveragePool):
+        return _pool(_pool(inputs, layer.side, 1), layer.side, 2)
     if isinstance(layer, Dropout):
         return keras.layers.Dropout(layer.rate, name=layer.name)(inputs)
     kind = keras.layers.Conv2D if isinstance(layer, GroupedConv2D) else type(layer)
@@ -52,3 +60,18 @@ def _plain_response_norm(layer: LocalResponseNorm, inputs: tf.Tensor) -> tf.Tens
     window = range(2 * layer.radius + 1)
     energy = sum(padded[..., i : i + inputs.shape[-1]] for i in window)
     return inputs / (energy * layer.alpha + layer.bias) ** layer.beta
+
+
+def _pool(inputs: tf.Tensor, side: int, axis: int) -> tf.Tensor:
+    """Averages of an axis's windows, cut out and pooled one by one."""
+    size = inputs.shape[axis]
+    if size == side:
+        return inputs
+    rows, averages = axis == 1, []
+    for start, end in pooling_windows(size, side):
+        beside, window = (start, size - end), end - start
+        cropping = (beside, (0, 0)) if rows else ((0, 0), beside)
+        cut = keras.layers.Cropping2D(cropping)(inputs)
+        pool = keras.layers.AveragePooling2D((window, 1) if rows else (1, window))
+        averages.append(pool(cut))
+    return keras.layers.Concatenate(axis)(averages)

@@ -53,8 +53,10 @@ class Optimizer(tf.Module, ABC):
         weights: Sequence[tf.Variable],
         learning_rate: LearningRate,
         weight_decay: float = 0.0,
+        scales: Sequence[float] = (),
         clip_norm: float | None = None,
     ) -> None:
+        """`scales` are the weights' multiples of the learning rate, by default 1."""
         super().__init__()
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.clip_norm = clip_norm
@@ -64,6 +66,7 @@ class Optimizer(tf.Module, ABC):
             for weight in weights
         ]
         self._weights = tuple(weights)
+        self._scales = tuple(scales) or (1.0,) * len(self._weights)
 
     @property
     def _slots(self) -> range:
@@ -73,10 +76,11 @@ class Optimizer(tf.Module, ABC):
         """Take a step; the gradients are the sums of all replicas'."""
         if self.clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
-        rate = self.learning_rate(self.iterations)
-        for weight, slots, gradient in zip(
-            self._weights, self.slots, gradients, strict=True
+        full_rate = self.learning_rate(self.iterations)
+        for weight, slots, gradient, scale in zip(
+            self._weights, self.slots, gradients, self._scales, strict=True
         ):
+            rate = full_rate * scale
             if self.weight_decay and self.decays_apart and is_kernel(weight):
                 _assign(weight, weight * (1 - rate * self.weight_decay))
             self._update(weight, slots, gradient, rate)
@@ -246,9 +250,12 @@ OPTIMIZERS: dict[OptimizerName, type[Optimizer]] = {
 
 
 def make_optimizer(
-    config: TrainConfig, steps_per_epoch: int, weights: Sequence[tf.Variable]
+    config: TrainConfig,
+    steps_per_epoch: int,
+    weights: Sequence[tf.Variable],
+    scales: Sequence[float] = (),
 ) -> Optimizer:
     """The optimizer of `config` for some weights, in the current strategy's scope."""
     rate = make_learning_rate(config, steps_per_epoch)
     kind = OPTIMIZERS[config.optimizer]
-    return kind(weights, rate, config.weight_decay, config.clip_norm)
+    return kind(weights, rate, config.weight_decay, scales, config.clip_norm)

@@ -20,6 +20,7 @@ from alexnet.model.network.own import (
     find_function,
     name_of_function,
 )
+from alexnet.model.training.initial import settings_of_source
 from alexnet.model.training.run import RunConfig, RunFolder
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import require
@@ -95,6 +96,7 @@ def plan_training(
         run.require_ours()
     elif not resume:
         run.require_free()
+    settings = _complete(settings, old)
     records = open_data(data)
     function = settings.get("network")
     if callable(function):
@@ -108,6 +110,24 @@ def plan_training(
     return TrainPlan(run, config, records, old, overwrite, checkpoint_minutes, function)
 
 
+def _complete(settings: dict[str, Any], old: RunConfig | None) -> dict[str, Any]:
+    """The settings as `config.json` has them, with those of a run to start from.
+
+    Raises:
+        ConfigError: there is nothing to start from.
+        RunError: it is a folder without a run.
+    """
+    settings = dict(settings)
+    if "freeze" in settings:
+        names = settings["freeze"]
+        settings["freeze"] = (names,) if isinstance(names, str) else tuple(names)
+    if settings.get("init_from") is None:
+        return settings
+    source = Path(settings["init_from"]).absolute()
+    settings["init_from"] = str(source)
+    return settings if old else settings_of_source(source, settings)
+
+
 def _find_network(network: NetworkConfig) -> NetworkFunction | None:
     """Find the function of a network of the user's own, which the settings name.
 
@@ -117,8 +137,7 @@ def _find_network(network: NetworkConfig) -> NetworkFunction | None:
     if network.network == SAVED_NETWORK:
         raise ConfigError(
             "the run's network was built by a function without a name. Go on with it in"
-            " Python: `alexnet.fit(run=..., resume=True, network=...)` with that"
-            " function."
+            " Python: give that function to `alexnet.fit` as `network`."
         )
     return find_function(network.network) if network.network else None
 
@@ -140,9 +159,10 @@ def make_run_config(
         )
     if old is not None:
         _require_same_records(old, describe_data(data, records.manifest))
-    network = old.network if old else NetworkConfig(num_classes=len(names))
-    network = _replaced(network, settings)
-    train = _replaced(old.train if old else TrainConfig(), settings)
+    network = _network_config(len(names), settings, old)
+    train = replace(
+        old.train if old else TrainConfig(), **_fields(TrainConfig, settings)
+    )
     _require_side(records, network.image_size)
     _require_validation(records, train)
     # The order of an epoch is the reader's: a run keeps the one it began with.
@@ -155,12 +175,23 @@ def make_run_config(
         augment=preset(train.augment),
         train=train,
         reader_reason=old.reader_reason if old else chosen.reason,
+        initial=old.initial if old else None,
     )
 
 
-def _replaced(config: Any, settings: dict[str, Any]) -> Any:
-    known = {k: v for k, v in settings.items() if k in config.__dataclass_fields__}
-    return replace(config, **known)
+def _network_config(
+    num_classes: int, settings: dict[str, Any], old: RunConfig | None
+) -> NetworkConfig:
+    known = _fields(NetworkConfig, settings)
+    if old is not None:
+        return replace(old.network, **known)
+    # Made at once: the default side is the variant's.
+    return NetworkConfig(num_classes=num_classes, **known)
+
+
+def _fields(config: Any, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that are fields of a config."""
+    return {k: v for k, v in settings.items() if k in config.__dataclass_fields__}
 
 
 def describe_data(folder: Path, manifest: Manifest) -> dict[str, Any]:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from alexnet.model.training.history import EpochRecord
     from alexnet.model.training.metrics import Metrics
     from alexnet.model.training.plan import TrainPlan
+    from alexnet.model.training.run import InitialWeights
 
 
 class Progress:
@@ -16,6 +17,9 @@ class Progress:
 
     def plan(self, plan: TrainPlan, hardware: Hardware) -> None:
         """Hear what will be trained, and on what."""
+
+    def initial(self, source: str, weights: InitialWeights) -> None:
+        """Hear that the run starts from the weights in `source`."""
 
     def start(self, first_step: int, total_steps: int) -> None:
         """Hear that the run begins, or goes on, at `first_step`."""

@@ -67,6 +67,10 @@ class FitReport:
 
     def to_json(self) -> dict[str, Any]:
         """The report's promised fields."""
+        if not self.history:  # the run holds the weights that it started from
+            nothing = ("train", "validation", "best", "images_per_second")
+            values = dict.fromkeys((*nothing, "input_wait_share"))
+            return {"run": str(self.run), "epochs": 0, "step": 0, **values}
         last, best = self.last, self.best
         return {
             "run": str(self.run),

@@ -37,6 +37,16 @@ FORMAT, LOCK = 1, ".lock"
 NOT_SETTINGS = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 
 
+@dataclass(frozen=True, slots=True)
+class InitialWeights:
+    """What a run that starts from `init_from` took over from there."""
+
+    # SHA-256 of the weights there.
+    fingerprint: str
+    # Layers that were for other classes, and began anew.
+    fresh_layers: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
     """Everything that decides a run's numbers, and where its records are."""
@@ -52,6 +62,8 @@ class RunConfig:
     train: TrainConfig
     # Why the records are read by `train.reader`.
     reader_reason: str
+    # Known when the run has begun.
+    initial: InitialWeights | None = None
 
     def __post_init__(self) -> None:
         BuildConfig(
@@ -83,6 +95,7 @@ def run_config_from_json(values: dict[str, Any]) -> RunConfig:
     if values["format"] != FORMAT:
         raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
     require_kinds(RunConfig, values)
+    initial = values.get("initial")
     return RunConfig(
         data=values["data"],
         class_names=tuple(values["class_names"]),
@@ -94,6 +107,8 @@ def run_config_from_json(values: dict[str, Any]) -> RunConfig:
         augment=AugmentConfig.from_json(values["augment"]),
         train=TrainConfig.from_json(values["train"]),
         reader_reason=values["reader_reason"],
+        initial=initial
+        and InitialWeights(initial["fingerprint"], tuple(initial["fresh_layers"])),
     )
 
 

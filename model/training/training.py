@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from tensorflow import keras
 
 from alexnet.model.config import SAVED_NETWORK, NetworkConfig, TrainConfig
 from alexnet.model.network.alexnet import build_network
+from alexnet.model.network.named_weights import freeze_layers
 from alexnet.model.network.own import NetworkFunction, describe_network
-from alexnet.model.training.checkpoints import Checkpoints, reason
+from alexnet.model.training.checkpoints import Checkpoints, latest, reason
 from alexnet.model.training.execution import step_function
 from alexnet.model.training.hardware import Hardware, set_up_hardware
 from alexnet.model.training.history import EpochRecord
+from alexnet.model.training.initial import rate_scales, start_from
 from alexnet.model.training.loop import ResumePoint, TrainingLoop
 from alexnet.model.training.loss import TrainingLoss, balanced_weights
 from alexnet.model.training.loss_scale import LossScale
@@ -31,7 +34,7 @@ from alexnet.model.training.plan import (
 )
 from alexnet.model.training.progress import Progress
 from alexnet.model.training.report import FitReport
-from alexnet.model.training.run import RunFolder
+from alexnet.model.training.run import InitialWeights, RunFolder
 from alexnet.model.training.train_step import TrainableClassifier
 from alexnet.pipeline.config import AugmentConfig
 from alexnet.pipeline.errors import DataError, RunError
@@ -55,24 +58,31 @@ def train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
     if not hardware.is_chief:
         return _train(plan, hardware, progress)
     with plan.run.sole_training():
-        _take_over(plan)
         return _train(plan, hardware, progress)
 
 
 def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
     config, run = plan.config.train, plan.run
     keras.utils.set_random_seed(config.seed)
+    network = build_replicated(plan.config.network, hardware, plan.function)
+    if config.init_from:
+        plan = _start_from(plan, Path(config.init_from), network, hardware, progress)
+    averaged = None
+    if config.ema is not None:
+        averaged = build_replicated(plan.config.network, hardware, plan.function)
     with hardware.strategy.scope():
         classifier = make_classifier(
-            plan.config.network,
+            network,
             plan.config.augment,
             config,
             hardware,
             plan.steps_per_epoch,
-            plan.function,
+            plan.config.initial,
+            averaged,
             plan.records.manifest.splits["train"].class_counts,
         )
     if hardware.is_chief:
+        _take_over(plan)
         if plan.config.network.network == SAVED_NETWORK:
             run.save_network(describe_network(classifier.network))
         run.save_config(plan.config)
@@ -83,6 +93,8 @@ def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport
     if hardware.is_chief:
         checkpoints.sweep()
     loop = TrainingLoop(plan, hardware, classifier, checkpoints, history, start)
+    if not config.epochs and not done:
+        checkpoints.save(0, 0)
     if not loop.is_over():
         try:
             loop.run(progress)
@@ -94,6 +106,26 @@ def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport
     counts = plan.records.manifest.splits["validation"].class_counts
     spent = config.patience if len(history) < config.epochs else None
     return FitReport(run.path, tuple(history), counts, spent)
+
+
+def _start_from(
+    plan: TrainPlan,
+    source: Path,
+    network: keras.Model,
+    hardware: Hardware,
+    progress: Progress,
+) -> TrainPlan:
+    """Set the weights that a run starts from, unless it has a state of its own.
+
+    Raises:
+        AlexnetError: they cannot be read, or do not fit.
+    """
+    if plan.config.initial and latest(plan.run.checkpoints_path("last")):
+        return plan
+    names = plan.config.class_names
+    initial = start_from(source, network, names, hardware.strategy)
+    progress.initial(str(source), initial)
+    return replace(plan, config=replace(plan.config, initial=initial))
 
 
 def _take_over(plan: TrainPlan) -> None:
@@ -147,34 +179,46 @@ def _history(run: RunFolder, start: ResumePoint) -> list[EpochRecord]:
     return history[: start.epoch]
 
 
+def build_replicated(
+    config: NetworkConfig, hardware: Hardware, function: NetworkFunction | None = None
+) -> keras.Model:
+    """A network with fresh weights on every replica."""
+    # Replicas cannot meet inside a compiled function: there each normalises alone.
+    together = hardware.num_replicas > 1 and not hardware.xla
+    with hardware.strategy.scope():
+        return build_network(config, together, function)
+
+
 def make_classifier(
-    network: NetworkConfig,
+    network: keras.Model,
     augment: AugmentConfig,
     config: TrainConfig,
     hardware: Hardware,
     steps: int,
-    function: NetworkFunction | None = None,
+    initial: InitialWeights | None = None,
+    averaged: keras.Model | None = None,
     class_counts: Sequence[int] = (),
 ) -> TrainableClassifier:
-    """A classifier to be trained, with fresh weights, in the current strategy's scope.
+    """A classifier to be trained, in the current strategy's scope.
 
-    `steps` are those of an epoch, `class_counts` the examples of each class, which
-    `class_weights` needs.
+    `steps` are those of an epoch; `initial` is where the network's weights are from.
+    `averaged`, another such network, gets the average that `ema` asks for. The examples
+    of each class, `class_counts`, are for `class_weights`.
 
     Raises:
-        ConfigError: the batch cannot be shared out evenly.
+        ConfigError: `freeze` names what the network has not, or the batch cannot be
+            shared out evenly.
     """
-    # Replicas cannot meet inside a compiled function: there each normalises alone.
-    together = hardware.num_replicas > 1 and not hardware.xla
-    built = build_network(network, together, function)
+    freeze_layers(network, config.freeze)
+    scales = rate_scales(network, initial, config.kept_rate)
     average = None
-    if config.ema is not None:
-        copy = build_network(network, together, function)
-        average = AveragedClassifier(copy, augment, config.ema, xla=hardware.xla)
+    if averaged and config.ema is not None:
+        averaged.set_weights(network.get_weights())
+        average = AveragedClassifier(averaged, augment, config.ema, xla=hardware.xla)
     return TrainableClassifier(
-        built,
+        network,
         augment,
-        make_optimizer(config, steps, trainable_weights(built)),
+        make_optimizer(config, steps, trainable_weights(network), scales),
         loss_scale=LossScale() if hardware.policy == "mixed_float16" else None,
         average=average,
         loss=_make_loss(config, class_counts),
@@ -239,9 +283,10 @@ def make_train_step(
     settings = {"image_size": image_size, **config.to_json()}
     run = make_run_config(data, records, settings, None)
     steps = steps_per_epoch(records, config.batch_size)
+    network = build_replicated(run.network, hardware)
     with hardware.strategy.scope():
         classifier = make_classifier(
-            run.network,
+            network,
             run.augment,
             run.train,
             hardware,

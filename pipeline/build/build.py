@@ -25,10 +25,9 @@ from alexnet.pipeline.build.output import (
     sole_build,
 )
 from alexnet.pipeline.build.plan import ShardPlan, make_plan
-from alexnet.pipeline.build.progress import BadLimit, BuildProgress, Progress
 from alexnet.pipeline.build.quarantine import read_quarantine
 from alexnet.pipeline.build.state import build_settings, close_state, open_state
-from alexnet.pipeline.build.writer import ShardWriter
+from alexnet.pipeline.build.writer import BadLimit, BuildProgress, Progress, ShardWriter
 from alexnet.pipeline.config import MAX_BAD, BuildConfig
 from alexnet.pipeline.errors import ConfigError, DataError, ReadError
 from alexnet.pipeline.files import require_local

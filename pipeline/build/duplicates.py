@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -65,21 +65,11 @@ def save_duplicates(out: Path, groups: Iterable[Duplicates]) -> None:
     write_text(out / DUPLICATES, lines)
 
 
-class DuplicateCounts(NamedTuple):
-    """Numbers of photos that repeat another, and of groups that do harm."""
-
-    duplicates: int
-    # Groups that lie in more than one split.
-    duplicates_across_splits: int
-    # Groups whose photos have different labels.
-    duplicates_with_other_label: int
-
-
-def count_duplicates(groups: Iterable[Duplicates]) -> DuplicateCounts:
-    """Return the counts that the manifest has."""
-    groups = list(groups)
-    return DuplicateCounts(
-        sum(len(group.keys) - 1 for group in groups),
-        sum(len(set(group.splits)) > 1 for group in groups),
-        sum(len(set(group.class_names)) > 1 for group in groups),
-    )
+def count_duplicates(groups: Sequence[Duplicates]) -> dict[str, int]:
+    """Return the manifest's counts: of photos that repeat another, and of groups."""
+    classes = [set(group.class_names) for group in groups]
+    return {
+        "duplicates": sum(len(group.keys) - 1 for group in groups),
+        "duplicates_across_splits": sum(len(set(g.splits)) > 1 for g in groups),
+        "duplicates_with_other_label": sum(len(names) > 1 for names in classes),
+    }

@@ -58,7 +58,7 @@ def finish(
         source_fingerprint=source_fingerprint,
         layout=plan.layout,
         source_sizes=SourceSizes.of(sides, config.side),
-        **count_duplicates(duplicates)._asdict(),
+        **count_duplicates(duplicates),
     )
     save_interop(out, manifest)
     manifest.save(out)

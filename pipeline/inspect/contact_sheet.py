@@ -109,18 +109,13 @@ def _augmented(
     config = preset(augment)
     plain = preprocess_batch(images, config, side).numpy()
     copies = np.repeat(images, SAMPLES, axis=0)
-    drawn = augment_batch(
-        copies, config, side, fold_seed(seed, 0), 0, len(copies)
-    ).numpy()
-    rows = np.concatenate(
-        [plain[:, None], drawn.reshape(-1, SAMPLES, side, side, 3)], axis=1
-    ).reshape(-1, side, side, 3)
-    pixels = rows * np.array(config.std) + np.array(config.mean)
-    row_captions = [[caption, *[""] * SAMPLES] for caption in captions]
-    return (
-        np.clip(np.round(pixels), 0, 255).astype(np.uint8),
-        [caption for row in row_captions for caption in row],
-    )
+    step_seed = fold_seed(seed, 0)
+    drawn = augment_batch(copies, config, side, step_seed, 0, len(copies)).numpy()
+    samples = drawn.reshape(-1, SAMPLES, side, side, 3)
+    rows = np.concatenate([plain[:, None], samples], axis=1)
+    pixels = rows.reshape(-1, side, side, 3) * np.array(config.std) + config.mean
+    labels = [text for caption in captions for text in (caption, *[""] * SAMPLES)]
+    return np.clip(np.round(pixels), 0, 255).astype(np.uint8), labels
 
 
 def draw_grid(
@@ -143,9 +138,8 @@ def draw_grid(
     for axis in axes:
         axis.set_axis_off()
     colors = colors or ["black"] * len(images)
-    for axis, image, caption, color in zip(
-        axes, images, captions, colors, strict=False
-    ):
+    cells = zip(axes, images, captions, colors, strict=False)
+    for axis, image, caption, color in cells:
         axis.imshow(image)
         axis.set_title(caption, fontsize=8, pad=2, color=color)
     return figure

@@ -10,7 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from statistics import median_low
 from typing import Any, get_args
@@ -206,19 +206,16 @@ def _from_json(values: dict[str, Any]) -> Manifest:
         held = values.get("format")
         raise ValueError(f"its format is {held}, this version reads {FORMAT}")
     require_kinds(Manifest, values)
+    plain = {field.name: values[field.name] for field in fields(Manifest)}
     layout, sizes = values["layout"], values["source_sizes"]
-    manifest = Manifest(
-        config=BuildConfig.from_json(values["config"]),
-        class_names=tuple(values["class_names"]),
-        splits={name: _split_card(card) for name, card in values["splits"].items()},
-        quarantined=values["quarantined"],
-        source_fingerprint=values["source_fingerprint"],
-        layout=None if layout is None else Layout(**layout),
-        duplicates=values["duplicates"],
-        duplicates_across_splits=values["duplicates_across_splits"],
-        duplicates_with_other_label=values["duplicates_with_other_label"],
-        source_sizes=None if sizes is None else SourceSizes(**sizes),
-    )
+    objects: dict[str, Any] = {
+        "config": BuildConfig.from_json(values["config"]),
+        "class_names": tuple(values["class_names"]),
+        "splits": {name: _split_card(card) for name, card in values["splits"].items()},
+        "layout": None if layout is None else Layout(**layout),
+        "source_sizes": None if sizes is None else SourceSizes(**sizes),
+    }
+    manifest = Manifest(**(plain | objects))
     _require_sound(manifest)
     return manifest
 

@@ -125,14 +125,8 @@ def masked_crc(data: bytes | np.ndarray) -> int:
 def frame(record: bytes) -> bytes:
     """`record` as it stands in a TFRecord file."""
     length = struct.pack("<Q", len(record))
-    return b"".join(
-        (
-            length,
-            struct.pack("<I", masked_crc(length)),
-            record,
-            struct.pack("<I", masked_crc(record)),
-        )
-    )
+    head_crc, crc = (struct.pack("<I", masked_crc(part)) for part in (length, record))
+    return b"".join((length, head_crc, record, crc))
 
 
 class WrittenShard(NamedTuple):

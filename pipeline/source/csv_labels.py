@@ -12,9 +12,8 @@ from alexnet.pipeline.errors import BadImage, DataError
 from alexnet.pipeline.files import name_some
 from alexnet.pipeline.source.csv_names import FileNames
 from alexnet.pipeline.source.given_splits import split_named
-from alexnet.pipeline.source.image_tree import ImageTree, folder_name
 from alexnet.pipeline.source.label_csv import LabelTable, Row, is_table
-from alexnet.pipeline.source.labels import Labels, unwrapped
+from alexnet.pipeline.source.labels import ImageTree, Labels, folder_name, unwrapped
 from alexnet.pipeline.source.source_file import read_file
 from alexnet.pipeline.source.stores import Entry, FolderStore, Store
 

@@ -11,7 +11,6 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
-from functools import cached_property
 from pathlib import Path
 from posixpath import basename, normpath, splitext
 
@@ -19,6 +18,8 @@ from alexnet.pipeline.source.given_splits import split_named
 
 # Enough names to find one that is near, few enough to compare with each.
 MOST_COMPARED = 5_000
+# The keys of files by a spelling of them.
+Index = defaultdict[str, list[str]]
 
 
 class FileNames:
@@ -31,8 +32,8 @@ class FileNames:
             folder: where the table lies, such as 'train/'; its names begin there.
             root: the source's own place, where it is a folder.
         """
-        self.keys, self.folder = set(keys), folder
-        self.root = root
+        self.keys, self.folder, self.root = set(keys), folder, root
+        self._indexes: dict[Callable[[str], str], tuple[Index, Index]] = {}
 
     def key_of(self, name: str) -> str | None:
         """Return the key that a name spells out; None where it leaves the source."""
@@ -73,38 +74,24 @@ class FileNames:
 
     def _readings(self, folded: str) -> Iterator[list[str]]:
         """Yield the files that each reading of a name finds, the nearest one first."""
-        yield self._by_path.get(folded, [])
-        yield self._by_stem.get(folded, [])
-        if folded.removeprefix(_fold(self.folder)).count("/") == 0:
-            yield self._by_name.get(basename(folded), [])
-            yield self._by_name_stem.get(basename(folded), [])
-        rest = folded.removeprefix(_fold(self.folder))
+        folder = _fold(self.folder)
+        rest = folded.removeprefix(folder)
+        yield from self._spelled(folded, str)
+        if "/" not in rest:
+            yield from self._spelled(rest, basename)
         while "/" in rest:  # the table may have come from the folder above
             rest = rest.partition("/")[2]
-            yield self._by_path.get(_fold(self.folder) + rest, [])
-            yield self._by_stem.get(_fold(self.folder) + rest, [])
+            yield from self._spelled(folder + rest, str)
 
-    @cached_property
-    def _by_path(self) -> dict[str, list[str]]:
-        return self._index(_fold)
-
-    @cached_property
-    def _by_stem(self) -> dict[str, list[str]]:
-        return self._index(lambda key: _fold(splitext(key)[0]))
-
-    @cached_property
-    def _by_name(self) -> dict[str, list[str]]:
-        return self._index(lambda key: _fold(basename(key)))
-
-    @cached_property
-    def _by_name_stem(self) -> dict[str, list[str]]:
-        return self._index(lambda key: _fold(splitext(basename(key))[0]))
-
-    def _index(self, spelled: Callable[[str], str]) -> dict[str, list[str]]:
-        index: dict[str, list[str]] = defaultdict(list)
-        for key in sorted(self.keys):
-            index[spelled(key)].append(key)
-        return index
+    def _spelled(self, name: str, part: Callable[[str], str]) -> Iterator[list[str]]:
+        """Yield the files whose `part` is a name, with its ending, then without."""
+        if part not in self._indexes:
+            whole, stems = Index(list), Index(list)
+            for key in sorted(self.keys):
+                whole[_fold(part(key))].append(key)
+                stems[_fold(splitext(part(key))[0])].append(key)
+            self._indexes[part] = whole, stems
+        yield from (index.get(name, []) for index in self._indexes[part])
 
     def nearest(self, name: str) -> str | None:
         """Return the key that looks most like a name; None where none does."""

@@ -11,8 +11,14 @@ import re
 from alexnet.pipeline.config import LabelSource, Split
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import count, name_some
-from alexnet.pipeline.source.image_tree import ImageTree, folder_name
-from alexnet.pipeline.source.labels import EXPECTED, Labels, label_folder, unwrapped
+from alexnet.pipeline.source.labels import (
+    EXPECTED,
+    ImageTree,
+    Labels,
+    folder_name,
+    label_folder,
+    unwrapped,
+)
 
 SPLIT_WORDS: dict[str, Split] = {
     **dict.fromkeys(("train", "training"), "train"),

@@ -6,14 +6,14 @@ Below lone wrapper folders lie class folders, or images named like `cat.9194.jpg
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from posixpath import basename
 
 from alexnet.pipeline.config import LabelSource, Split
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import name_some
-from alexnet.pipeline.source.image_tree import ImageTree, folder_name
 
 # cat.9194.jpg, st.bernard.1.jpg, cat.163: a label, a number, mostly an ending.
 LABELLED_NAME = re.compile(r"(.+)\.\d+(\.[^./]+)?", re.DOTALL)
@@ -49,6 +49,52 @@ class Labels:
         self.names |= part.names
         self.strays |= part.strays
         self.splits |= dict.fromkeys(part.names, split)
+
+
+class ImageTree:
+    """Images by the folder they lie in, and folders by the one above them.
+
+    A folder is its path with a slash at the end; the source itself is ''.
+    """
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        """Sort image `keys` into their folders."""
+        self._images: dict[str, list[str]] = defaultdict(list)
+        self._folders: dict[str, set[str]] = defaultdict(set)
+        for key in keys:
+            self._images[key[: key.rfind("/") + 1]].append(key)
+        for folder in self._images:
+            self._add(folder)
+
+    def _add(self, folder: str) -> None:
+        while folder:
+            above = folder[: folder.rstrip("/").rfind("/") + 1]
+            self._folders[above].add(folder)
+            folder = above
+
+    def images(self, folder: str) -> list[str]:
+        """Return the images directly in a folder."""
+        return self._images.get(folder, [])
+
+    def folders(self, folder: str) -> list[str]:
+        """Return the folders directly in a folder that have images below, sorted."""
+        return sorted(self._folders.get(folder, ()))
+
+    def below(self, folder: str) -> Iterator[str]:
+        """Yield every image in a folder and in those below it."""
+        yield from self.images(folder)
+        for inner in self.folders(folder):
+            yield from self.below(inner)
+
+    def count(self, folder: str) -> int:
+        """Count the images in a folder and in those below it."""
+        below = sum(self.count(inner) for inner in self.folders(folder))
+        return len(self.images(folder)) + below
+
+
+def folder_name(folder: str) -> str:
+    """Return the last part of a folder's path: 'a/b/' is 'b'."""
+    return folder.rstrip("/").rpartition("/")[2]
 
 
 def label_in_name(key: str) -> str | None:

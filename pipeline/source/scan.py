@@ -22,9 +22,8 @@ from alexnet.pipeline.source.archives import open_store
 from alexnet.pipeline.source.csv_labels import Tables, find_tables, read_labels
 from alexnet.pipeline.source.given_splits import find_labels, split_named
 from alexnet.pipeline.source.image_files import PICTURE, list_images, own_pictures
-from alexnet.pipeline.source.image_tree import ImageTree
 from alexnet.pipeline.source.label_csv import LabelTable, is_table
-from alexnet.pipeline.source.labels import EXPECTED, Labels
+from alexnet.pipeline.source.labels import EXPECTED, ImageTree, Labels
 from alexnet.pipeline.source.stores import FolderStore, Listing, Store
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")

@@ -17,10 +17,10 @@ import PIL
 from alexnet.pipeline.build.encode_job import EncodeJob, EncodeResult
 from alexnet.pipeline.build.encoder import encoder, useful_workers
 from alexnet.pipeline.build.plan import make_plan
-from alexnet.pipeline.build.progress import Progress
 from alexnet.pipeline.build.quarantine import read_quarantine
 from alexnet.pipeline.build.shard import ShardStats
 from alexnet.pipeline.build.state import source_fingerprint
+from alexnet.pipeline.build.writer import Progress
 from alexnet.pipeline.errors import DataError, ReadError
 from alexnet.pipeline.files import atomic_path, require_room
 from alexnet.pipeline.machine import num_cpus

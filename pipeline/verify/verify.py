@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from alexnet.pipeline.build.progress import Progress
+from alexnet.pipeline.build.writer import Progress
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.records.interop import INDEX_FOLDER, index_path, shard_index
 from alexnet.pipeline.records.manifest import (

@@ -25,7 +25,7 @@ from alexnet.model.network.alexnet import build_network
 from alexnet.model.network.summary import training_flops
 from alexnet.model.training.hardware import set_up_hardware
 from alexnet.model.training.train_step import TrainableClassifier
-from alexnet.model.training.training import make_classifier
+from alexnet.model.training.training import build_replicated, make_classifier
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.errors import ConfigError
 
@@ -133,7 +133,11 @@ def test_augmenting_alone_is_what_the_step_does(
     config = TrainStepConfig(**{**TINY.to_json(), "augment": augment})
     hardware = set_up_hardware(config.train())
     classifier = make_classifier(
-        config.network_config(), preset(augment), config.train(), hardware, 1
+        build_replicated(config.network_config(), hardware),
+        preset(augment),
+        config.train(),
+        hardware,
+        1,
     )
     batch, seen = train_step._noise(config), []
     mixes = classifier._uses_one_hot()

@@ -66,13 +66,6 @@ def difference(pixels: np.ndarray, expected: np.ndarray) -> int:
 # --- one by one
 
 
-@pytest.mark.parametrize("name", [k for k, v in KINDS.items() if isinstance(v[1], str)])
-def test_what_cannot_be_used_says_why(name: str) -> None:
-    data, reason = KINDS[name]
-    with pytest.raises(BadImage, match=str(reason)):
-        to_square(read_image(data, SIDE, name), SIDE, "crop")
-
-
 @pytest.mark.parametrize("side", [None, SIDE])
 def test_what_can_be_used_is_the_picture_that_went_in(side: int | None) -> None:
     for name, (data, expected) in KINDS.items():

@@ -12,16 +12,19 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from alexnet.model.config import NetworkConfig, Variant
+from alexnet.model.config import NetworkConfig, TrainConfig, Variant
 from alexnet.model.network.alexnet import build_network
+from alexnet.model.training.hardware import set_up_hardware
 from alexnet.model.training.learning_rate import LearningRate
 from alexnet.model.training.loss import TrainingLoss
 from alexnet.model.training.loss_scale import LossScale
 from alexnet.model.training.optimizer import Sgd, trainable_weights
 from alexnet.model.training.train_step import DRAWS, TrainableClassifier
+from alexnet.model.training.training import make_classifier
 from alexnet.pipeline.augment.augment import fold_seed, mixup_cutmix, preprocess_batch
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import AugmentConfig
+from alexnet.pipeline.errors import ConfigError
 from tests.conftest import BATCH, IMAGE_SIDE, TINY_NETWORK, TRAIN_SIDE
 
 PLAIN = preset("none")
@@ -262,6 +265,19 @@ def test_a_batch_in_parts_takes_the_step_of_the_whole(xla: bool) -> None:
     )
     assert parts.metrics.read() == pytest.approx(whole.metrics.read(), rel=1e-4)
     assert int(parts.optimizer.iterations) == 1
+
+
+def test_replicas_need_equal_parts() -> None:
+    needs = rf"batch_size is {BATCH}; it needs a multiple of `accumulate=3` x 1 devices"
+    with pytest.raises(ConfigError, match=needs):
+        classifier(accumulate=3)
+
+
+def test_a_runs_loss_weighs_classes_by_its_examples() -> None:
+    config = TrainConfig(class_weights="balanced", label_smoothing=0.1)
+    hardware, counts = set_up_hardware(config), (10, 20, 30)
+    made = make_classifier(network(), PLAIN, config, hardware, 1, class_counts=counts)
+    assert made.loss == TrainingLoss("sparse", 0.1, (2.0, 1.0, 60 / 90))
 
 
 def test_with_batch_norm_a_part_is_normalised_alone() -> None:

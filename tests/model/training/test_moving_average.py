@@ -49,7 +49,12 @@ def test_every_weight_is_averaged_and_a_young_average_forgets_sooner() -> None:
 def test_the_average_is_validated_kept_and_gone_on_with(
     train_records: Path, tmp_path: Path
 ) -> None:
-    settings: dict[str, Any] = {**TINY_RUN, "ema": DECAY, "decay_epochs": 2}
+    """To the last bit, beside what else a recipe may hold."""
+    settings: dict[str, Any] = {
+        **{**TINY_RUN, "ema": DECAY, "decay_epochs": 2, "optimizer": "lamb"},
+        **{"label_smoothing": 0.1, "class_weights": "balanced"},
+        **{"clip_norm": 0.5, "accumulate": 2},
+    }
     whole, parts = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parts")
     report = fit(train_records, run=whole, **settings)
     fit(train_records, run=parts, **{**settings, "epochs": 1})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
@@ -21,30 +21,27 @@ from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.records.tfrecord import write_shard
 from alexnet.pipeline.source.scan import ImageFile, scan
 from tests.conftest import NUM_PHOTOS, SIDE
-from tests.pipeline.build.test_build import content
+from tests.pipeline.build.test_build import content, interrupted
 
 CONFIG = BuildConfig(side=SIDE, shards=3)
 PROCESSES = ("--direct_running_mode=multi_processing",)
 
 
-@pytest.mark.parametrize("storage", ["jpeg", "raw", "yuv420", "original"])
+@pytest.mark.parametrize(
+    ("storage", "options"),
+    [*((storage, ()) for storage in get_args(StorageName)), ("jpeg", PROCESSES)],
+)
 def test_the_bytes_are_those_of_a_local_build(
     photos: Path,
     record_sets: dict[StorageName, Path],
     storage: StorageName,
+    options: tuple[str, ...],
     tmp_path: Path,
 ) -> None:
     config = BuildConfig(storage=storage, side=SIDE, shards=3)
-    report = build(scan(photos), tmp_path, config, beam=())
+    report = build(scan(photos), tmp_path, config, beam=options, workers=2)
     assert content(tmp_path) == content(record_sets[storage])
     assert report.encoded == NUM_PHOTOS
-
-
-def test_processes_of_beam_write_them_too(
-    photos: Path, record_sets: dict[StorageName, Path], tmp_path: Path
-) -> None:
-    build(scan(photos), tmp_path, CONFIG, beam=PROCESSES, workers=2)
-    assert content(tmp_path) == content(record_sets["jpeg"])
 
 
 def test_the_workers_are_as_many_as_are_asked_for(
@@ -70,13 +67,7 @@ def test_only_what_is_missing_is_written(
     photos: Path, record_sets: dict[StorageName, Path], tmp_path: Path
 ) -> None:
     """Begun on this machine and ended by Beam, with a killed worker's folder there."""
-
-    def stop(done: int, total: int) -> None:
-        if done == 10:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        build(scan(photos), tmp_path, CONFIG, workers=1, progress=stop)
+    interrupted(scan(photos), tmp_path, 10)
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.tfrecord")}
     assert len(kept) == 1
     killed = tmp_path / ".build" / "attempt-killed"

@@ -16,8 +16,8 @@ import tensorflow as tf
 from alexnet.pipeline.build.build import BuildReport, build
 from alexnet.pipeline.build.output import replace_set
 from alexnet.pipeline.build.plan import make_plan
-from alexnet.pipeline.build.progress import Progress
 from alexnet.pipeline.build.state import build_settings, open_state
+from alexnet.pipeline.build.writer import Progress
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.records.manifest import load_manifest
@@ -54,12 +54,21 @@ def filenames(folder: Path) -> list[str]:
     return sorted(found)
 
 
-def stop_after(images: int, error: type[BaseException]) -> Progress:
+def stop_after(images: int) -> Progress:
     def progress(done: int, total: int) -> None:
         if done == images:
-            raise error
+            raise KeyboardInterrupt
 
     return progress
+
+
+def interrupted(
+    source: Source, out: Path, images: int, config: BuildConfig = CONFIG, **more: Any
+) -> None:
+    """A build that is stopped when so many images are done."""
+    options = {"workers": 1, **more}
+    with pytest.raises(KeyboardInterrupt):
+        build(source, out, config, progress=stop_after(images), **options)
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +121,7 @@ def test_an_interrupted_build_goes_on_where_it_was(
     photos: Path, tmp_path: Path, whole: dict[str, bytes], images: int
 ) -> None:
     source = scan(photos)
-    stop = stop_after(images, KeyboardInterrupt)
-    with pytest.raises(KeyboardInterrupt):
-        build(source, tmp_path, CONFIG, workers=1, progress=stop)
+    interrupted(source, tmp_path, images)
     left = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*")}
     left.pop(tmp_path / ".build")
     finished = SHARDS[: (images - 1) // 6] if images else []
@@ -125,29 +132,24 @@ def test_an_interrupted_build_goes_on_where_it_was(
     assert {path: path.stat().st_mtime_ns for path in left} == left
 
 
-@pytest.mark.parametrize("lost", [SHARDS[0], f".build/{SHARDS[0]}.json"])
-def test_a_shard_is_finished_when_it_and_its_note_are_there(
-    photos: Path, tmp_path: Path, whole: dict[str, bytes], lost: str
+NOTE = f".build/{SHARDS[0]}.json"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *((name, text) for name in (SHARDS[0], NOTE) for text in (None, "")),
+        *((NOTE, text) for text in ("{}", "[]", '{"shard": {}}', "\udcff", "null")),
+    ],
+)
+def test_a_shard_is_finished_when_it_and_its_note_are_whole(
+    photos: Path, tmp_path: Path, whole: dict[str, bytes], name: str, text: str | None
 ) -> None:
     source = scan(photos)
-    stop = stop_after(13, KeyboardInterrupt)
-    with pytest.raises(KeyboardInterrupt):
-        build(source, tmp_path, CONFIG, workers=1, progress=stop)
-    (tmp_path / lost).unlink()
-    report = build(source, tmp_path, CONFIG, workers=1)
-    assert report.encoded == NUM_PHOTOS - 6
-    assert content(tmp_path) == whole
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"shard": {}}', "\udcff", "null"])
-def test_a_shard_whose_note_is_damaged_is_made_again(
-    photos: Path, tmp_path: Path, whole: dict[str, bytes], text: str
-) -> None:
-    source, stop = scan(photos), stop_after(13, KeyboardInterrupt)
-    with pytest.raises(KeyboardInterrupt):
-        build(source, tmp_path, CONFIG, workers=1, progress=stop)
-    note = tmp_path / ".build" / f"{SHARDS[0]}.json"
-    note.write_text(text, errors="surrogateescape")
+    interrupted(source, tmp_path, 13)
+    (tmp_path / name).unlink()
+    if text is not None:
+        (tmp_path / name).write_text(text, errors="surrogateescape")
     assert build(source, tmp_path, CONFIG, workers=1).encoded == NUM_PHOTOS - 6
     assert content(tmp_path) == whole
 
@@ -156,14 +158,15 @@ def test_a_shard_whose_note_is_damaged_is_made_again(
 def test_an_unfinished_build_whose_settings_are_damaged_is_told(
     photos: Path, tmp_path: Path, text: str
 ) -> None:
-    source, stop = scan(photos), stop_after(13, KeyboardInterrupt)
-    with pytest.raises(KeyboardInterrupt):
-        build(source, tmp_path, CONFIG, workers=1, progress=stop)
+    source = scan(photos)
+    interrupted(source, tmp_path, 13)
     settings = tmp_path / ".build" / "settings.json"
     settings.write_text(text, errors="surrogateescape")
     before = content(tmp_path)
     for overwrite in (False, True):  # which of the files are ours is not known
-        with pytest.raises(DataError, match=rf"{settings} is damaged .* another `out`"):
+        with pytest.raises(
+            DataError, match=rf"{settings} is damaged .* program.* another `out`"
+        ):
             build(source, tmp_path, CONFIG, workers=1, overwrite=overwrite)
     assert content(tmp_path) == before
 
@@ -182,9 +185,7 @@ def test_a_damaged_list_of_what_was_set_aside_is_told(
 
 
 def test_an_interrupt_stops_worker_processes(photos: Path, tmp_path: Path) -> None:
-    stop = stop_after(1, KeyboardInterrupt)
-    with pytest.raises(KeyboardInterrupt):
-        build(scan(photos), tmp_path, CONFIG, workers=2, progress=stop)
+    interrupted(scan(photos), tmp_path, 1, workers=2)
     assert multiprocessing.active_children() == []
     assert sorted(path.name for path in tmp_path.iterdir()) == [".build"]
 
@@ -255,9 +256,7 @@ def test_other_settings_need_overwrite(
     if images is None:
         build(source, out, CONFIG, workers=1)
     else:
-        stop = stop_after(images, KeyboardInterrupt)
-        with pytest.raises(KeyboardInterrupt):
-            build(source, out, CONFIG, workers=1, progress=stop)
+        interrupted(source, out, images)
     before = content(out)
     other = BuildConfig(**{**CONFIG.to_json(), **settings})
     with pytest.raises(DataError, match=message + ".*`overwrite=True`"):
@@ -290,8 +289,7 @@ def test_overwrite_leaves_no_old_shard_and_no_stranger_is_touched(
 ) -> None:
     source, many = scan(photos), BuildConfig(side=SIDE, shards=9)
     with suppress(KeyboardInterrupt):
-        stop = stop_after(images or -1, KeyboardInterrupt)
-        build(source, tmp_path, many, workers=1, progress=stop)
+        build(source, tmp_path, many, workers=1, progress=stop_after(images or -1))
     assert (tmp_path / "dataset.json").exists() == (images is None)
     # Written, but not noted yet when the build was killed.
     (tmp_path / "train-00007-of-00009.tfrecord").write_bytes(b"")
@@ -332,21 +330,14 @@ def test_a_folder_with_a_foreign_card_is_refused_and_untouched(
     assert content(tmp_path) == before
 
 
-@pytest.mark.parametrize("name", [".build/mine", ".build/settings.json", ".mine"])
+@pytest.mark.parametrize("name", [".build/mine", ".mine"])
 def test_hidden_files_of_others_stay(
     photos: Path, tmp_path: Path, whole: dict[str, bytes], name: str
 ) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
-    if name == ".build/settings.json":
-        with pytest.raises(
-            DataError, match=r"another version or program.*another `out`"
-        ):
-            build(scan(photos), tmp_path, CONFIG, workers=1)
-        assert content(tmp_path) == {name: b"mine"}
-    else:
-        build(scan(photos), tmp_path, CONFIG, workers=1)
-        assert content(tmp_path) == {**whole, name: b"mine"}
+    build(scan(photos), tmp_path, CONFIG, workers=1)
+    assert content(tmp_path) == {**whole, name: b"mine"}
 
 
 def test_shards_of_a_test_split_are_ours(tmp_path: Path) -> None:
@@ -418,11 +409,8 @@ def test_another_source_is_refused(
 ) -> None:
     folder, out = tmp_path / "photos", tmp_path / "records"
     shutil.copytree(photos, folder)
-    progress = stop_after(images or -1, InterruptedError)
-    try:
-        build(scan(folder), out, CONFIG, workers=1, progress=progress)
-    except InterruptedError:
-        assert images
+    with suppress(KeyboardInterrupt):
+        build(scan(folder), out, CONFIG, workers=1, progress=stop_after(images or -1))
     smooth_photo(99, 30, 30).save(folder / "cat" / "new.jpg")
     before = content(out)
     with pytest.raises(DataError, match=message):
@@ -544,9 +532,7 @@ def test_bad_photos_of_finished_shards_count_again(
     flawed: Path, tmp_path: Path
 ) -> None:
     source, out = scan(flawed), tmp_path / "records"
-    stop = stop_after(26, KeyboardInterrupt)
-    with pytest.raises(KeyboardInterrupt):
-        build(source, out, CONFIG, workers=1, max_bad=1, progress=stop)
+    interrupted(source, out, 26, max_bad=1)
     calls: list[int] = []
     with pytest.raises(DataError, match="of the first 20 images cannot be used"):
         build(

@@ -31,6 +31,7 @@ from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.source.scan import Source, scan
 from tests.conftest import smooth_photo
+from tests.pipeline.build.test_build import interrupted
 from tests.pipeline.deadly import CRASHING, DeadlyPhotosJob, HarmlessPhotosJob
 
 ROOT = Path(__file__).parents[3]
@@ -270,37 +271,15 @@ def test_a_kill_while_an_old_set_is_deleted_is_mended_by_the_next_build(
     assert content(out) == many.whole["jpeg"]
 
 
-def interrupt_at_the_end(many: Many, out: Path, storage: str) -> None:
-    """A build that is stopped when all but its last shard is finished."""
-
-    def stop(done: int, total: int) -> None:
-        if done == NUM_MANY:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        build(many.source, out, config(storage), workers=1, progress=stop)
-
-
 def test_notes_without_their_settings_are_void(many: Many, tmp_path: Path) -> None:
     out = tmp_path / "out"
-
-    interrupt_at_the_end(many, out, "jpeg")
+    # All but the last shard are finished.
+    interrupted(many.source, out, NUM_MANY, config("jpeg"))
     for path in (*out.glob("*.tfrecord"), out / ".build" / "settings.json"):
         path.unlink()
     assert list((out / ".build").glob("train-*.json"))
-    interrupt_at_the_end(many, out, "raw")
-    build(many.source, out, config("raw"), workers=1)
-    assert content(out) == many.whole["raw"]
-
-
-def test_a_shard_that_was_cut_is_made_again(many: Many, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-
-    interrupt_at_the_end(many, out, "jpeg")
-    first = min(out.glob("*.tfrecord"))
-    first.write_bytes(first.read_bytes()[:-1])
-    build(many.source, out, config("jpeg"), workers=1)
-    assert content(out) == many.whole["jpeg"]
+    interrupted(many.source, out, NUM_MANY, config("raw"))
+    check_goes_on(many, out, "raw")
 
 
 def test_a_second_build_into_the_folder_says_so_and_stops(
@@ -340,8 +319,7 @@ def test_a_lock_is_let_go_of_when_the_end_is_interrupted(
         patch.setattr(Path, interrupted, interrupt)
         build(many.source, out, config("jpeg"), workers=1)
     assert stopped.tb  # what it refers to is alive, as in a notebook
-    build(many.source, out, config("jpeg"), workers=1)
-    assert content(out) == many.whole["jpeg"]
+    check_goes_on(many, out, "jpeg")
 
 
 def test_processes_end_when_the_end_is_interrupted(

@@ -26,6 +26,7 @@ from alexnet.pipeline.source.scan import ImageFile, scan
 from tests.conftest import SIDE
 from tests.pipeline.deadly import UNLUCKY, DeadlyJob, KeyStore, UnluckyJob, Unreadable
 
+NO_PHOTOS = (("cat",), BuildConfig(), None)
 # What a process does that frees 32 MiB again and again, in blocks as large as photos.
 FREEING = """
 import resource
@@ -57,7 +58,7 @@ def test_two_workers_give_what_one_does(photos: Path, record_bytes: int) -> None
 
 
 def test_more_chunks_than_are_in_flight_stay_in_order() -> None:
-    job = EncodeJob(KeyStore(), ("cat",), BuildConfig(), None)
+    job = EncodeJob(KeyStore(), *NO_PHOTOS)
     count = 3 * CHUNK * SLOTS_PER_WORKER * 2 + 1
     files = [ImageFile(f"{number:08}", 0, 1) for number in range(count)]
     with encoder(job, 2, 1000) as encode:
@@ -77,7 +78,7 @@ def test_workers_have_a_chunk_each(num_files: int, workers: int, useful: int) ->
 
 def test_photos_that_kill_a_worker_are_found_and_the_rest_goes_on() -> None:
     keys = ["kill 11", *"abcdefg", "kill 6", "exit 3"]
-    job = DeadlyJob(KeyStore(), ("cat",), BuildConfig(), None)
+    job = DeadlyJob(KeyStore(), *NO_PHOTOS)
     files = [ImageFile(key, 0, 1) for key in keys]
     with encoder(job, 2, MAX_SLOT_BYTES // 3) as encode:
         reasons = [result.reason for result in encode(files)]
@@ -103,7 +104,7 @@ def test_a_worker_that_is_killed_by_chance_costs_nothing(
 
 
 def test_what_a_worker_raises_is_raised_here() -> None:
-    job = DeadlyJob(KeyStore(), ("cat",), BuildConfig(), None)
+    job = DeadlyJob(KeyStore(), *NO_PHOTOS)
     files = [ImageFile(key, 0, 1) for key in ("a", "raise it")]
     with (
         encoder(job, 2, 1000) as encode,
@@ -114,7 +115,7 @@ def test_what_a_worker_raises_is_raised_here() -> None:
 
 
 def test_workers_that_cannot_start_are_not_started_for_ever() -> None:
-    job = EncodeJob(Unreadable(), ("cat",), BuildConfig(), None)
+    job = EncodeJob(Unreadable(), *NO_PHOTOS)
     with (
         encoder(job, 2, 1000) as encode,
         pytest.raises(DataError, match=r"as soon as they start \(exit.*`workers=1`"),
@@ -129,7 +130,7 @@ def test_a_process_that_the_system_refuses_is_told(
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     monkeypatch.setattr(SpawnProcess, "start", refused)
-    job = EncodeJob(KeyStore(), ("cat",), BuildConfig(), None)
+    job = EncodeJob(KeyStore(), *NO_PHOTOS)
     with (
         pytest.raises(
             DataError, match=r"cannot start .*: Resource.*`workers=1` starts none"

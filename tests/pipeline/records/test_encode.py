@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Callable
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,7 +13,6 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from alexnet.pipeline.config import BuildConfig, Resize, StorageName
-from alexnet.pipeline.errors import BadImage
 from alexnet.pipeline.read.parse import decode, find_jpeg, parse
 from alexnet.pipeline.records.encode import LABEL, encode_record
 from alexnet.pipeline.records.fixed_layout import plan_layout
@@ -45,12 +44,13 @@ def pillow_square(data: bytes, resize: Resize) -> np.ndarray:
     return np.asarray(square)
 
 
-def features(record: bytes) -> dict[str, list]:
+def features(record: bytes) -> dict[str, Any]:
+    """What protobuf reads, one value each."""
     found = tf.train.Example.FromString(record).features.feature
-    return {
-        key: list(value.bytes_list.value) + list(value.int64_list.value)
-        for key, value in found.items()
-    }
+    values = {}
+    for key, feature in found.items():
+        (values[key],) = getattr(feature, feature.WhichOneof("kind")).value
+    return values
 
 
 def encoded(
@@ -95,17 +95,17 @@ def test_a_record_has_the_promised_features(
     config = BuildConfig(storage=storage, side=SIDE)
     data = photo_bytes("JPEG")
     found = features(encoded(data, config, "Hündin/1.jpg", 3, "Hündin"))
-    (pixels,) = found.pop(key)
+    pixels = found.pop(key)
     found = {k: v for k, v in found.items() if not k.startswith("padding")}
     assert found == {
-        "image/format": [file_format],
-        "image/height": [size[1]],
-        "image/width": [size[0]],
-        "image/channels": [3],
-        "image/colorspace": [b"YCbCr" if storage == "yuv420" else b"RGB"],
-        "image/class/label": [3],
-        "image/class/text": ["Hündin".encode()],
-        "image/filename": ["Hündin/1.jpg".encode()],
+        "image/format": file_format,
+        "image/height": size[1],
+        "image/width": size[0],
+        "image/channels": 3,
+        "image/colorspace": b"YCbCr" if storage == "yuv420" else b"RGB",
+        "image/class/label": 3,
+        "image/class/text": "Hündin".encode(),
+        "image/filename": "Hündin/1.jpg".encode(),
     }
     if key == "image/raw":
         assert len(pixels) == SIDE * SIDE * 3 // (2 if storage == "yuv420" else 1)
@@ -139,25 +139,19 @@ def test_yuv420_comes_out_as_planes() -> None:
 def test_jpeg_decodes_as_pillow_decodes_it(quality: int) -> None:
     config = BuildConfig(storage="jpeg", side=SIDE, quality=quality)
     data = photo_bytes("JPEG")
-    (stored,) = features(encoded(data, config))["image/encoded"]
+    stored = features(encoded(data, config))["image/encoded"]
     expected = Image.open(io.BytesIO(stored))
     assert expected.size == (SIDE, SIDE)
     assert distance(round_trip(data, config), np.asarray(expected)) == 0
-
-
-def test_jpeg_is_close_to_the_photo() -> None:
-    data = photo_bytes("JPEG")
-    found = round_trip(data, BuildConfig(storage="jpeg", side=SIDE, quality=95))
-    assert np.abs(found.astype(float) - pillow_square(data, "crop")).mean() < 3
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG"])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_original_keeps_the_file_as_it_is(file_format: str, mode: str) -> None:
     data = photo_bytes(file_format, smooth_photo(8, 30, 20).convert(mode))
-    record = encoded(data, BuildConfig(storage="original", side=SIDE))
-    assert features(record)["image/encoded"] == [data]
-    assert features(record)["image/format"] == [file_format.lower().encode()]
+    record = features(encoded(data, BuildConfig(storage="original", side=SIDE)))
+    assert record["image/encoded"] == data
+    assert record["image/format"] == file_format.lower().encode()
 
 
 @pytest.mark.parametrize(
@@ -170,7 +164,7 @@ def test_original_holds_a_png_of_what_tensorflow_would_show_otherwise(
     data = photo_bytes(file_format, image)
     config = BuildConfig(storage="original", side=30)
     record = features(encoded(data, config))
-    assert record["image/format"] == [b"png"]
+    assert record["image/format"] == b"png"
     shown = Image.open(io.BytesIO(data)).convert("RGB")
     assert distance(round_trip(data, config), np.asarray(shown)) == 0
 
@@ -194,8 +188,8 @@ def test_original_holds_a_png_of_what_only_pillow_reads(
 ) -> None:
     data = photo_bytes(file_format)
     record = features(encoded(damage(data), BuildConfig(storage="original", side=SIDE)))
-    (stored,) = record["image/encoded"]
-    assert record["image/format"] == [b"png"]
+    stored = record["image/encoded"]
+    assert record["image/format"] == b"png"
     expected = np.asarray(Image.open(io.BytesIO(data)))
     assert distance(tf.io.decode_image(stored, 3).numpy(), expected) == 0
     with pytest.raises(tf.errors.InvalidArgumentError):
@@ -209,8 +203,8 @@ def test_original_keeps_a_photo_that_another_follows() -> None:
     record = features(
         encoded(file.getvalue(), BuildConfig(storage="original", side=SIDE))
     )
-    assert record["image/encoded"] == [file.getvalue()]
-    assert record["image/format"] == [b"jpeg"]
+    assert record["image/encoded"] == file.getvalue()
+    assert record["image/format"] == b"jpeg"
 
 
 def test_original_shows_a_transparent_colour_as_white() -> None:
@@ -221,13 +215,6 @@ def test_original_shows_a_transparent_colour_as_white() -> None:
     found = round_trip(file.getvalue(), BuildConfig(storage="original", side=30))
     assert (found[:, :10] == (0, 0, 255)).all()
     assert (found[:, 10:] == 255).all()
-
-
-@pytest.mark.parametrize("storage", get_args(StorageName))
-def test_a_cut_photo_makes_no_record(storage: StorageName) -> None:
-    cut = photo_bytes("JPEG")[:-300]
-    with pytest.raises(BadImage, match="truncated"):
-        encoded(cut, BuildConfig(storage=storage, side=SIDE))
 
 
 @pytest.mark.parametrize("storage", get_args(StorageName))
@@ -260,8 +247,8 @@ def test_label_and_image_are_found_where_they_lie(label: int, size: int) -> None
 def test_a_built_record_is_taken_apart_as_protobuf_does() -> None:
     record = encoded(photo_bytes("JPEG"), BuildConfig(side=SIDE), label=300)
     label, image = find_jpeg(as_array(record))
-    assert [label] == features(record)["image/class/label"]
-    assert [image.tobytes()] == features(record)["image/encoded"]
+    assert label == features(record)["image/class/label"]
+    assert image.tobytes() == features(record)["image/encoded"]
 
 
 def test_what_is_no_such_record_raises_nothing_but_a_value_error() -> None:

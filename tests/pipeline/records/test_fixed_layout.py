@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +25,8 @@ from alexnet.pipeline.records.manifest import load_manifest
 from alexnet.pipeline.source.scan import scan
 from alexnet.pipeline.verify.checksums import require_whole_shards
 from tests.conftest import smooth_photo
+from tests.pipeline.odd_photos import saved
+from tests.pipeline.records.test_encode import features
 
 HEADER, FOOTER, PAGE = 12, 4, 4096
 SIDES: list[tuple[StorageName, int]] = [
@@ -42,23 +43,12 @@ NAMES = {
 
 def png(number: int, side: int) -> bytes:
     """A photo that has its stored size already: nothing is resampled."""
-    file = io.BytesIO()
-    smooth_photo(number, side, side).save(file, "PNG")
-    return file.getvalue()
+    return saved(smooth_photo(number, side, side), "PNG")
 
 
 def pixels_of(data: bytes, storage: StorageName) -> bytes:
     image = Image.open(io.BytesIO(data))
     return image.tobytes() if storage == "raw" else yuv420_planes(image)
-
-
-def features(record: bytes) -> dict[str, Any]:
-    """What protobuf reads, one value each."""
-    found = tf.train.Example.FromString(record).features.feature
-    values = {}
-    for key, feature in found.items():
-        (values[key],) = getattr(feature, feature.WhichOneof("kind")).value
-    return values
 
 
 def planned(config: BuildConfig, longest_names_bytes: int) -> Layout:

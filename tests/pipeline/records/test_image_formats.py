@@ -1,4 +1,7 @@
-"""Which files are images, and what others are called, by hand and by Pillow."""
+"""Which files are images, and what others are called, by hand and by Pillow.
+
+`odd_photos` has more of what is not read.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,6 @@ from alexnet.pipeline.records.image_formats import (
 )
 
 IMAGES = "JPEG PNG GIF BMP WEBP TIFF AVIF JPEG2000 PPM ICO DDS QOI".split()
-HEIC, AVIF = (
-    b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
-    b"\0\0\0\x1cftypmif1\0\0\0\0mif1avif",
-)
 
 
 def saved(file_format: str, mode: str = "RGB") -> bytes:
@@ -77,9 +76,7 @@ def test_text_and_databases_are_no_images(head: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (HEIC, "it looks like HEIC: convert it to JPEG"),
-        (AVIF, "it looks like an AVIF with a damaged or rare header"),
-        (b"\xff\x0a", "it looks like JPEG XL: convert it to JPEG or PNG"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avif", "an AVIF with a damaged"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
         (
             b"II*\0\x10\0\0\0CR\2\0",
@@ -89,16 +86,9 @@ def test_text_and_databases_are_no_images(head: bytes) -> None:
         (b"IIRO\x08\0\0\0", "a camera raw file"),
         (b"IIU\0\x08\0\0\0", "a camera raw file"),
         (bytes(128) + b"DICM", "DICOM: export it as PNG"),
-        (
-            b"\n <!DOCTYPE html>",
-            "it looks like a web page, not the image: fetch it again",
-        ),
         (b"\xef\xbb\xbf<html>", "a web page"),
         (b"<?xml version='1.0'?>\n<svg/>", "a drawing in SVG: export it as PNG"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "run `git lfs pull`"),
-        (b"\x1f\x8b\x08", "gzip data: unpack it"),
         (b"\x1aE\xdf\xa3", "a video"),
-        (bytes(9) + b"TRUEVISION-XFILE.\0", "a TGA: convert it to PNG"),
     ],
 )
 def test_what_is_not_read_is_named_with_the_way_out(data: bytes, said: str) -> None:

@@ -17,8 +17,10 @@ from alexnet.pipeline.records.interop import read_index, save_interop, shard_ind
 from alexnet.pipeline.records.manifest import Manifest, Shard, SplitCard, load_manifest
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import SIDE, smooth_photo
+from tests.pipeline.build.test_build import content, interrupted
 
 CONFIG = BuildConfig(side=SIDE, shards=3)
+RAW = BuildConfig(storage="raw", side=SIDE)
 CLASS_NAMES = "image.class.label.labels.txt"
 TFDS_FILES = {"dataset_info.json", "features.json", CLASS_NAMES}
 FEATURES = "tensorflow_datasets.core.features."
@@ -34,14 +36,6 @@ KINDS = {
 @pytest.fixture(params=["jpeg", "original"])
 def records(request: pytest.FixtureRequest, record_sets: dict[str, Path]) -> Path:
     return record_sets[request.param]
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 def loaded(path: Path) -> Any:
@@ -237,12 +231,7 @@ def test_a_build_interrupted_before_the_manifest_ends_the_same(
 def test_a_shard_spoilt_between_two_runs_is_found(
     photos: Path, tmp_path: Path, record_sets: dict[str, Path], byte: bytes
 ) -> None:
-    def stop(done: int, total: int) -> None:
-        if done == 13:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        build(scan(photos), tmp_path, CONFIG, workers=1, progress=stop)
+    interrupted(scan(photos), tmp_path, 13)
     shard = tmp_path / "train-00001-of-00003.tfrecord"
     shard.write_bytes(byte * shard.stat().st_size)
     with pytest.raises(DataError, match=r"train-00001.* 6 records .* Delete it"):
@@ -257,13 +246,7 @@ def test_overwrite_takes_them_away(photos: Path, tmp_path: Path) -> None:
     more = BuildConfig(side=SIDE, shards=9)
     build(scan(photos), tmp_path, more, workers=1)
     (tmp_path / "idx" / ".train-00000-of-00009.idx.partial").touch()  # of a killed run
-    build(
-        scan(photos),
-        tmp_path,
-        BuildConfig(storage="raw", side=SIDE),
-        workers=1,
-        overwrite=True,
-    )
+    build(scan(photos), tmp_path, RAW, workers=1, overwrite=True)
     names = {path.name for path in tmp_path.iterdir()}
     assert "dataset.json" in names
     assert not names & {*TFDS_FILES, "idx"}
@@ -272,25 +255,14 @@ def test_overwrite_takes_them_away(photos: Path, tmp_path: Path) -> None:
 def test_overwrite_leaves_what_is_not_ours(photos: Path, tmp_path: Path) -> None:
     build(scan(photos), tmp_path, CONFIG, workers=1)
     (tmp_path / "idx" / "mine.idx").write_text("mine")
-    build(
-        scan(photos),
-        tmp_path,
-        BuildConfig(storage="raw", side=SIDE),
-        workers=1,
-        overwrite=True,
-    )
+    build(scan(photos), tmp_path, RAW, workers=1, overwrite=True)
     assert {k: v for k, v in content(tmp_path).items() if k.startswith("idx")} == {
         "idx/mine.idx": b"mine"
     }
     for name in TFDS_FILES:  # which no `raw` set has
         (tmp_path / name).write_text("mine")
-    build(
-        scan(photos),
-        tmp_path,
-        BuildConfig(storage="raw", side=20),
-        workers=1,
-        overwrite=True,
-    )
+    other = BuildConfig(storage="raw", side=20)
+    build(scan(photos), tmp_path, other, workers=1, overwrite=True)
     assert {content(tmp_path)[name] for name in TFDS_FILES} == {b"mine"}
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,12 @@ MANIFEST = Manifest(
 )
 
 
+def change_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    values = json.loads((folder / "dataset.json").read_text())
+    change(values)
+    (folder / "dataset.json").write_text(json.dumps(values))
+
+
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     MANIFEST.save(tmp_path)
     assert load_manifest(tmp_path) == MANIFEST
@@ -60,15 +67,16 @@ def test_a_label_is_a_line_whatever_its_name(tmp_path: Path) -> None:
     assert load_manifest(tmp_path).class_names == names
 
 
-def test_a_card_adds_up_its_shards() -> None:
-    card = MANIFEST.split("train")
-    assert (card.num_examples, card.num_bytes) == (7, 3000)
-
-
-def test_a_card_without_shards_counts_its_classes() -> None:
-    """As an image source has it that is read as it is."""
-    card = SplitCard((), (4, 0, 3))
-    assert (card.num_examples, card.num_bytes) == (7, 0)
+@pytest.mark.parametrize(
+    ("card", "num_examples", "num_bytes"),
+    [
+        (MANIFEST.split("train"), 7, 3000),
+        # As an image source has it that is read as it is.
+        (SplitCard((), (4, 0, 3)), 7, 0),
+    ],
+)
+def test_a_card_adds_up(card: SplitCard, num_examples: int, num_bytes: int) -> None:
+    assert (card.num_examples, card.num_bytes) == (num_examples, num_bytes)
 
 
 # Of records as long as names of 20 bytes make them.
@@ -116,10 +124,7 @@ def test_a_layout_that_is_not_that_of_its_settings_is_told(
 ) -> None:
     """Readers gather pixels from where it says, whatever lies there."""
     MAPPED.save(tmp_path)
-    path = tmp_path / "dataset.json"
-    values = json.loads(path.read_text())
-    values["layout"][field] = value
-    path.write_text(json.dumps(values))
+    change_manifest(tmp_path, lambda card: card["layout"].update({field: value}))
     with pytest.raises(DataError, match=r"dataset\.json is damaged .* is not that of"):
         load_manifest(tmp_path)
 
@@ -207,23 +212,26 @@ def test_a_damaged_card_is_told(
     tmp_path: Path, change: dict[str, Any], reason: str
 ) -> None:
     MANIFEST.save(tmp_path)
-    path = tmp_path / "dataset.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    change_manifest(tmp_path, lambda card: card.update(change))
     with pytest.raises(DataError) as error:
         load_manifest(tmp_path)
     said, _, next_step = str(error.value).partition(". It cannot be repaired")
-    assert re.fullmatch(f"{path} is damaged or of another version: .*{reason}.*", said)
+    assert re.fullmatch(
+        f"{tmp_path / 'dataset.json'} is damaged or of another version: .*{reason}.*",
+        said,
+    )
     assert "make the set in another folder (`alexnet records build" in next_step
     assert "overwrite" not in next_step  # which would refuse
 
 
-def test_a_card_from_before_there_were_layouts_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [field.name for field in dataclasses.fields(Manifest)],
+)
+def test_a_card_that_lacks_a_field_is_told(tmp_path: Path, name: str) -> None:
     MANIFEST.save(tmp_path)
-    path = tmp_path / "dataset.json"
-    values = json.loads(path.read_text())
-    del values["layout"]
-    path.write_text(json.dumps(values))
-    with pytest.raises(DataError, match=r"of another version: 'layout'.*records build"):
+    change_manifest(tmp_path, lambda card: card.pop(name))
+    with pytest.raises(DataError, match=f"of another version: '{name}'.*records build"):
         load_manifest(tmp_path)
 
 
@@ -253,10 +261,9 @@ def test_a_shard_that_cannot_be_is_told(
     tmp_path: Path, change: dict[str, Any], reason: str
 ) -> None:
     MANIFEST.save(tmp_path)
-    path = tmp_path / "dataset.json"
-    values = json.loads(path.read_text())
-    values["splits"]["train"]["shards"][0] |= change
-    path.write_text(json.dumps(values))
+    change_manifest(
+        tmp_path, lambda card: card["splits"]["train"]["shards"][0].update(change)
+    )
     with pytest.raises(DataError, match=rf"dataset\.json is damaged .*{reason}"):
         load_manifest(tmp_path)
 

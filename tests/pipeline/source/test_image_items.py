@@ -11,20 +11,14 @@ from alexnet.pipeline.source.image_items import find_images
 from alexnet.pipeline.source.scan import scan
 from tests.pipeline.source.test_labels import KAGGLE, many
 from tests.pipeline.source.test_scan import JPEG, images
-from tests.pipeline.source.test_stores import (
-    Pack,
-    as_folder,
-    as_tar,
-    as_zip,
-    write_files,
-)
+from tests.pipeline.source.test_stores import ARCHIVES, PACKS, Pack, write_files
 
 
 def names(*paths: Path) -> list[str]:
     return [item.name for item in find_images(paths)]
 
 
-@pytest.mark.parametrize("pack", [as_folder, as_zip, as_tar])
+@pytest.mark.parametrize("pack", PACKS)
 def test_a_place_holds_what_a_build_takes_from_it(tmp_path: Path, pack: Pack) -> None:
     odd = {**images("cat/7", "dog/8.dat"), "cat/notes.txt": b"text"}
     own = {"runs/a/config.json": b"", "runs/a/checkpoints/x": b"", "runs/a/1.png": JPEG}
@@ -44,7 +38,7 @@ def test_links_are_followed(tmp_path: Path) -> None:
     assert found == ["2.jpg", "3", "more/1.jpg"]
 
 
-@pytest.mark.parametrize("pack", [as_zip, as_tar])
+@pytest.mark.parametrize("pack", ARCHIVES)
 def test_a_folder_in_an_archive_can_be_named(tmp_path: Path, pack: Pack) -> None:
     packed = pack(write_files(tmp_path / "all", KAGGLE), tmp_path / "packed", "")
     expected = [str(packed / f"test1/{number}.jpg") for number in range(6)]

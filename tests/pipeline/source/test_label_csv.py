@@ -180,10 +180,3 @@ def test_tables_may_be_those_of_splits(tmp_path: Path, folder: str) -> None:
         "test": "test",
     }
     assert len(source.files) == 8
-
-
-def test_an_encoding_that_is_not_known_is_told_by_line(tmp_path: Path) -> None:
-    text = lines("filename,label", "{f},{c}ö").encode("latin-1")
-    write_files(tmp_path, {**images(*KEYS), "labels.csv": text})
-    with pytest.raises(DataError, match=r"labels.csv, line 2: this is not UTF-8 text"):
-        scan(tmp_path)

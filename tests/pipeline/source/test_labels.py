@@ -11,14 +11,15 @@ from matplotlib.figure import Figure
 
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.pictures import save_figure
+from alexnet.pipeline.source.given_splits import split_named
 from alexnet.pipeline.source.labels import label_in_name
 from alexnet.pipeline.source.scan import Source, scan, sorted_classes
 from alexnet.pipeline.source.stores import FolderStore
 from tests.pipeline.source.test_scan import JPEG, images, labelled
 from tests.pipeline.source.test_stores import (
+    PACKS,
     Pack,
     as_folder,
-    as_tar,
     as_zip,
     write_files,
 )
@@ -49,7 +50,7 @@ MICROSOFT = {
 }
 
 
-@pytest.mark.parametrize("pack", [as_folder, as_zip, as_tar])
+@pytest.mark.parametrize("pack", PACKS)
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
@@ -225,6 +226,21 @@ def test_the_label_in_a_name(key: str, label: str | None) -> None:
     assert label_in_name(key) == label
 
 
+@pytest.mark.parametrize(
+    ("split", "names"),
+    [
+        ("train", "train Training TRAIN training_set trainset train2017 cifar-train"),
+        ("train", "seg_train asl_alphabet_train train_images train.csv"),
+        ("validation", "val valid validation val2017 ValidationSet my-val valid_1"),
+        ("test", "test test1 Testing test_set testset seg_test test-multiple_fruits"),
+        (None, "cats retrain testudo trains valley attest 2017 _ set contest images"),
+    ],
+)
+def test_the_split_of_a_name(split: str | None, names: str) -> None:
+    assert {split_named(name) for name in names.split()} == {split}
+    assert (split_named("Test Images"), split_named("")) == ("test", None)
+
+
 def test_there_is_one_order_of_classes() -> None:
     """Numbers by their value, ties by the text; other names by the text."""
     assert sorted_classes({"2", "1", "01", "10"}) == ("01", "1", "2", "10")
@@ -260,7 +276,7 @@ SYSTEM = (
 )
 
 
-@pytest.mark.parametrize("pack", [as_folder, as_zip, as_tar])
+@pytest.mark.parametrize("pack", PACKS)
 def test_folders_of_the_system_are_left_out(tmp_path: Path, pack: Pack) -> None:
     keys = (f"{name}/{{}}.jpg" for name in (*SYSTEM, "cat/@eaDir", "trash"))
     files = many("cat/{}.jpg", "dog/{}.jpg", *keys)

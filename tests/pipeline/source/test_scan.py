@@ -10,13 +10,7 @@ import pytest
 from alexnet.pipeline.config import LabelSource
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.source.scan import Source, scan
-from tests.pipeline.source.test_stores import (
-    Pack,
-    as_folder,
-    as_tar,
-    as_zip,
-    write_files,
-)
+from tests.pipeline.source.test_stores import PACKS, Pack, write_files
 
 JPEG = b"\xff\xd8\xff\xe0 and so on"
 WEBP = b"RIFF\x10\0\0\0WEBPVP8 "
@@ -30,7 +24,7 @@ def labelled(source: Source) -> dict[str, str]:
     return {file.key: source.class_names[file.label] for file in source.files}
 
 
-@pytest.mark.parametrize("pack", [as_folder, as_zip, as_tar])
+@pytest.mark.parametrize("pack", PACKS)
 @pytest.mark.parametrize(
     ("kind", "files", "expected"),
     [
@@ -216,18 +210,6 @@ def test_splits_are_classes_and_mixtures_are_clear_when_the_user_says_so(
     assert scan(tmp_path / "a", "name").class_names == ("cat", "dog", "fox")
 
 
-def test_one_class_is_a_source(tmp_path: Path) -> None:
-    write_files(tmp_path, images("cat/1.jpg", "cat/2.jpg"))
-    assert scan(tmp_path).class_names == ("cat",)
-
-
-def test_classes_that_are_numbers_are_sorted_as_numbers(tmp_path: Path) -> None:
-    write_files(tmp_path, images("10/a.jpg", "9/b.jpg", "0/c.jpg"))
-    assert scan(tmp_path).class_names == ("0", "9", "10")
-    write_files(tmp_path, images("none/d.jpg"))
-    assert scan(tmp_path).class_names == ("0", "10", "9", "none")
-
-
 def test_images_are_known_by_content_or_name_and_the_rest_is_ignored(
     tmp_path: Path,
 ) -> None:
@@ -259,8 +241,3 @@ def test_a_csv_that_is_no_label_table_does_not_matter(tmp_path: Path) -> None:
     source = scan(tmp_path)
     assert labelled(source) == {"cat/1.jpg": "cat", "dog/1.jpg": "dog"}
     assert source.ignored == ("gone.csv", "long.csv", "notes.csv")
-
-
-def test_a_missing_source_says_what_is_expected(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no such folder: .*gone\. Expected a"):
-        scan(tmp_path / "gone")

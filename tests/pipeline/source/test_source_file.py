@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import resource
 import shutil
-import tarfile
 import time
 import zipfile
 from collections.abc import Iterator
@@ -24,6 +22,7 @@ from alexnet.pipeline.source.scan import ImageFile, scan
 from alexnet.pipeline.source.source_file import read_file
 from alexnet.pipeline.source.stores import FolderStore, Store, _status
 from tests.pipeline.failing import OUT_OF_MEMORY, FailingStore
+from tests.pipeline.source.test_archives import stored, tarred, zipped
 
 KEY = "cat/1.jpg"
 LISTED, ONLY_NAMED = ImageFile(KEY, 0, 5), ImageFile(KEY, 0, 0)
@@ -273,26 +272,17 @@ def test_a_folder_whose_kind_is_not_known_is_not_passed_by(
 # --- archives
 
 
-def zipped(path: Path) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in (KEY, "dog/1.jpg"):
-            archive.writestr(name, bytes(range(256)) * 40)
-    return path
+TWO = [(name, bytes(range(256)) * 40) for name in (KEY, "dog/1.jpg")]
 
 
-def tarred(path: Path) -> Path:
-    with tarfile.open(path, "w") as archive:
-        for name in (KEY, "dog/1.jpg"):
-            info = tarfile.TarInfo(name)
-            info.size = 10_240
-            archive.addfile(info, io.BytesIO(bytes(range(256)) * 40))
-    return path
+def zip_of_two(folder: Path) -> Path:
+    (folder / "photos.zip").write_bytes(zipped(TWO))
+    return folder / "photos.zip"
 
 
 @pytest.fixture(params=[zipped, tarred])
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    path: Path = request.param(tmp_path / "photos.archive")
-    store = open_store(path)
+    store = stored(tmp_path, request.param(TWO))
     assert len(store.listing().files) == 2
     return store
 
@@ -323,7 +313,7 @@ def test_an_archive_that_went_stale_is_opened_again(
     tmp_path: Path, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a file server's restart: the open file is of no use any more."""
-    store = open_store(zipped(tmp_path / "photos.zip"))
+    store = open_store(zip_of_two(tmp_path))
     store.listing()
     opened: list[zipfile.ZipFile] = []
     whole = zipfile.ZipFile.open
@@ -344,7 +334,7 @@ def test_an_archive_that_went_stale_is_opened_again(
 def test_a_damaged_member_is_a_bad_picture(
     tmp_path: Path, waits: list[float], damage: bytes
 ) -> None:
-    path = zipped(tmp_path / "photos.zip")
+    path = zip_of_two(tmp_path)
     data = bytearray(path.read_bytes())
     data[60 : 60 + len(damage)] = damage
     path.write_bytes(data)
@@ -359,7 +349,7 @@ def test_a_member_whose_place_is_before_the_archive_is_a_bad_picture(
     tmp_path: Path, waits: list[float]
 ) -> None:
     """The system says EINVAL of it, which is no fault of the disk's."""
-    path = zipped(tmp_path / "photos.zip")
+    path = zip_of_two(tmp_path)
     end = path.read_bytes()[-22:]  # PKWARE's APPNOTE.TXT, 4.3.16: the table's place
     later = int.from_bytes(end[16:20], "little") + 5
     path.write_bytes(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 from collections.abc import Callable
@@ -15,14 +14,14 @@ import tensorflow as tf
 
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, StorageName
-from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
+from alexnet.pipeline.read.opened_records import OpenedRecords
 from alexnet.pipeline.records.manifest import LABELS, MANIFEST, load_manifest
 from alexnet.pipeline.source.scan import scan
 from alexnet.pipeline.verify.checksums import require_whole_shards
 from alexnet.pipeline.verify.damage import BadRecord
 from alexnet.pipeline.verify.verify import verify
 from tests.conftest import NUM_PHOTOS, SIDE, flip
+from tests.pipeline.records.test_manifest import change_manifest
 
 STORAGES = get_args(StorageName)
 SHARD = "train-00001-of-00003.tfrecord"
@@ -84,12 +83,6 @@ def indexed_or_not(request: pytest.FixtureRequest, folder: Path) -> None:
 def jpeg(record_sets: dict[StorageName, Path], tmp_path: Path) -> Path:
     """A `jpeg` record set that may be spoilt."""
     return Path(shutil.copytree(record_sets["jpeg"], tmp_path / "set"))
-
-
-def change_manifest(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    values = json.loads((folder / MANIFEST).read_text())
-    change(values)
-    (folder / MANIFEST).write_text(json.dumps(values))
 
 
 def test_a_whole_set_has_nothing_wrong(folder: Path, indexed_or_not: None) -> None:
@@ -319,24 +312,6 @@ def test_an_interrupt_ends_it(jpeg: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         verify(jpeg, interrupt)
-
-
-def test_readers_are_told_the_record_and_the_way_out(folder: Path) -> None:
-    records = open_records(folder)
-    place = places(folder / SHARD)[3]
-    require_whole_shards(records)
-    flip(folder / SHARD, place.start + 100)
-    with pytest.raises(DataError) as error:
-        require_whole_shards(records)
-    assert str(error.value) == (
-        f"{folder / SHARD} is damaged at record 3, byte {place.start}. Mend it with"
-        f" `alexnet records verify {folder} --repair --source SOURCE`."
-    )
-    flip(folder / SHARD, place.start + 100)
-    with (folder / SHARD).open("ab") as file:
-        file.write(b"x")
-    with pytest.raises(DataError, match=r"tfrecord: the file has .* Mend it"):
-        require_whole_shards(records)
 
 
 def test_a_whole_set_without_held_out_photos_is_no_error(

@@ -13,7 +13,7 @@ import pytest
 import alexnet.pipeline.build.plan
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.build.quarantine import QUARANTINE
-from alexnet.pipeline.config import BuildConfig, StorageName
+from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.records.manifest import LABELS, MANIFEST, load_manifest
 from alexnet.pipeline.source.scan import scan
@@ -21,28 +21,11 @@ from alexnet.pipeline.verify.repair import find_origin, name_photos, repair
 from alexnet.pipeline.verify.verify import verify
 from tests.conftest import NUM_PHOTOS, SIDE, flip, smooth_photo
 from tests.pipeline.build.test_build import content, stop_after
-from tests.pipeline.verify.test_damage import (
-    STORAGES,
-    change_manifest,
-    places,
-    remove_indexes,
-)
+from tests.pipeline.records.test_manifest import change_manifest
+from tests.pipeline.verify.test_damage import folder, jpeg, places, remove_indexes
 
+__all__ = ["folder", "jpeg"]  # fixtures
 SHARDS = [f"train-{number:05d}-of-00003.tfrecord" for number in range(3)]
-
-
-@pytest.fixture(params=STORAGES)
-def folder(
-    request: pytest.FixtureRequest, record_sets: dict[StorageName, Path], tmp_path: Path
-) -> Path:
-    """A record set of `photos` of each storage that may be spoilt."""
-    return Path(shutil.copytree(record_sets[request.param], tmp_path / "set"))
-
-
-@pytest.fixture
-def jpeg(record_sets: dict[StorageName, Path], tmp_path: Path) -> Path:
-    """A `jpeg` record set of `photos` that may be spoilt."""
-    return Path(shutil.copytree(record_sets["jpeg"], tmp_path / "set"))
 
 
 @pytest.fixture
@@ -99,7 +82,7 @@ def test_an_interrupt_leaves_nothing_half_done(
     damaged = content(jpeg)
     origin, report = find_origin(jpeg, photos), verify(jpeg)
     with pytest.raises(KeyboardInterrupt):
-        repair(report, origin, stop_after(images, KeyboardInterrupt))
+        repair(report, origin, stop_after(images))
     mended = {name: before[name] for name in SHARDS[: max(0, images - 1) // 6]}
     assert content(jpeg) == damaged | mended
     assert mend(jpeg, photos) == tuple(SHARDS[len(mended) : 2])
