@@ -80,3 +80,14 @@ def test_the_average_changes_no_training(
     report = fit(train_records, run=tmp_path / "run", **{**TINY_RUN, "ema": DECAY})
     losses = [record.loss for record in trained_run.load_history()]
     assert [record.loss for record in report.history] == losses
+
+
+def test_without_a_step_the_average_is_what_the_run_was_given(
+    trained_run: RunFolder, train_records: Path, tmp_path: Path
+) -> None:
+    settings = {**TINY_RUN, "ema": DECAY, "epochs": 0, "init_from": trained_run.path}
+    fit(train_records, run=tmp_path / "run", **settings)
+    given, kept = (
+        evaluate(run).scores.loss for run in (trained_run, RunFolder(tmp_path / "run"))
+    )
+    assert kept == pytest.approx(given, rel=1e-6)
