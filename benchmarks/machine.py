@@ -20,6 +20,7 @@ from pathlib import Path
 from alexnet.pipeline.machine import (
     ROOT,
     allowed_cpus,
+    cpu_model,
     cpu_quota,
     file_system,
     read_text,
@@ -69,10 +70,9 @@ class Disk:
 def read_processor(root: Path = ROOT) -> Processor:
     """The CPUs of the machine, and what this process may use of them."""
     text = read_text(root / "proc/cpuinfo")
-    model = re.search(r"^model name\s*: (.*)", text, re.M)
     flags = re.search(r"^flags\s*: (.*)", text, re.M)
     return Processor(
-        model=model[1] if model else "",
+        model=cpu_model(root),
         flags=frozenset(flags[1].split() if flags else ()),
         present_cpus=os.cpu_count() or 1,
         usable_cpus=allowed_cpus(),

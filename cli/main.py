@@ -22,7 +22,9 @@ from alexnet.cli import (
     export,
     predict,
     records,
+    report,
     runs,
+    sweep,
     train,
 )
 from alexnet.cli.options import command_group
@@ -90,7 +92,7 @@ def root(
 
 app.add_typer(records.app, name="records")
 app.add_typer(bench.app, name="bench")
-for module in (train, evaluate, predict, runs, export, doctor):
+for module in (train, sweep, evaluate, predict, runs, report, export, doctor):
     app.add_typer(module.app)
 
 

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
+from alexnet.model.recipe import RecipeName
+
 UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 UNITS |= {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
@@ -66,7 +68,8 @@ def takes_several(option: str) -> type[TyperCommand]:
         """The words are parsed as if each had the option before it."""
 
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-            words, option_before = [], ""
+            words: list[str] = []
+            option_before = ""
             for word in args:
                 if word.startswith("-"):
                     option_before = word
@@ -100,4 +103,12 @@ DataArgument = Annotated[
 CheckpointOption = Annotated[
     Literal["best", "last"],
     typer.Option(help="Take the best epoch by validation accuracy, or the last one."),
+]
+RecipeOption = Annotated[
+    RecipeName | None,
+    typer.Option(help="Settings that ship with alexnet; what an option says wins."),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(help="TOML file of settings, over the recipe's; options win."),
 ]

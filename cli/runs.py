@@ -1,9 +1,9 @@
-"""`alexnet plot` and `alexnet summary`: pictures of a run, layers of a network."""
+"""`alexnet runs`, `plot`, `summary`: runs side by side, pictures of one, its layers."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,9 +17,72 @@ from alexnet.cli.options import (
     given,
 )
 from alexnet.cli.settings import takes_settings
-from alexnet.model.config import NETWORK, NetworkConfig
+from alexnet.model.config import NETWORK, NetworkConfig, RunOrder
+
+if TYPE_CHECKING:
+    from alexnet.model.results.run_list import ListedRun, RunList
 
 app = typer.Typer()
+
+
+@app.command(epilog=examples("alexnet runs", "alexnet runs sweeps/rate --sort speed"))
+def runs(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Folder of run folders, or of sweeps."),
+    ] = Path("runs"),
+    sort: Annotated[
+        RunOrder,
+        typer.Option(
+            help="Sort by the best or last validation accuracy, by images/s or by name."
+        ),
+    ] = "best",
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """List runs with what each has reached, and the settings in which they differ."""
+    from alexnet.model.results.run_list import list_runs
+
+    listed = list_runs(folder, sort)
+    for path, reason in listed.passed_over.items():
+        say(f"passed over: {path}: {reason}")
+    if as_json:
+        print_json(listed.to_json())
+    else:
+        _print_runs(folder, listed)
+
+
+def _print_runs(folder: Path, listed: RunList) -> None:
+    if not listed.runs:
+        print(f"no runs in {folder}")
+        return
+    columns = [
+        "run",
+        "epochs",
+        "best (epoch)",
+        "last (epoch)",
+        "images/s",
+        *listed.differing,
+    ]
+    rows = [
+        [str(run.run.relative_to(folder)), *_figures(run, listed.differing)]
+        for run in listed.runs
+    ]
+    print_table(str(folder), columns, rows)
+
+
+def _figures(run: ListedRun, settings: list[str]) -> list[str]:
+    report = run.report
+    figures = [
+        f"{epoch.val_accuracy:.4f} ({epoch.epoch})"
+        if epoch and epoch.val_accuracy is not None
+        else ""
+        for epoch in (report and report.best, report and report.last)
+    ]
+    speed = f"{report.images_per_second:,.0f}" if report else ""
+    values = [run.settings.get(name) for name in settings]
+    words = ["" if value is None else str(value) for value in values]
+    return [str(len(run.history)), *figures, speed, *words]
 
 
 @app.command(epilog=examples("alexnet plot runs/first"))

@@ -56,7 +56,7 @@ def _parameter(setting: Field[Any], kind: Any) -> inspect.Parameter:
     name = "--" + setting.name.removesuffix(BYTES).replace("_", "-")
     if kind == tuple[str, ...]:
         kind, default = list[str], list(default)
-    if kind == bool | None:
+    if kind in (bool, bool | None):
         name += f"/--no-{name.removeprefix('--')}"
     if setting.name.endswith(BYTES):
         details |= {"parser": parse_size, "metavar": "SIZE"}

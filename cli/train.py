@@ -9,7 +9,15 @@ import typer
 
 from alexnet.cli.console import Meter, print_json, say
 from alexnet.cli.fit_messages import FitProgress, say_report
-from alexnet.cli.options import Json, Verbose, examples, given, takes_several
+from alexnet.cli.options import (
+    ConfigOption,
+    Json,
+    RecipeOption,
+    Verbose,
+    examples,
+    given,
+    takes_several,
+)
 from alexnet.cli.settings import takes_settings
 from alexnet.model.config import CHECKPOINT_MINUTES, NetworkConfig, TrainConfig
 
@@ -22,10 +30,9 @@ app = typer.Typer()
         "alexnet fit --mixed-precision",
         "alexnet fit records --variant paper --epochs 30 --run runs/paper",
         "alexnet fit --run runs/paper --resume",
+        "alexnet fit --recipe article --epochs 30",
         "alexnet fit --network my_package.networks:build --image-size 224",
         "alexnet fit others --init-from runs/paper --freeze conv1 conv2",
-        "alexnet fit --augment article --optimizer sgd --schedule constant"
-        " --learning-rate 0.001 --weight-decay 0 --batch-size 32",
     ),
 )
 @takes_settings(NetworkConfig, TrainConfig)
@@ -42,6 +49,8 @@ def fit(
     run: Annotated[
         Path | None, typer.Option(help="Run folder. Default: runs/<date-time>.")
     ] = None,
+    recipe: RecipeOption = None,
+    config: ConfigOption = None,
     checkpoint_minutes: Annotated[
         float,
         typer.Option(help="Minutes between saved states, besides every epoch's."),
@@ -75,6 +84,8 @@ def fit(
             report = run_fit(
                 data if "data" in typed or not resume else None,
                 run=run,
+                recipe=recipe,
+                config=config,
                 resume=resume,
                 overwrite=overwrite,
                 checkpoint_minutes=checkpoint_minutes,

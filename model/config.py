@@ -23,6 +23,7 @@ Schedule = Literal["cosine", "steps", "constant"]
 Loss = Literal["sparse", "one-hot"]
 ClassWeights = Literal["none", "balanced"]
 StrategyName = Literal["auto", "none", "mirrored", "multi-worker"]
+RunOrder = Literal["best", "last", "speed", "name"]
 
 # 227, not the paper's printed 224: 55 outputs of an 11x11 window at stride 4. With
 # torchvision's two zeros on each side it is 224.

@@ -10,8 +10,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,10 @@ def name_some(names: Sequence[str], most: int = 5) -> str:
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[:most])}, ... ({len(names):,} in all)"
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return for a sentence which of `names` a mistyped one may mean, or all."""
+    choices = sorted(names)
+    near = get_close_matches(name, choices, n=1)
+    return f"the nearest is {near[0]}" if near else f"there are {', '.join(choices)}"

@@ -23,7 +23,7 @@ def sole_process(lock: Path, taken: AlexnetError) -> Iterator[None]:
         AlexnetError: `taken`, when another process holds the lock.
     """
     # Closed even if what comes before that is interrupted.
-    with removed_when_empty(lock.parent), _lock(lock, taken) or nullcontext():
+    with removed_when_empty(lock.parent), lock_file(lock, taken) or nullcontext():
         try:
             yield
         finally:
@@ -43,11 +43,14 @@ def removed_when_empty(folder: Path) -> Iterator[None]:
                 path.rmdir()
 
 
-def _lock(path: Path, taken: AlexnetError) -> FileIO | None:
-    """Lock a file and return it.
+def lock_file(path: Path, taken: AlexnetError) -> FileIO | None:
+    """Lock a file and return it, open; a process that inherits it holds it as well.
 
     Return None where there are no locks, as on some network file systems, or where
     nothing can be written: whoever writes there first gives a better error.
+
+    Raises:
+        AlexnetError: `taken`, when another process holds the lock.
     """
     with ExitStack() as opened:
         try:

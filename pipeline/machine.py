@@ -29,6 +29,12 @@ def num_cpus(root: Path = ROOT) -> int:
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
 
 
+def cpu_model(root: Path = ROOT) -> str:
+    """Return the processor's name; '' where the system does not tell."""
+    model = re.search(r"^model name\s*: (.*)", read_text(root / "proc/cpuinfo"), re.M)
+    return model[1] if model else ""
+
+
 def allowed_cpus() -> int:
     """Return how many CPUs this process may run on, whatever their time."""
     if not hasattr(os, "sched_getaffinity"):  # Linux only

@@ -24,7 +24,7 @@ ROOMS = ("pipeline", "model", "benchmarks", "cli")
 # The folders of a room in the same order; its files outside of them lie below them all.
 FOLDERS = {
     "pipeline": ("records", "source", "build", "verify", "augment", "read", "inspect"),
-    "model": ("network", "training", "results"),
+    "model": ("network", "training", "results", "sweep", "report"),
 }
 SOURCES = {
     ".".join(("alexnet", *path.relative_to(ROOT).with_suffix("").parts)): path

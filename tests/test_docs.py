@@ -34,13 +34,13 @@ SMALLER = {
 }
 # The command line as it stands, and behind it the settings that make it small.
 COMMAND = f"""#!/bin/sh
-case "$*" in fit* | bench*) set -- "$@" --batch-size 8 --image-size 67 ;; esac
+case "$*" in fit* | sweep* | bench*) set -- "$@" --batch-size 8 --image-size 67 ;; esac
 case "$*" in
 *--network*) ;;
-fit* | "bench train-step"*) set -- "$@" --width 0.05 ;;
+fit* | sweep* | "bench train-step"*) set -- "$@" --width 0.05 ;;
 esac
 case "$*" in
-fit*) set -- "$@" --epochs 1 ;;
+fit* | sweep*) set -- "$@" --epochs 1 ;;
 bench*) set -- "$@" --seconds 0.05 ;;
 esac
 exec '{sys.executable}' -c 'from alexnet.cli.main import run; run()' "$@"

@@ -115,7 +115,9 @@ def test_a_wheel_has_the_rooms_below_alexnet_and_nothing_else(wheel: Path) -> No
     for room in ROOMS:
         modules = {name for name in shipped(ROOT / room) if name.endswith(".py")}
         assert modules - by_hand <= set(files)
+    assert shipped(ROOT / "model" / "report" / "templates") <= set(files)
     assert shipped(ROOT / "benchmarks" / "loaders" / "scripts") <= set(files)
+    assert shipped(ROOT / "model" / "recipes") <= set(files)
     # The type of a file in the upper half of its Unix mode: 0o12 is a link.
     assert not [name for name in files if files[name].external_attr >> 28 == 0o12]
 

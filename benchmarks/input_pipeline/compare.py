@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alexnet.benchmarks.config import BenchSettings
 from alexnet.benchmarks.input_pipeline.ladder import DEVICE_STAGES
 from alexnet.pipeline.errors import AlexnetError, ConfigError, DataError
+
+_Made = TypeVar("_Made")
 
 HOW_TO_WRITE = "`alexnet bench input-pipeline DATA --json > FILE`"
 # Of settings, those that are read best under other names.
@@ -57,17 +59,30 @@ class Change:
         return {**asdict(self), "ratio": self.ratio}
 
 
+# What reading a report raises of JSON that holds something else.
+NO_REPORT = (ValueError, LookupError, TypeError, AttributeError)
+
+
 def load_figures(path: Path) -> Figures:
     """Read the figures of a report that `bench input-pipeline --json` wrote.
 
     Raises:
         DataError: there is no such file, or it is no such report.
     """
+    return read_report(path, figures)
+
+
+def read_report(path: Path, made: Callable[[Mapping[str, Any]], _Made]) -> _Made:
+    """Return what is made of the report that a bench wrote.
+
+    Raises:
+        DataError: there is no such file, or it is no such report.
+    """
     try:
-        return figures(json.loads(path.read_text(encoding="utf-8")))
+        return made(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         problem = f"no such file: {path}"
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except NO_REPORT as error:
         problem = f"{path} is no bench's report ({type(error).__name__}: {error})"
     raise DataError(f"{problem}. Write one with {HOW_TO_WRITE}.")
 

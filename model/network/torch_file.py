@@ -7,6 +7,7 @@ together, and nothing else.
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections import OrderedDict
 from pathlib import Path
@@ -64,7 +65,7 @@ class _TensorUnpickler(pickle.Unpickler):
         pickles = [name for name in names if name.endswith("/data.pkl")]
         if len(pickles) != 1:
             raise ValueError("it has no data.pkl, which says where tensors lie")
-        super().__init__(archive.open(pickles[0]))
+        super().__init__(io.BytesIO(archive.read(pickles[0])))
         self._archive, self._folder = archive, pickles[0].removesuffix("data.pkl")
         order = f"{self._folder}byteorder"
         if order in names and archive.read(order) != b"little":

@@ -21,6 +21,7 @@ from alexnet.model.training.history import best_epoch
 from alexnet.model.training.run import RunFolder
 from alexnet.model.training.run_network import build_run_network
 from alexnet.pipeline.config import ReadConfig, Tta, require
+from alexnet.pipeline.notebook import html_table
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.read.errors import reading
 from alexnet.pipeline.read.opened_set import OpenedSet
@@ -55,6 +56,16 @@ class EvaluationReport:
             "these are other records than the run's; photos among them that the run was"
             " trained on make the figures too good"
         )
+
+    def _repr_html_(self) -> str:
+        scores = self.scores
+        title = (
+            f"{self.split}, {scores.num_examples:,} examples, epoch {self.epoch}:"
+            f" loss {scores.loss:.4f}, top-1 {scores.top1:.2%}"
+        )
+        columns = ["class", "precision", "recall", "F1", "examples"]
+        rows = [list(vars(figures).values()) for figures in scores.per_class()]
+        return html_table(title, columns, rows)
 
     def to_json(self) -> dict[str, Any]:
         """The report's promised fields."""

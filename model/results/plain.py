@@ -55,10 +55,10 @@ def _apply_plain(layer: keras.layers.Layer, inputs: tf.Tensor) -> tf.Tensor:
 def _plain_response_norm(layer: LocalResponseNorm, inputs: tf.Tensor) -> tf.Tensor:
     """Normalise as the layer does, by the operators that any Keras keeps in a file."""
     squares = inputs * inputs
-    edge = squares[..., : layer.radius] * 0.0
+    edge = squares[:, :, :, : layer.radius] * 0.0
     padded = keras.layers.Concatenate()([edge, squares, edge])
     window = range(2 * layer.radius + 1)
-    energy = sum(padded[..., i : i + inputs.shape[-1]] for i in window)
+    energy = sum(padded[:, :, :, i : i + inputs.shape[-1]] for i in window)
     return inputs / (energy * layer.alpha + layer.bias) ** layer.beta
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -22,6 +24,7 @@ from alexnet.model.results.evaluation import (
 from alexnet.model.results.gallery import EXAMPLES, Gallery, plot_examples
 from alexnet.model.results.run_data import held_out_split, open_run_data
 from alexnet.model.results.scores import MATRIX_CLASSES, Scores
+from alexnet.model.training.epoch_log import EpochLog
 from alexnet.model.training.history import EpochRecord, best_epoch
 from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.errors import RunError
@@ -65,7 +68,7 @@ def plot_run(
         out / f"{name}.png" for name in ("curves", "filters", "predictions", "mistakes")
     )
     plot_curves(history, curves)
-    kernel = _first_filters(classifier.network)
+    kernel = first_filters(classifier.network)
     if kernel is not None:
         plot_filters(kernel, filters)
     records = open_run_data(run)
@@ -80,17 +83,17 @@ def plot_run(
     confusion = plot_confusion(scores, split, out)
     plot_examples(gallery.chosen, records, split, predictions)
     plot_examples(gallery.mistakes, records, split, mistakes)
+    _log_mistakes(run, mistakes, epoch)
     drawn = [] if kernel is None else [filters]
     paths = (curves, *drawn, confusion, predictions, mistakes)
     return RunPictures(checkpoint_to_use(run, which), epoch, paths)
 
 
-def _first_filters(network: Any) -> np.ndarray | None:
-    """The filters of the layer that sees the pixels; None in a network without any."""
-    for layer in network.layers:
-        for weight in layer.get_weights()[:1]:
-            return weight if weight.ndim == 4 and weight.shape[2] == 3 else None
-    return None
+def _log_mistakes(run: RunFolder, picture: Path, epoch: int) -> None:
+    """Show a picture in TensorBoard too, where the run folder can be written."""
+    with suppress(OSError, tf.errors.OpError):
+        pixels = tf.io.decode_png(picture.read_bytes(), channels=3).numpy()
+        EpochLog(run.logs_path).write_picture("mistakes", pixels, epoch)
 
 
 def plot_curves(history: Sequence[EpochRecord], path: Path) -> None:
@@ -120,12 +123,30 @@ def _draw_curve(
     axis.plot([record.epoch for record in history], heights, marker=".", label=label)
 
 
-def plot_filters(kernel: np.ndarray, path: Path) -> None:
-    """Draw the first layer's filters, float [height, width, 3, filters]."""
+def first_filters(network: Any) -> np.ndarray | None:
+    """The filters of the layer that sees the pixels; None in a network without any."""
+    for layer in network.layers:
+        for weight in layer.get_weights()[:1]:
+            sees_pixels = weight.ndim == 4 and weight.shape[2] == 3
+            return np.asarray(weight) if sees_pixels else None
+    return None
+
+
+def filter_pictures(kernel: np.ndarray) -> np.ndarray:
+    """Filters, float [height, width, 3, filters], as uint8 [filters, height, width, 3].
+
+    Each has its own scale, from its lowest weight to its highest.
+    """
     filters = np.moveaxis(kernel, -1, 0)
     low = filters.min(axis=(1, 2, 3), keepdims=True)
     high = filters.max(axis=(1, 2, 3), keepdims=True)
-    pictures = (255 * (filters - low) / np.maximum(high - low, 1e-12)).astype(np.uint8)
+    levels = 255 * (filters - low) / np.maximum(high - low, 1e-12)
+    return np.asarray(levels, np.uint8)
+
+
+def plot_filters(kernel: np.ndarray, path: Path) -> None:
+    """Draw the first layer's filters, float [height, width, 3, filters]."""
+    pictures = filter_pictures(kernel)
     figure = draw_grid(pictures, [""] * len(pictures), 16, cell_inches=0.5)
     save_figure(figure, path)
 

@@ -138,7 +138,7 @@ def predict(
 def _predict_chunk(
     chunk: Sequence[ImageToPredict], classifier: Classifier, config: RunConfig
 ) -> Iterator[Prediction]:
-    stored = [_read_stored(image, config) for image in chunk]
+    stored = [read_stored(image, config) for image in chunk]
     pixels = [one for one in stored if not isinstance(one, str)]
     said = iter(classifier(np.stack(pixels)).numpy() if pixels else ())
     for image, one in zip(chunk, stored, strict=True):
@@ -148,7 +148,7 @@ def _predict_chunk(
             yield Prediction(image.name, image.id, tuple(map(float, next(said))))
 
 
-def _read_stored(image: ImageToPredict, config: RunConfig) -> np.ndarray | str:
+def read_stored(image: ImageToPredict, config: RunConfig) -> np.ndarray | str:
     """uint8 [side, side, 3], cut as the run's records were; a reason where it fails."""
     side = config.stored_side
     try:

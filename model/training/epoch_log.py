@@ -1,16 +1,20 @@
-"""TensorBoard's log of a run: every epoch's metrics, of training and of validation."""
+"""TensorBoard's log of a run: every epoch's metrics, and pictures."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from alexnet.model.training.history import EpochRecord
 
+# Below the log's folder; what TensorBoard calls runs.
+LOGS = TRAIN, VALIDATION, PICTURES = "train", "validation", "pictures"
+
 
 class EpochLog:
-    """Writes epochs where TensorBoard finds them: in `train` and `validation`."""
+    """Writes epochs and pictures where TensorBoard finds them: in `LOGS`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -24,17 +28,29 @@ class EpochLog:
             "learning_rate": record.learning_rate,
             "images_per_second": record.images_per_second,
             "input_wait_share": record.input_wait_share,
+            "skipped_steps": record.skipped_steps,
         }
-        self._write("train", record.epoch, training)
+        if record.gpu_busy_percent is not None:
+            training["gpu_busy_percent"] = record.gpu_busy_percent
+        self._write(TRAIN, record.epoch, training)
         if record.val_loss is not None and record.val_accuracy is not None:
             validation = {"loss": record.val_loss, "accuracy": record.val_accuracy}
-            self._write("validation", record.epoch, validation)
+            self._write(VALIDATION, record.epoch, validation)
 
-    def _write(self, split: str, epoch: int, scalars: dict[str, float]) -> None:
-        if split not in self._writers:
-            path = str(self._folder / split)
-            self._writers[split] = tf.summary.create_file_writer(path)
-        with self._writers[split].as_default():
+    def write_picture(self, name: str, pixels: np.ndarray, epoch: int) -> None:
+        """Have a picture on the disk, uint8 [height, width, channels]."""
+        with self._writer(PICTURES).as_default():
+            tf.summary.image(name, pixels[None], step=epoch - 1)
+        self._writer(PICTURES).flush()
+
+    def _write(self, log: str, epoch: int, scalars: dict[str, float]) -> None:
+        with self._writer(log).as_default():
             for name, value in scalars.items():
                 tf.summary.scalar(f"epoch_{name}", value, step=epoch - 1)
-        self._writers[split].flush()
+        self._writer(log).flush()
+
+    def _writer(self, log: str) -> tf.summary.SummaryWriter:
+        if log not in self._writers:
+            path = str(self._folder / log)
+            self._writers[log] = tf.summary.create_file_writer(path)
+        return self._writers[log]

@@ -10,6 +10,7 @@ from typing import Any
 
 from alexnet.model.config import CHECKPOINT_MINUTES, NetworkConfig, TrainConfig
 from alexnet.model.network.own import NetworkFunction
+from alexnet.model.recipe import RecipeName, gather_settings
 from alexnet.model.training import training
 from alexnet.model.training.hardware import set_up_hardware
 from alexnet.model.training.plan import plan_training
@@ -25,6 +26,8 @@ def fit(
     *,
     run: str | PathLike[str] | None = None,
     network: str | NetworkFunction | None = None,
+    recipe: RecipeName | None = None,
+    config: str | PathLike[str] | None = None,
     resume: bool = False,
     overwrite: bool = False,
     checkpoint_minutes: float = CHECKPOINT_MINUTES,
@@ -44,12 +47,15 @@ def fit(
             the AlexNet of `variant`. A function that cannot be imported, such as a
             lambda, leaves its architecture in the run, for `evaluate`, `predict` and
             `export`; to resume, pass it again.
+        recipe: settings that ship with alexnet: "article", "paper", "fast" or "best".
+        config: a TOML file of settings, which win over the recipe's.
         resume: go on from the run's last state, with the run's own settings.
         overwrite: delete the run that is in the folder first.
         checkpoint_minutes: between saved states, besides every epoch's.
         progress: hears of steps and epochs.
         **settings: fields of `NetworkConfig` and `TrainConfig`, such as `epochs`,
-            `batch_size`, `augment`, `learning_rate`, `mixed_precision`, `seed`.
+            `batch_size`, `augment`, `learning_rate`, `mixed_precision`, `seed`; they
+            win over both.
 
     Raises:
         ConfigError: a setting is unknown, out of range, or does not fit the records.
@@ -65,6 +71,7 @@ def fit(
     _require_known(settings)
     if network is not None:
         settings["network"] = network
+    settings = gather_settings(recipe, Path(config) if config else None, settings)
     folder = data.folder if isinstance(data, OpenedSet) else data
     progress = progress or Progress()
     with nullcontext(RunFolder(Path(run))) if run else new_run() as run_folder:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from tensorflow import keras
 from alexnet.model.config import TrainConfig
 from alexnet.pipeline.errors import ConfigError, RunError
 from alexnet.pipeline.files import count
+from alexnet.pipeline.machine import cpu_model, num_cpus
 
 # A TF_CONFIG.
 EXAMPLE = (
@@ -45,6 +47,19 @@ class Hardware:
     def copy_device(self) -> str | None:
         """Where tf.data copies batches ahead of time; strategies do it themselves."""
         return "/GPU:0" if self.num_gpus and self.kind == "none" else None
+
+    @property
+    def machine(self) -> dict[str, str]:
+        """The machine and what of it a run uses, by name, for whoever reads of it."""
+        gpus = tf.config.list_physical_devices("GPU")
+        details = map(tf.config.experimental.get_device_details, gpus)
+        names = [str(gpu.get("device_name", "GPU")) for gpu in details]
+        return {
+            "host": platform.node(),
+            "cpu": f"{cpu_model() or platform.machine()}, {count(num_cpus(), 'CPU')}",
+            "gpu": ", ".join(names) or "none",
+            "computes on": self.describe(),
+        }
 
     def describe(self) -> str:
         """One line for people."""

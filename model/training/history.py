@@ -33,6 +33,8 @@ class EpochRecord:
     seconds: float
     # By loss scaling, where float16 overflowed.
     skipped_steps: int = 0
+    # Mean over the epoch and its validation; None without a GPU that tells.
+    gpu_busy_percent: float | None = None
 
 
 def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord | None:
@@ -98,7 +100,7 @@ def _from_row(row: dict[str, str]) -> EpochRecord:
     record = EpochRecord(**values)
     for name, value in asdict(record).items():
         lacks = value is None or not math.isfinite(value)
-        if lacks and not name.startswith("val_"):
+        if lacks and not name.startswith(("val_", "gpu_")):
             raise ValueError(f"{name} is {value} in epoch {record.epoch}")
     if record.seconds <= 0:
         raise ValueError(f"seconds is {record.seconds} in epoch {record.epoch}")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from alexnet.model.training.checkpoints import Checkpoints
@@ -21,6 +22,7 @@ from alexnet.model.training.plan import TrainPlan
 from alexnet.model.training.progress import Progress
 from alexnet.model.training.signals import StopSignals
 from alexnet.model.training.train_step import TrainableClassifier
+from alexnet.pipeline.inspect.contact_sheet import as_sheet, augmented_samples
 from alexnet.pipeline.read.dataset import eval_dataset, train_dataset
 from alexnet.pipeline.read.order import PipelineShard
 
@@ -71,15 +73,18 @@ class TrainingLoop:
                 progress,
             )
             batches = iter(self._train_batches())
+            if self.hardware.is_chief and not start.total_steps:
+                log.write_picture("augmented_samples", self._draw_samples(), epoch=1)
             while not self.is_over():
                 training = self._train_epoch(execution, batches, pauses)
-                record = self._record(training, self._validate(execution))
+                validation = self._validate(execution)
+                load = Load.of(gpus.take())
+                record = self._record(training, validation, load)
                 self.history.append(record)
                 if self.hardware.is_chief:
                     plan.run.save_history(self.history)
                     log.write(record)
-                load = Load.of(gpus.take()).describe()
-                progress.epoch(record, config.epochs, load)
+                progress.epoch(record, config.epochs, load.describe())
                 pauses.after_epoch(self.history)
 
     def is_over(self) -> bool:
@@ -122,7 +127,9 @@ class TrainingLoop:
         )
         return execution.validate(iter(batches), steps)
 
-    def _record(self, training: Training, validation: Metrics | None) -> EpochRecord:
+    def _record(
+        self, training: Training, validation: Metrics | None, load: Load
+    ) -> EpochRecord:
         metrics, seconds = training.metrics, training.seconds
         step = self._first_step + self._steps_left
         images = self._steps_left * self.classifier.global_batch
@@ -138,7 +145,15 @@ class TrainingLoop:
             input_wait_share=training.input_wait_seconds / seconds,
             seconds=seconds,
             skipped_steps=metrics.skipped_steps,
+            gpu_busy_percent=load.busy_percent,
         )
+
+    def _draw_samples(self) -> np.ndarray:
+        """A row for each of some images: as evaluation sees it, then augmented."""
+        config, side = self.plan.config, self.classifier.side
+        seed = config.train.seed
+        samples = augmented_samples(self.plan.records, config.augment, side, seed)
+        return as_sheet(samples)
 
     def _train_batches(self) -> Any:
         return self._batches(

@@ -9,6 +9,7 @@ from statistics import NormalDist
 from typing import Any
 
 from alexnet.model.training.history import EpochRecord, best_epoch
+from alexnet.model.training.history_html import history_html
 
 # How often a run at chance may be taken for a better one.
 DOUBT = 0.05
@@ -64,6 +65,9 @@ class FitReport:
         if (last.val_accuracy or 0) <= limit:
             return f"validation fell back to chance after epoch {best.epoch}: {chance}"
         return None
+
+    def _repr_html_(self) -> str:
+        return history_html(f"run {self.run}", self.history)
 
     def to_json(self) -> dict[str, Any]:
         """The report's promised fields."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -19,6 +19,7 @@ from typing import Any
 
 from alexnet.model.config import SAVED_NETWORK, NetworkConfig, TrainConfig
 from alexnet.model.training.history import EpochRecord, read_history, write_history
+from alexnet.model.training.history_html import history_html
 from alexnet.pipeline.config import (
     AugmentConfig,
     BuildConfig,
@@ -30,6 +31,7 @@ from alexnet.pipeline.config_json import require_kinds
 from alexnet.pipeline.errors import AlexnetError, RunError
 from alexnet.pipeline.files import name_some, require_local, write_json, write_text
 from alexnet.pipeline.lock import removed_when_empty, sole_process
+from alexnet.pipeline.notebook import html_table
 from alexnet.pipeline.versions import versions
 
 FORMAT, LOCK = 1, ".lock"
@@ -124,6 +126,12 @@ class RunFolder:
     def __fspath__(self) -> str:
         return str(self.path)
 
+    def _repr_html_(self) -> str:
+        try:
+            return history_html(f"run {self.path}", self.load_history())
+        except RunError as error:
+            return html_table(str(error), [], [])
+
     @property
     def config_path(self) -> Path:
         """Settings, JSON."""
@@ -205,15 +213,20 @@ class RunFolder:
         """What goes on with the run."""
         return f"alexnet fit --run {quote(str(self.path))} --resume"
 
-    def save_config(self, config: RunConfig) -> None:
+    def save_config(
+        self, config: RunConfig, machine: Mapping[str, str] | None = None
+    ) -> None:
         """Start the run's folder, or note that it goes on for longer.
+
+        `machine` describes where; it decides no number.
 
         Raises:
             RunError: it cannot be written.
         """
         with self._writing(self.config_path):
             self.path.mkdir(parents=True, exist_ok=True)
-            write_json(self.config_path, config.to_json())
+            values = config.to_json() | {"machine": dict(machine or {})}
+            write_json(self.config_path, values)
 
     @contextmanager
     def _writing(self, path: Path) -> Iterator[None]:
@@ -271,6 +284,14 @@ class RunFolder:
                 " back, or start the run again with `overwrite=True`."
             ) from error
 
+    def load_circumstances(self) -> dict[str, str]:
+        """The machine and the versions that made the run; empty where unknown."""
+        with suppress(OSError, ValueError, AttributeError, TypeError):
+            values = json.loads(self.config_path.read_text("utf-8"))
+            machine, versions = values.get("machine", {}), values["versions"]
+            return {str(k): str(v) for k, v in {**machine, **versions}.items()}
+        return {}
+
     def save_history(self, history: Sequence[EpochRecord]) -> None:
         """Write every epoch's line, so that the file is whole or as before.
 
@@ -291,16 +312,23 @@ class RunFolder:
 
 @contextmanager
 def new_run() -> Iterator[RunFolder]:
-    """Make runs/<date-time> in the current folder, with a number where that is taken.
+    """Make the folder of a run, runs/<date-time>, as `new_folder` does."""
+    with new_folder(Path("runs")) as path:
+        yield RunFolder(path)
+
+
+@contextmanager
+def new_folder(parent: Path) -> Iterator[Path]:
+    """Make <parent>/<date-time>, with a number where that is taken.
 
     Nobody else gets the same; it is deleted when the block leaves it empty.
     """
-    base = Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    with removed_when_empty(base.parent):
+    base = parent / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    with removed_when_empty(parent):
         others = (base.with_name(f"{base.name}-{number}") for number in count(2))
         path = next(path for path in chain([base], others) if _make(path))
         try:
-            yield RunFolder(path)
+            yield path
         finally:
             with suppress(OSError):  # it is not empty
                 path.rmdir()

@@ -17,6 +17,7 @@ from alexnet.model.network.alexnet import build_network
 from alexnet.model.network.named_weights import freeze_layers
 from alexnet.model.network.own import NetworkFunction, describe_network
 from alexnet.model.training.checkpoints import Checkpoints, latest, reason
+from alexnet.model.training.epoch_log import LOGS
 from alexnet.model.training.execution import step_function
 from alexnet.model.training.hardware import Hardware, set_up_hardware
 from alexnet.model.training.history import EpochRecord
@@ -85,7 +86,7 @@ def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport
         _take_over(plan)
         if plan.config.network.network == SAVED_NETWORK:
             run.save_network(describe_network(classifier.network))
-        run.save_config(plan.config)
+        run.save_config(plan.config, hardware.machine)
     checkpoints = Checkpoints(run, classifier, hardware.is_chief)
     done = checkpoints.restore_last() if plan.resume else 0
     start = ResumePoint(*divmod(done, plan.steps_per_epoch), plan.steps_per_epoch)
@@ -150,7 +151,7 @@ def _remove_run(run: RunFolder) -> None:
     """
     run.config_path.unlink(missing_ok=True)
     states = [run.checkpoints_path(name) for name in ("last", "best")]
-    logs = [run.logs_path / name for name in ("train", "validation")]
+    logs = [run.logs_path / name for name in LOGS]
     for folder in (*states, *logs):
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # someone else's files are in it

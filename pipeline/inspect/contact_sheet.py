@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.pictures import legible, save_figure
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
+    from alexnet.pipeline.config import AugmentConfig
+    from alexnet.pipeline.read.example_set import ExampleSet
     from alexnet.pipeline.read.opened_records import OpenedRecords
 
 COLUMNS, ROWS = 8, 5
@@ -53,7 +56,9 @@ def draw_sheet(
     if augment is None:
         images = to_rgb_images(stored)
     else:
-        images, captions = _augmented(stored, captions, augment, side, seed)
+        rows = augmented_rows(stored, preset(augment), side, seed)
+        images = rows.reshape(-1, side, side, 3)
+        captions = [text for name in captions for text in (name, *[""] * SAMPLES)]
     save_figure(draw_grid(images, captions, COLUMNS), out, dpi=100)
     return split, shown
 
@@ -94,9 +99,32 @@ def to_rgb_images(stored: np.ndarray) -> np.ndarray:
     )
 
 
-def _augmented(
-    images: np.ndarray, captions: list[str], augment: str, side: int, seed: int
-) -> tuple[np.ndarray, list[str]]:
+def augmented_samples(
+    records: ExampleSet, config: AugmentConfig, side: int, seed: int
+) -> np.ndarray:
+    """Return `augmented_rows` of the first training images, whatever the set holds.
+
+    Raises:
+        DataError: a record or photo cannot be read.
+    """
+    from alexnet.pipeline.config import ReadConfig
+    from alexnet.pipeline.read.dataset import eval_dataset
+    from alexnet.pipeline.read.errors import reading
+
+    split = records.manifest.first_split("train", "validation", "test")
+    with reading(records):
+        dataset = eval_dataset(records, ReadConfig(batch_size=ROWS), split)
+        stored, *_ = next(iter(dataset))
+    return augmented_rows(stored.numpy(), config, side, seed)
+
+
+def augmented_rows(
+    images: np.ndarray, config: AugmentConfig, side: int, seed: int
+) -> np.ndarray:
+    """Return uint8 [images, columns, side, side, 3]: a row for each stored image.
+
+    It begins with the image as evaluation sees it; training samples of it follow.
+    """
     import numpy as np
 
     from alexnet.pipeline.augment.augment import (
@@ -104,18 +132,24 @@ def _augmented(
         fold_seed,
         preprocess_batch,
     )
-    from alexnet.pipeline.augment.presets import preset
 
-    config = preset(augment)
     plain = preprocess_batch(images, config, side).numpy()
     copies = np.repeat(images, SAMPLES, axis=0)
     step_seed = fold_seed(seed, 0)
     drawn = augment_batch(copies, config, side, step_seed, 0, len(copies)).numpy()
     samples = drawn.reshape(-1, SAMPLES, side, side, 3)
     rows = np.concatenate([plain[:, None], samples], axis=1)
-    pixels = rows.reshape(-1, side, side, 3) * np.array(config.std) + config.mean
-    labels = [text for caption in captions for text in (caption, *[""] * SAMPLES)]
-    return np.clip(np.round(pixels), 0, 255).astype(np.uint8), labels
+    pixels = rows * np.array(config.std) + np.array(config.mean)
+    return np.asarray(np.clip(np.round(pixels), 0, 255), np.uint8)
+
+
+def as_sheet(rows: np.ndarray) -> np.ndarray:
+    """Return uint8 [height, width, 3]: rows of images without anything between them."""
+    import numpy as np
+
+    num_rows, num_columns, height, width, _ = rows.shape
+    lines = rows.swapaxes(1, 2)  # rows, heights, columns, widths, 3
+    return np.asarray(lines.reshape(num_rows * height, num_columns * width, 3))
 
 
 def draw_grid(

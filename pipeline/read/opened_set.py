@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from alexnet.pipeline.config import READ, ReadConfig, Reader
 from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.notebook import html_table
 from alexnet.pipeline.read.example_set import ExampleSet
 
 if TYPE_CHECKING:
@@ -22,6 +23,18 @@ class OpenedSet(ExampleSet):
     It is a context manager, which closes it. Nothing is held between two calls: shards
     are mapped for as long as a dataset, or an iterator of one, reads them.
     """
+
+    def _repr_html_(self) -> str:
+        splits = self.manifest.splits
+        columns = ["class", *splits]
+        counts = zip(*(card.class_counts for card in splits.values()), strict=True)
+        rows = [
+            [name, *row] for name, row in zip(self.class_names, counts, strict=True)
+        ]
+        totals = [card.num_examples for card in splits.values()]
+        config = self.manifest.config
+        title = f"{self.kind} in {self.folder}: {config.storage}, {config.side} px"
+        return html_table(title, columns, [["all", *totals], *rows])
 
     @property
     def class_names(self) -> tuple[str, ...]:

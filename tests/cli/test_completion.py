@@ -102,7 +102,7 @@ def test_commands_options_and_values_are_completed(
 
 @pytest.mark.parametrize(
     "line",
-    ["alexnet records pl", "alexnet records build --fi", "alexnet fit --fr"],
+    ["alexnet records pl", "alexnet records build --fi", "alexnet fit --fres"],
 )
 def test_former_names_are_not_offered(
     line: str, monkeypatch: pytest.MonkeyPatch

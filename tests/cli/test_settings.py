@@ -55,6 +55,7 @@ DEFAULTS |= {"xla": None, "rate": None, "out": "picture"}
             "--batch-size 9 --colour blue --out a",
             {"batch_size": 9, "colour": "blue", "out": "a"},
         ),
+        ("--no-mixed", {}),
         ("--budget 1.5GiB --rate 0.5", {"budget_bytes": 3 * 2**29, "rate": 0.5}),
         ("--mixed --no-xla", {"mixed": True, "xla": False}),
         ("--xla", {"xla": True}),
@@ -69,7 +70,7 @@ def test_help_has_every_setting_with_its_default() -> None:
     assert "--batch-size <int> Images in a batch. [default: 8]" in words
     assert "--budget SIZE Memory to take. [default: 2.0 GiB]" in words
     assert "--colour <red|blue> Colour of the paint. [default: red]" in words
-    assert "--no-mixed" not in words
+    assert "--mixed / --no-mixed Mix the paint." in words
     assert "hidden" not in words
     # A class's own settings stand before those that it shares with others.
     assert words.index("--colour") < words.index("--batch-size") < words.index("--out")

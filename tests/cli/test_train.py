@@ -19,6 +19,7 @@ from PIL import Image
 
 from alexnet.cli.fit_messages import FitProgress
 from alexnet.model.training import training
+from alexnet.model.training.loop import TrainingLoop
 from alexnet.model.training.run import RunFolder
 from tests.cli.conftest import (
     IMAGE_SIZE,
@@ -114,6 +115,34 @@ def test_a_finished_run_resumed_reports_and_trains_no_more(trained: Trained) -> 
     ended = alexnet("fit", "--run", run, "--resume", "--json")
     assert ended.json == whole
     assert f"{run} is finished already: nothing was left to train" in ended.err
+
+
+def test_an_option_wins_over_a_file_and_a_file_over_a_recipe(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run's config.json says what it came to, before its first step."""
+    own = tmp_path / "own.toml"
+    own.write_text("epochs = 3\nwidth = 0.05\nmixed_precision = true\n")
+    monkeypatch.setattr(TrainingLoop, "run", lambda *_: sys.exit("enough"))
+    words = ("--recipe", "article", "--config", own, "--run", tmp_path / "run")
+    with pytest.raises(SystemExit, match="enough"):
+        alexnet("fit", built[0], *words, "--no-mixed-precision", *SMALL)
+    config = RunFolder(tmp_path / "run").load_config()
+    train = config.train
+    assert (config.network.width, config.network.image_size) == (0.05, IMAGE_SIZE)
+    article = ("sgd", 0.001, "one-hot")
+    assert (train.optimizer, train.learning_rate, train.loss) == article
+    assert (train.epochs, train.batch_size, train.mixed_precision) == (3, 8, False)
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_wrong_key_in_a_file_is_named_with_its_line(
+    built: Built, tmp_path: Path
+) -> None:
+    (tmp_path / "own.toml").write_text("epochs = 3\nlearning-rte = 0.1\n")
+    message = failure("fit", built[0], "--config", tmp_path / "own.toml")
+    nearest = "own.toml, line 2: learning-rte is no setting; the nearest is"
+    assert f"{nearest} learning_rate" in message
 
 
 def test_the_end_names_best_and_last(trained: Trained) -> None:

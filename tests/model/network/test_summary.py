@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import tensorflow as tf
 
-from alexnet.model.config import NetworkConfig
+from alexnet.model.config import NetworkConfig, Variant
 from alexnet.model.network.alexnet import build_network
 from alexnet.model.network.summary import forward_flops, summarize, training_flops
 
@@ -50,7 +50,7 @@ def test_the_articles_table_row_by_row() -> None:
     assert summary.trainable_parameters == 58_290_050
 
 
-@pytest.mark.parametrize("variant", ["article", "paper", "bn"])
+@pytest.mark.parametrize("variant", get_args(Variant))
 def test_rows_add_up_and_no_change_of_shape_is_left_out(variant: Any) -> None:
     config = NetworkConfig(variant=variant, num_classes=3, image_size=67, width=0.05)
     network = build_network(config)
@@ -80,11 +80,11 @@ def test_json() -> None:
     assert values["layers"][1]["type"] == "LocalResponseNorm"
 
 
-@pytest.mark.parametrize("variant", ["article", "paper", "bn"])
+@pytest.mark.parametrize("variant", get_args(Variant))
 def test_flops_are_those_of_tensorflows_profiler(variant: Any) -> None:
     """It also counts biases, batch norm and pooling, which are a thousandth."""
     network = build_network(NetworkConfig(variant=variant, num_classes=10))
-    images = tf.TensorSpec([1, 227, 227, 3])
+    images = tf.TensorSpec([1, *network.input_shape[1:]])
     graph = tf.function(network).get_concrete_function(images).graph
     profiler = tf.compat.v1.profiler
     options = profiler.ProfileOptionBuilder(

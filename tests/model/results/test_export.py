@@ -160,7 +160,7 @@ def test_a_class_is_a_line_whatever_its_name(saved: Path) -> None:
 # --- files of the network alone
 
 
-VARIANTS: tuple[Variant, ...] = ("article", "paper", "bn")
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
 
 @cache

@@ -39,6 +39,7 @@ from alexnet.model.training.hardware import set_up_hardware
 from alexnet.model.training.plan import plan_training
 from alexnet.model.training.run import RunFolder
 from tests.conftest import RecordedProgress  # which clears TF_CONFIG
+from tests.model.training.test_hardware import named_weights
 
 os.environ.update(asked["environment"])
 made, make_classifier = [], training.make_classifier
@@ -54,7 +55,7 @@ hardware = set_up_hardware(plan.config.train)
 assert hardware.num_replicas == asked["replicas"]
 report = training.train(plan, hardware, RecordedProgress())
 losses = [[record.loss, record.val_loss] for record in report.history]
-weights = {variable.name: variable.numpy() for variable in made[0].network.weights}
+weights = named_weights(made[0].network)
 np.savez(asked["saved"], losses=losses, **weights)
 """
 Figures = dict[str, np.ndarray]
@@ -190,12 +191,20 @@ def train_in_processes(
     return [dict(np.load(path)) for path in saved]
 
 
+def named_weights(network: keras.Model) -> Figures:
+    """The weights by layer and name, which Keras 3 keeps apart."""
+    return {
+        f"{layer.name} {weight.name.split('/')[-1]}": weight.numpy()
+        for layer in network.layers
+        for weight in layer.weights
+    }
+
+
 def figures_of(run: RunFolder) -> Figures:
     """The same of a run of this process."""
-    network = load_classifier(run)[0].network
+    network = load_classifier(run, "last")[0].network
     losses = [[record.loss, record.val_loss] for record in run.load_history()]
-    weights = {variable.name: variable.numpy() for variable in network.weights}
-    return {"losses": np.array(losses), **weights}
+    return {"losses": np.array(losses), **named_weights(network)}
 
 
 def require_close(found: Figures, expected: Figures) -> None:

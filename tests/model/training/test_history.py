@@ -12,7 +12,7 @@ from alexnet.model.training.history import EpochRecord, read_history, write_hist
 from alexnet.pipeline.errors import RunError
 
 FIRST = EpochRecord(1, 10, 0.1 + 0.2, 1 / 3, 0.5, None, None, 1e3, 0.25, 1.5)
-SECOND = EpochRecord(2, 20, 1e-7, 2 / 3, 0.75, 0.1, 1.0, 2e3, 0.0, 0.75, 3)
+SECOND = EpochRecord(2, 20, 1e-7, 2 / 3, 0.75, 0.1, 1.0, 2e3, 0.0, 0.75, 3, 96.5)
 
 
 @pytest.fixture
@@ -26,11 +26,15 @@ def test_round_trip(path: Path) -> None:
     assert read_history(path) == [FIRST, SECOND]
 
 
-def test_a_history_from_before_skipped_steps_were_counted_is_read(path: Path) -> None:
-    write_history(path, [FIRST, replace(SECOND, skipped_steps=0)])
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join(line.rpartition(",")[0] for line in lines))
-    assert read_history(path) == [FIRST, replace(SECOND, skipped_steps=0)]
+def test_a_history_of_before_lacks_its_last_columns(path: Path) -> None:
+    second = SECOND
+    for lacking in ({"gpu_busy_percent": None}, {"skipped_steps": 0}):
+        second = replace(second, **lacking)
+        write_history(path, [FIRST, SECOND])
+        lines = path.read_text().splitlines()
+        columns = -1 if second.skipped_steps else -2
+        path.write_text("\n".join(",".join(x.split(",")[:columns]) for x in lines))
+        assert read_history(path) == [FIRST, second]
 
 
 @pytest.mark.parametrize(
@@ -78,6 +82,10 @@ def test_garbage_never_gets_through(path: Path) -> None:
             continue
         assert [record.epoch for record in history] == list(range(1, len(history) + 1))
         for record in history:
-            values = [v for k, v in asdict(record).items() if not k.startswith("val_")]
+            values = [
+                v
+                for k, v in asdict(record).items()
+                if not k.startswith(("val_", "gpu_"))
+            ]
             assert all(float("-inf") < value < float("inf") for value in values)
     assert 100 < refused < 400

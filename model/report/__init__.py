@@ -1,0 +1,1 @@
+"""Pages that show runs and benches: HTML files that need nothing but a browser."""
