@@ -17,11 +17,13 @@ from alexnet.cli.options import (
     Verbose,
     examples,
     given,
+    takes_several,
 )
 from alexnet.cli.settings import takes_settings
 from alexnet.cli.vary import parse_space
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.recipe import gather_settings
+from alexnet.model.sweep.progress import SweepProgress
 from alexnet.model.sweep.space import Sampler
 from alexnet.pipeline.files import count
 
@@ -36,12 +38,13 @@ app = typer.Typer()
 
 
 @app.command(
+    cls=takes_several("--freeze"),
     epilog=examples(
         "alexnet sweep --vary learning-rate=0.01,0.02,0.04 --vary seed=1,2,3",
         "alexnet sweep records --vary learning-rate=0.001:0.1:log"
         " --vary batch-size=32,128 --trials 30 --recipe fast --out sweeps/rate",
         "alexnet sweep --out sweeps/rate --resume --jobs 2",
-    )
+    ),
 )
 @takes_settings(NetworkConfig, TrainConfig)
 def sweep(
@@ -144,19 +147,31 @@ def _require_only_resumed(typed: set[str]) -> None:
         )
 
 
+class MeteredProgress(SweepProgress):
+    """Progress of a sweep: a line for each trial, and a Meter for all of them."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+
+    def ended(self, trial: TrialReport, num_ended: int, num_trials: int) -> None:
+        """Print what came of a trial."""
+        self.meter.write(_describe(trial))
+        self.meter.show(num_ended, num_trials)
+
+    def waiting(self, num_trials: int) -> None:
+        """Print why nothing happens here."""
+        left = count(num_trials, "trial")
+        self.meter.write(f"waiting for other processes, which train {left}")
+
+
 def _run(plan: SweepPlan, jobs: int) -> SweepReport:
     from alexnet.model.sweep.plots import plot_sweep
     from alexnet.model.sweep.sweep import run_sweep
 
     say(f"{count(plan.trials, 'trial')} in {plan.folder}")
     with Meter("sweep", "trials") as meter:
-
-        def show(trial: TrialReport, done: int, total: int) -> None:
-            meter.write(_describe(trial))
-            meter.show(done, total)
-
         try:
-            report = run_sweep(plan, jobs, show)
+            report = run_sweep(plan, jobs, MeteredProgress(meter))
         except KeyboardInterrupt as interrupt:
             raise type(interrupt)(
                 "interrupted: what was trained is kept; go on with"

@@ -26,6 +26,7 @@ def parse_space(texts: list[str], context: typer.Context) -> dict[str, Choices |
     names = {
         max(parameter.opts, key=len).removeprefix("--"): name
         for name, parameter in parameters.items()
+        if not parameter.multiple
     }
     space: dict[str, Choices | Range] = {}
     for text in texts:
@@ -45,7 +46,9 @@ def _setting(text: str, names: Mapping[str, str]) -> str:
     option = text.strip().lstrip("-").replace("_", "-")
     if option not in names:
         near = nearest(option, names)
-        raise typer.BadParameter(f"--vary {text}: `fit` has no such option; {near}")
+        raise typer.BadParameter(
+            f"--vary {text}: `fit` has no such option to vary; {near}"
+        )
     return names[option]
 
 

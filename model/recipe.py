@@ -73,7 +73,10 @@ def read_settings(path: Path) -> dict[str, Any]:
             _check(key, value)
         except ConfigError as error:
             raise ConfigError(f"{path}, line {_line(text, key)}: {error}") from error
-    return {_setting(key): value for key, value in values.items()}
+    return {
+        _setting(key): tuple(value) if isinstance(value, list) else value
+        for key, value in values.items()
+    }
 
 
 def _setting(key: str) -> str:

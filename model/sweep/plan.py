@@ -108,6 +108,8 @@ def option_words(settings: dict[str, Any]) -> list[str]:
         option = name.removesuffix("_bytes").replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{option}" if value else f"--no-{option}")
+        elif isinstance(value, list | tuple):  # a list by way of JSON
+            words += [f"--{option}", *value] if value else []
         elif value is not None:
             words += [f"--{option}", str(value)]
     return words

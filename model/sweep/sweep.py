@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from alexnet.model.sweep.plan import SweepPlan
+from alexnet.model.sweep.progress import SweepProgress
 from alexnet.model.sweep.report import (
     SweepReport,
-    TrialReport,
     sweep_report,
     trial_report,
 )
@@ -24,11 +23,9 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5
 MAX_JOBS = 1024
-# Hears of each trial's end, with those that have ended and all of them.
-Progress = Callable[[TrialReport, int, int], None]
 
 
-def run_sweep(plan: SweepPlan, jobs: int, progress: Progress) -> SweepReport:
+def run_sweep(plan: SweepPlan, jobs: int, progress: SweepProgress) -> SweepReport:
     """Train every trial of the plan that has not ended, `jobs` at once.
 
     Where other machines train some, wait for those.
@@ -42,12 +39,16 @@ def run_sweep(plan: SweepPlan, jobs: int, progress: Progress) -> SweepReport:
     study = open_study(plan)
     gpus = gpu_of_each_job(jobs)
     running: dict[int, TrialProcess] = {}
+    is_waiting = False
     with StopSignals() as signals:
         try:
             while running or unfinished(study, plan):
                 if signals.received is not None:
                     signals.stop()
                 _fill(running, gpus, study, plan)
+                if not running and not is_waiting:
+                    progress.waiting(len(unfinished(study, plan)))
+                is_waiting = not running
                 time.sleep(POLL_SECONDS)
                 for job, process in list(running.items()):
                     if process.is_over():
@@ -71,11 +72,11 @@ def _fill(
 
 
 def _tell(
-    progress: Progress, process: TrialProcess, study: Study, plan: SweepPlan
+    progress: SweepProgress, process: TrialProcess, study: Study, plan: SweepPlan
 ) -> None:
     trial = study.get_trials(deepcopy=False)[process.trial.number]
     ended = plan.trials - len(unfinished(study, plan))
-    progress(trial_report(trial, plan), ended, plan.trials)
+    progress.ended(trial_report(trial, plan), ended, plan.trials)
 
 
 def _leave(running: dict[int, TrialProcess]) -> None:

@@ -51,7 +51,8 @@ def test_an_option_is_varied_over_a_list_or_a_range(
     ("words", "named"),
     [
         ("--vary lerning-rate=0.1", "the nearest is learning-rate"),
-        ("--vary num-classes=3", "`fit` has no such option"),
+        ("--vary num-classes=3", "`fit` has no such option to vary"),
+        ("--vary freeze=conv1", "`fit` has no such option to vary"),
         ("--vary run=a,b", "`fit` has no such option"),
         ("--vary learning-rate", "has no values: write NAME=0.01,0.02 for a list"),
         ("--vary learning-rate=,", "has no values"),

@@ -49,9 +49,9 @@ def test_the_articles_recipe_is_the_articles() -> None:
 
 def test_a_setting_wins_over_a_file_and_a_file_over_a_recipe(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
-    own.write_text('epochs = 3\nbatch-size = 16 # as the option\nvariant = "bn"\n')
+    own.write_text('epochs = 3\nbatch-size = 16\nvariant = "bn"\nfreeze = ["conv1"]\n')
     gathered = gather_settings("article", own, {"epochs": 5})
-    changed = {"epochs": 5, "batch_size": 16, "variant": "bn"}
+    changed = {"epochs": 5, "batch_size": 16, "variant": "bn", "freeze": ("conv1",)}
     assert gathered == ARTICLE | changed
 
 

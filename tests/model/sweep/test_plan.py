@@ -99,8 +99,10 @@ def test_settings_are_options_of_the_command() -> None:
         "patience": None,
         "ram_budget_bytes": 2**30,
         "network": "own:build",
+        "freeze": ("conv1", "conv2"),
     }
     assert option_words(settings) == [
         *("--learning-rate", "0.1", "--mixed-precision", "--no-xla"),
         *("--ram-budget", str(2**30), "--network", "own:build"),
+        *("--freeze", "conv1", "conv2"),
     ]

@@ -16,6 +16,7 @@ import pytest
 
 from alexnet.model.sweep.plan import SweepPlan, load_plan
 from alexnet.model.sweep.plots import plot_sweep
+from alexnet.model.sweep.progress import SweepProgress
 from alexnet.model.sweep.report import SweepReport, TrialReport
 from alexnet.model.sweep.space import Choices, Range
 from alexnet.model.sweep.sweep import gpu_of_each_job, run_sweep
@@ -29,7 +30,20 @@ GRID = {"learning_rate": Choices((0.3, 0.1, 0.2)), "seed": Choices((1, 2))}
 
 
 def run(plan: SweepPlan, jobs: int = 1) -> SweepReport:
-    return run_sweep(plan, jobs, lambda *_: None)
+    return run_sweep(plan, jobs, SweepProgress())
+
+
+class Heard(SweepProgress):
+    """Remembers what it hears."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[int, ...]] = []
+
+    def ended(self, trial: TrialReport, num_ended: int, num_trials: int) -> None:
+        self.all.append((trial.number, num_ended, num_trials))
+
+    def waiting(self, num_trials: int) -> None:
+        self.all.append((num_trials,))
 
 
 def starts(trial: TrialReport) -> list[Any]:
@@ -47,16 +61,16 @@ def await_true(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 def test_a_grid_is_every_combination_once(make_plan: MakePlan) -> None:
     plan = make_plan(GRID, trials=6, is_grid=True)
-    told: list[tuple[int, int, int]] = []
-    report = run_sweep(plan, 2, lambda trial, *rest: told.append((trial.number, *rest)))
+    heard = Heard()
+    report = run_sweep(plan, 2, heard)
     rates = [0.3, 0.3, 0.1, 0.1, 0.2, 0.2]
     values = [{"learning_rate": x, "seed": 1 + n % 2} for n, x in enumerate(rates)]
     assert [trial.values for trial in report.trials] == values
     assert [trial.accuracy for trial in report.trials] == [1 - x for x in rates]
     assert {trial.state for trial in report.trials} == {"complete"}
     assert [starts(trial) for trial in report.trials] == [[[False, None]]] * 6
-    assert sorted(number for number, *_ in told) == list(range(6))
-    assert told[-1][1:] == (6, 6)
+    assert sorted(number for number, *_ in heard.all) == list(range(6))
+    assert heard.all[-1][1:] == (6, 6)
     assert report.best and report.best.number == 2
     assert report.best_command == ("alexnet fit gone --learning-rate 0.1 --seed 1")
     assert [trial.number for trial in report.ranked] == [2, 3, 4, 5, 0, 1]
@@ -154,9 +168,10 @@ import sys, pathlib
 from tests.model.sweep import stand_in
 from alexnet.model.sweep import sweep, trial_process
 from alexnet.model.sweep.plan import load_plan
+from alexnet.model.sweep.progress import SweepProgress
 trial_process.FIT = (sys.executable, stand_in.__file__)
 sweep.POLL_SECONDS = 0.02
-sweep.run_sweep(load_plan(pathlib.Path(sys.argv[1])), 1, lambda *_: None)
+sweep.run_sweep(load_plan(pathlib.Path(sys.argv[1])), 1, SweepProgress())
 """
 
 
@@ -173,15 +188,17 @@ def test_a_killed_sweep_is_resumed_while_its_trial_still_runs(
     monkeypatch.setenv(PAUSE, "0.3")
     rates = Choices((0.1, 0.2))
     plan = make_plan({"learning_rate": rates}, trials=2, is_grid=True)
+    heard = Heard()
     elsewhere = start_elsewhere(plan)
     await_true((plan.run_path(0) / "config.json").exists)
     elsewhere.kill()
     elsewhere.wait()
-    report = run(plan)
+    report = run_sweep(plan, 2, heard)
     assert [trial.accuracy for trial in report.trials] == [0.9, 0.8]
     # By the time that it was free the first run was whole, which a start has found.
     assert starts(report.trials[0]) == [[False, None], [True, None]]
     assert starts(report.trials[1]) == [[False, None]]
+    assert sorted(number for number, *rest in heard.all if rest) == [0, 1]
 
 
 def test_several_machines_share_a_sweep(
