@@ -308,4 +308,4 @@ def test_gradients_are_clipped_by_the_norm_of_all(loss_scale: float | None) -> N
 
 
 def trainable(made: TrainableClassifier) -> list[np.ndarray]:
-    return [np.array(w) for w in made.network.trainable_variables]
+    return [w.numpy().copy() for w in made.network.trainable_variables]
