@@ -177,7 +177,8 @@ KINDS = {
     "tuple[str, ...]": (tuple,),
     "str | None": (str, type(None)),
     **dict.fromkeys(
-        ("StorageName", "Resize", "Variant", "OptimizerName", "Preset"), (str,)
+        ("StorageName", "Resize", "Variant", "OptimizerName", "Preset", "ClassWeights"),
+        (str,),
     ),
     **dict.fromkeys(("Schedule", "Loss", "StrategyName", "Reader", "Geometry"), (str,)),
     "InitialWeights | None": (InitialWeights, type(None)),
