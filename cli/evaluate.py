@@ -9,7 +9,7 @@ import typer
 
 from alexnet.cli.console import Meter, print_json, print_table, say
 from alexnet.cli.options import CheckpointOption, Json, RunArgument, Verbose, examples
-from alexnet.pipeline.config import READ
+from alexnet.pipeline.config import READ, Tta
 
 if TYPE_CHECKING:
     from alexnet.model.results.evaluation import EvaluationReport
@@ -26,6 +26,7 @@ app = typer.Typer()
     epilog=examples(
         "alexnet evaluate runs/first",
         "alexnet evaluate runs/first other-records --split test",
+        "alexnet evaluate runs/first --tta ten-crop",
     )
 )
 def evaluate(
@@ -45,6 +46,13 @@ def evaluate(
         ),
     ] = None,
     checkpoint: CheckpointOption = "best",
+    tta: Annotated[
+        Tta,
+        typer.Option(
+            help="Views of a picture whose probabilities are averaged: itself and its"
+            " mirror image, or ten crops."
+        ),
+    ] = "none",
     batch_size: Annotated[
         int, typer.Option(min=1, help="Images in a batch; no result depends on it.")
     ] = READ.batch_size,
@@ -71,6 +79,7 @@ def evaluate(
             data,
             split=split,
             checkpoint=checkpoint,
+            tta=tta,
             batch_size=batch_size,
             progress=meter.show,
         )
@@ -89,9 +98,10 @@ def evaluate(
 def _print_report(report: EvaluationReport) -> None:
     scores = report.scores
     top5 = "" if scores.top5 is None else f", top-5 {scores.top5:.2%}"
+    views = "" if report.tta == "none" else f", {report.tta}"
     title = (
         f"{report.split}, {scores.num_examples:,} examples, {report.checkpoint}"
-        f" checkpoint, epoch {report.epoch}:"
+        f" checkpoint, epoch {report.epoch}{views}:"
         f" loss {scores.loss:.4f}, top-1 {scores.top1:.2%}{top5}"
     )
     _print_classes(title, scores)

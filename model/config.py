@@ -18,9 +18,10 @@ from alexnet.pipeline.config import (
 from alexnet.pipeline.errors import ConfigError
 
 Variant = Literal["article", "paper", "bn", "torchvision"]
-OptimizerName = Literal["momentum", "sgd", "adam", "adamw"]
+OptimizerName = Literal["momentum", "sgd", "adam", "adamw", "lars", "lamb"]
 Schedule = Literal["cosine", "steps", "constant"]
 Loss = Literal["sparse", "one-hot"]
+ClassWeights = Literal["none", "balanced"]
 StrategyName = Literal["auto", "none", "mirrored", "multi-worker"]
 RunOrder = Literal["best", "last", "speed", "name"]
 
@@ -110,7 +111,8 @@ class TrainConfig(ReadConfig):
     epochs: int = setting(20, "Number of epochs of the whole run.", 0, MAX_COUNT)
     learning_rate: float = setting(0.02, "Peak of the learning rate.")
     optimizer: OptimizerName = setting(
-        "momentum", "SGD with momentum 0.9, plain SGD, or Adam."
+        "momentum",
+        "SGD with momentum 0.9, plain SGD, Adam, or for large batches LARS and LAMB.",
     )
     schedule: Schedule = setting(
         "cosine", "Curve by which the learning rate falls after its warm-up."
@@ -136,10 +138,37 @@ class TrainConfig(ReadConfig):
     # Decoupled, as Keras applies it. The paper's 0.0005 passes through a momentum of
     # 0.9, which makes it ten times as much.
     weight_decay: float = setting(
-        0.005, "Decoupled weight decay: a step shrinks weights by rate x this.", 0, 1000
+        0.005,
+        "Weight decay: a step shrinks weights by rate x this. Of `lars` and `lamb`, a"
+        " part of the gradient or update.",
+        *(0, 1000),
     )
     loss: Loss = setting(
         "sparse", "Cross-entropy with class numbers, or with one-hot labels."
+    )
+    label_smoothing: float = setting(
+        0.0, "Share of every label that all classes get evenly.", 0, 1
+    )
+    class_weights: ClassWeights = setting(
+        "none", "Let all classes count the same, however many examples they have."
+    )
+    ema: float | None = setting(
+        None,
+        "Decay of the weights' moving average, which is validated and kept instead of"
+        " the weights.",
+        *(0, 1, "above 0, below 1"),
+    )
+    clip_norm: float | None = setting(
+        None,
+        "Largest norm of a step's gradients, all weights' together; longer ones are"
+        " shortened.",
+        *(0, math.inf, "above 0, and finite"),
+    )
+    accumulate: int = setting(
+        1,
+        "Parts in which a device runs its images of a batch, one after the other, to"
+        " save memory.",
+        *(1, MAX_COUNT),
     )
     mixed_precision: bool = setting(
         False, "Compute in mixed precision: float16 on a GPU, bfloat16 on a CPU."
@@ -186,13 +215,20 @@ class TrainConfig(ReadConfig):
         return self.warmup_epochs
 
     def check(self) -> None:
-        """Check the learning rate, and that it lasts as long as the run."""
+        """Check open ranges, the parts of a batch, and that the rate lasts the run."""
         if self.init_from is None:
             # Without training, a run holds the weights that it was given.
             needs = f"1 to {MAX_COUNT:,}, or `init_from`"
             require(self.epochs > 0, "epochs", self.epochs, needs)
-        rate = self.learning_rate
+        rate, clip_norm = self.learning_rate, self.clip_norm
         require(0 < rate < math.inf, "learning_rate", rate, "above 0, and finite")
+        clips = clip_norm is None or 0 < clip_norm < math.inf
+        require(clips, "clip_norm", clip_norm, "above 0, and finite")
+        ema = self.ema
+        require(ema is None or 0 < ema < 1, "ema", ema, "above 0, below 1")
+        needs = f"a multiple of `accumulate={self.accumulate}`"
+        is_even = self.batch_size % self.accumulate == 0
+        require(is_even, "batch_size", self.batch_size, needs)
         if self.schedule != "constant" and self.epochs > self.falling_epochs:
             raise ConfigError(
                 f"epochs is {self.epochs}, but with `decay_epochs={self.decay_epochs}`"

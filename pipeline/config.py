@@ -21,6 +21,8 @@ Resize = Literal["crop", "squash"]
 LabelSource = Literal["auto", "folder", "name", "csv"]
 Geometry = Literal["whole", "centre", "crop", "resized"]
 Preset = Literal["article", "paper", "modern", "none"]
+# Test-time augmentation: the views of a picture that are evaluated.
+Tta = Literal["none", "flip", "ten-crop"]
 
 # NumPy's, which Keras seeds as well.
 MAX_SEED = 2**32 - 1

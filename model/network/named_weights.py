@@ -46,7 +46,7 @@ def _name_in(layer: keras.layers.Layer, weight: tf.Variable) -> str:
 
 def named_arrays(network: keras.Model) -> Arrays:
     """Return copies of the weights by name, float32."""
-    return {name: np.array(weight) for name, weight in named_weights(network).items()}
+    return {name: weight.numpy() for name, weight in named_weights(network).items()}
 
 
 def fingerprint(arrays: Arrays) -> str:

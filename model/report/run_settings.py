@@ -73,4 +73,4 @@ def _option(name: str, value: Any) -> list[str]:
     option = name.removesuffix("_bytes").replace("_", "-")
     if isinstance(value, bool):
         return [f"--{option}" if value else f"--no-{option}"]
-    return [f"--{option}", str(value)]
+    return [f"--{option}", *map(str, value if isinstance(value, tuple) else [value])]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +20,7 @@ from alexnet.model.training.hardware import enable_memory_growth
 from alexnet.model.training.history import best_epoch
 from alexnet.model.training.run import RunFolder
 from alexnet.model.training.run_network import build_run_network
-from alexnet.pipeline.config import ReadConfig, require
+from alexnet.pipeline.config import ReadConfig, Tta, require
 from alexnet.pipeline.notebook import html_table
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.read.errors import reading
@@ -45,6 +45,7 @@ class EvaluationReport:
     checkpoint: str
     epoch: int
     scores: Scores
+    tta: Tta = "none"
 
     @property
     def note(self) -> str | None:
@@ -74,6 +75,7 @@ class EvaluationReport:
             "own_records": self.is_own_data,
             "checkpoint": self.checkpoint,
             "epoch": self.epoch,
+            "tta": self.tta,
             "note": self.note,
             **self.scores.to_json(),
         }
@@ -110,6 +112,7 @@ def evaluate(
     *,
     split: str | None = None,
     checkpoint: str = "best",
+    tta: Tta = "none",
     batch_size: int = 128,
     progress: Progress = lambda done, total: None,
 ) -> EvaluationReport:
@@ -121,13 +124,18 @@ def evaluate(
         split: "train", "validation", "test" or "all"; by default the run's validation
             split, and all of other records than the run's.
         checkpoint: "best" by validation accuracy, or "last".
+        tta: "none", or the views whose probabilities are averaged: "flip" is the
+            picture and its mirror image, "ten-crop" four corners and the centre of
+            both.
         batch_size: images that are computed at once; the figures do not depend on it.
         progress: called with the images done and the images in all.
 
     Raises:
+        ConfigError: the run's network sees whole pictures, and `tta` crops them.
         RunError: there is no such run or checkpoint, or the records do not fit the run.
         DataError: the records or the split are not there.
     """
+    require(tta in get_args(Tta), "tta", tta, f"one of {', '.join(get_args(Tta))}")
     run = RunFolder(Path(run))
     config = run.load_config()
     folder = data.folder if isinstance(data, OpenedSet) else data
@@ -138,12 +146,12 @@ def evaluate(
     total = sum(records.manifest.splits[name].num_examples for name in splits)
     classifier, epoch = load_classifier(run, checkpoint)
     scores = Scores(config.class_names)
-    for batch in classify(classifier, records, splits, batch_size):
+    for batch in classify(classifier, records, splits, batch_size, tta):
         scores.add(batch.labels, batch.logits)
         progress(scores.num_examples, total)
     checkpoint = checkpoint_to_use(run, checkpoint)
     return EvaluationReport(
-        str(records.folder), split, is_own, checkpoint, epoch, scores
+        str(records.folder), split, is_own, checkpoint, epoch, scores, tta
     )
 
 
@@ -156,17 +164,23 @@ class Batch(NamedTuple):
 
 
 def classify(
-    classifier: Classifier, records: OpenedSet, splits: list[str], batch_size: int
+    classifier: Classifier,
+    records: OpenedSet,
+    splits: list[str],
+    batch_size: int,
+    tta: Tta = "none",
 ) -> Iterator[Batch]:
     """Yield every example of the splits once, in order, a batch at a time.
 
     Raises:
         DataError: a shard or photo cannot be used.
     """
-    logits_of = tf.function(classifier.eval_logits)
+    logits_of = tf.function(classifier.tta_logits)
     for images, labels, weights in _read(records, splits, batch_size):
         real = int(np.count_nonzero(weights))
-        yield Batch(images, labels.numpy()[:real], logits_of(images).numpy()[:real])
+        yield Batch(
+            images, labels.numpy()[:real], logits_of(images, tta).numpy()[:real]
+        )
 
 
 def _read(

@@ -50,10 +50,14 @@ class Checkpoints:
         self.step = tf.Variable(0, trainable=False, dtype=tf.int64)
         self.epoch = tf.Variable(0, trainable=False, dtype=tf.int64)
         classifier = self.classifier
-        weights = numbered_weights(classifier.network)
-        self._best = tf.train.Checkpoint(network=weights, epoch=self.epoch)
+        trained = numbered_weights(classifier.network)
+        average = classifier.average
+        # `network` is what `load_network` gives to all who use a run.
+        network = numbered_weights(average.network) if average else trained
+        self._best = tf.train.Checkpoint(network=network, epoch=self.epoch)
         self._last = tf.train.Checkpoint(
-            network=weights,
+            network=network,
+            trained=trained if average else {},
             optimizer=classifier.optimizer,
             loss_scale=[classifier.loss_scale] if classifier.loss_scale else [],
             metrics=classifier.metrics,

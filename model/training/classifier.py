@@ -5,13 +5,15 @@ A uint8 batch goes in, probabilities come out: what is evaluated, served and exp
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import tensorflow as tf
 from tensorflow import keras
 
 from alexnet.pipeline.augment.augment import preprocess_batch
-from alexnet.pipeline.config import AugmentConfig
+from alexnet.pipeline.augment.views import evaluation_views
+from alexnet.pipeline.config import AugmentConfig, Tta
 
 # A step has no Python to turn into a graph; looking for some took most of a start.
 without_autograph = tf.autograph.experimental.do_not_convert
@@ -38,6 +40,19 @@ class Classifier(tf.Module):
     def eval_logits(self, images: tf.Tensor) -> tf.Tensor:
         """Logits float32 [batch, classes] of uint8 [batch, S, S, 3]."""
         return self._logits(preprocess_batch(images, self.augment, self.side))
+
+    @without_autograph
+    def tta_logits(self, images: tf.Tensor, tta: Tta) -> tf.Tensor:
+        """Logits of the views' mean probabilities: their logarithms.
+
+        Raises:
+            ConfigError: the network sees the whole picture, which `ten-crop` cannot.
+        """
+        if tta == "none":
+            return self.eval_logits(images)
+        views = evaluation_views(images, self.augment, self.side, tta)
+        logs = tf.stack([tf.nn.log_softmax(self._logits(view)) for view in views])
+        return tf.reduce_logsumexp(logs, axis=0) - math.log(len(views))
 
     def _compute_logits(self, view: tf.Tensor) -> tf.Tensor:
         return self.run_network(view, training=False)

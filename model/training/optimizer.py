@@ -22,6 +22,10 @@ from alexnet.model.training.replicas import replicated_variable
 MOMENTUM = 0.9
 # Kingma 2015, section 2, with Keras's epsilon.
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
+# You 2017, section 5: a step changes a layer by this share of its norm, at a rate of 1.
+LARS_TRUST = 0.001
+# You 2020, as published with it.
+LAMB_EPSILON = 1e-6
 
 
 def trainable_weights(network: keras.Model) -> list[tf.Variable]:
@@ -41,6 +45,8 @@ class Optimizer(tf.Module, ABC):
     """
 
     num_slots: ClassVar[int] = 0
+    # Whether weights shrink apart from the update, which knows nothing of it.
+    decays_apart: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -48,10 +54,12 @@ class Optimizer(tf.Module, ABC):
         learning_rate: LearningRate,
         weight_decay: float = 0.0,
         scales: Sequence[float] = (),
+        clip_norm: float | None = None,
     ) -> None:
         """`scales` are the weights' multiples of the learning rate, by default 1."""
         super().__init__()
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.clip_norm = clip_norm
         self.iterations = replicated_variable(0, tf.int64)
         self.slots = [
             [tf.Variable(tf.zeros(weight.shape), trainable=False) for _ in self._slots]
@@ -66,15 +74,15 @@ class Optimizer(tf.Module, ABC):
 
     def apply(self, gradients: Sequence[tf.Tensor]) -> None:
         """Take a step; the gradients are the sums of all replicas'."""
+        if self.clip_norm is not None:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
         full_rate = self.learning_rate(self.iterations)
         for weight, slots, gradient, scale in zip(
             self._weights, self.slots, gradients, self._scales, strict=True
         ):
             rate = full_rate * scale
-            # Shrinking biases, offsets and scales, which are vectors, has no use.
-            if self.weight_decay and weight.shape.rank > 1:
-                shrunk = weight * (1 - rate * self.weight_decay)
-                tf.raw_ops.AssignVariableOp(resource=weight.handle, value=shrunk)
+            if self.weight_decay and self.decays_apart and is_kernel(weight):
+                _assign(weight, weight * (1 - rate * self.weight_decay))
             self._update(weight, slots, gradient, rate)
         self.skip()
 
@@ -93,6 +101,19 @@ class Optimizer(tf.Module, ABC):
         rate: tf.Tensor,
     ) -> None:
         """Update one weight and its slots."""
+
+
+def is_kernel(weight: tf.Variable) -> bool:
+    """Whether decay and layer-wise rates are for a weight; a vector has neither.
+
+    That is a bias, or an offset or scale of a normalisation: shrinking it has no use.
+    """
+    return bool(weight.shape.rank > 1)
+
+
+def _assign(variable: tf.Variable, value: tf.Tensor) -> None:
+    """Give a variable a value on this replica, where it waits for no other."""
+    tf.raw_ops.AssignVariableOp(resource=variable.handle, value=value)
 
 
 class Sgd(Optimizer):
@@ -160,11 +181,71 @@ class Adam(Optimizer):
         )
 
 
+class Lars(Momentum):
+    """Momentum at a rate of each layer's own (You 2017, algorithm 1).
+
+    The gradient includes the weight decay; the rate is a share of the kernel's norm
+    over the gradient's.
+    """
+
+    decays_apart = False
+
+    def _update(
+        self,
+        weight: tf.Variable,
+        slots: Sequence[tf.Variable],
+        gradient: tf.Tensor,
+        rate: tf.Tensor,
+    ) -> None:
+        if is_kernel(weight):
+            norm = tf.norm(gradient) + self.weight_decay * tf.norm(weight)
+            rate *= _trust(LARS_TRUST * tf.norm(weight), norm)
+            gradient += self.weight_decay * weight
+        super()._update(weight, slots, gradient, rate)
+
+
+class Lamb(Optimizer):
+    """Adam at a rate of each layer's own (You 2020, algorithm 2).
+
+    The update includes the weight decay, and is made as long as its kernel, times the
+    rate.
+    """
+
+    num_slots = 2
+    decays_apart = False
+
+    def _update(
+        self,
+        weight: tf.Variable,
+        slots: Sequence[tf.Variable],
+        gradient: tf.Tensor,
+        rate: tf.Tensor,
+    ) -> None:
+        step = tf.cast(self.iterations + 1, tf.float32)
+        mean = BETA_1 * slots[0] + (1 - BETA_1) * gradient
+        variance = BETA_2 * slots[1] + (1 - BETA_2) * gradient**2
+        deviation = tf.sqrt(variance / (1 - BETA_2**step)) + LAMB_EPSILON
+        update = mean / (1 - BETA_1**step) / deviation
+        if is_kernel(weight):
+            update += self.weight_decay * weight
+            rate *= _trust(tf.norm(weight), tf.norm(update))
+        values = (mean, variance, weight - rate * update)
+        for variable, value in zip((*slots, weight), values, strict=True):
+            _assign(variable, value)
+
+
+def _trust(wanted: tf.Tensor, norm: tf.Tensor) -> tf.Tensor:
+    """The factor that gives an update its wanted norm; 1 where either norm is 0."""
+    return tf.where((wanted > 0) & (norm > 0), tf.math.divide_no_nan(wanted, norm), 1.0)
+
+
 OPTIMIZERS: dict[OptimizerName, type[Optimizer]] = {
     "sgd": Sgd,
     "momentum": Momentum,
     "adam": Adam,
     "adamw": Adam,
+    "lars": Lars,
+    "lamb": Lamb,
 }
 
 
@@ -176,4 +257,5 @@ def make_optimizer(
 ) -> Optimizer:
     """The optimizer of `config` for some weights, in the current strategy's scope."""
     rate = make_learning_rate(config, steps_per_epoch)
-    return OPTIMIZERS[config.optimizer](weights, rate, config.weight_decay, scales)
+    kind = OPTIMIZERS[config.optimizer]
+    return kind(weights, rate, config.weight_decay, scales, config.clip_norm)

@@ -109,8 +109,9 @@ def run_config_from_json(values: dict[str, Any]) -> RunConfig:
         augment=AugmentConfig.from_json(values["augment"]),
         train=TrainConfig.from_json(values["train"]),
         reader_reason=values["reader_reason"],
-        initial=initial
-        and InitialWeights(initial["fingerprint"], tuple(initial["fresh_layers"])),
+        initial=None
+        if initial is None
+        else InitialWeights(initial["fingerprint"], tuple(initial["fresh_layers"])),
     )
 
 

@@ -2,7 +2,8 @@
 
 The image projection does not compile under XLA, so a step augments in the ordinary
 graph, runs forward, loss and gradients in one inner function that may be compiled, and
-applies the gradients outside again.
+applies the gradients outside again. It does so for one micro-batch after the other
+where a replica's rows of the batch are more than its memory takes at once.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ from typing import Any
 import tensorflow as tf
 from tensorflow import keras
 
-from alexnet.model.config import Loss
 from alexnet.model.network.layers import batch_position
 from alexnet.model.training.classifier import Classifier, compiled, without_autograph
+from alexnet.model.training.loss import TrainingLoss, cross_entropy
 from alexnet.model.training.loss_scale import LossScale
 from alexnet.model.training.metrics import MetricSums
+from alexnet.model.training.moving_average import AveragedClassifier
 from alexnet.model.training.optimizer import Optimizer, trainable_weights
 from alexnet.model.training.replicas import sum_over_replicas
 from alexnet.pipeline.augment.augment import augment_batch, fold_seed, mixup_cutmix
-from alexnet.pipeline.config import AugmentConfig
+from alexnet.pipeline.config import AugmentConfig, require
 
 # Seeds of the step's draws and of dropout are apart.
 DRAWS, DROPOUT = 0, 1
@@ -40,18 +42,32 @@ class TrainableClassifier(Classifier):
         optimizer: Optimizer,
         *,
         loss_scale: LossScale | None = None,
-        loss: Loss = "sparse",
+        average: AveragedClassifier | None = None,
+        loss: TrainingLoss = TrainingLoss(),
         global_batch: int = 1,
+        accumulate: int = 1,
         seed: int = 0,
         xla: bool = False,
     ) -> None:
-        """`optimizer` is that of the network's trainable weights."""
+        """Give a network what it is trained with.
+
+        Args:
+            optimizer: that of the network's trainable weights.
+            average: what is evaluated, instead of the network as the last step left it.
+            accumulate: micro-batches, by whose gradients together a step is taken.
+
+        Raises:
+            ConfigError: replicas cannot have as many equal micro-batches.
+        """
         super().__init__(network, augment, xla=xla)
         self.optimizer, self.loss_scale = optimizer, loss_scale
-        self.loss_name = loss
-        self.global_batch = global_batch
+        self.average, self.loss = average, loss
+        self.global_batch, self.accumulate = global_batch, accumulate
         self.seed = seed
         self.num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        is_even = global_batch % (self.num_replicas * accumulate) == 0
+        needs = f"a multiple of `accumulate={accumulate}` x {self.num_replicas} devices"
+        require(accumulate == 1 or is_even, "batch_size", global_batch, needs)
         self.metrics = MetricSums()
         gradients: Any = self._compute_gradients
         self._gradients = compiled(gradients) if xla else gradients
@@ -66,6 +82,46 @@ class TrainableClassifier(Classifier):
         step = tf.identity(self.optimizer.iterations)
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         first_row = tf.cast(replica, tf.int32) * tf.shape(images)[0]
+        losses, hits, gradients = self._run_replica(images, labels, step, first_row)
+        skipped = self._apply(sum_over_replicas(gradients))
+        if self.average:
+            self.average.follow(self.network, step)
+        self.metrics.add(losses, hits, tf.ones_like(losses), skipped)
+        return losses
+
+    def _run_replica(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        step: tf.Tensor,
+        first_row: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        """Losses and hits, float32 [batch], and the gradients of a replica's rows."""
+        if self.accumulate == 1:
+            return self._run_rows(images, labels, step, first_row)
+        count = (images.shape[0] or tf.shape(images)[0]) // self.accumulate
+        losses, hits = [], []
+        sums: list[tf.Tensor] = []
+        for number in range(self.accumulate):
+            rows = slice(number * count, (number + 1) * count)
+            # One after the other: memory has to hold the activations of one alone.
+            with tf.control_dependencies(sums):
+                more_losses, more_hits, gradients = self._run_rows(
+                    images[rows], labels[rows], step, first_row + number * count
+                )
+                sums = list(map(tf.add, sums, gradients)) if sums else gradients
+            losses.append(more_losses)
+            hits.append(more_hits)
+        return tf.concat(losses, 0), tf.concat(hits, 0), sums
+
+    def _run_rows(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        step: tf.Tensor,
+        first_row: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        """Losses and hits, float32 [rows], and the gradients of rows run at once."""
         draws = fold_seed(self.seed, DRAWS, step)
         view = augment_batch(
             images, self.augment, self.side, draws, first_row, self.global_batch
@@ -77,13 +133,11 @@ class TrainableClassifier(Classifier):
                 view, targets, self.augment, draws, first_row, self.global_batch
             )
         losses, logits, gradients = self._gradients(view, targets, step, first_row)
-        skipped = self._apply(sum_over_replicas(gradients))
-        self.metrics.add(losses, _hits(labels, logits), tf.ones_like(losses), skipped)
-        return losses
+        return losses, _hits(labels, logits), gradients
 
     def _uses_one_hot(self) -> bool:
         mixes = self.augment.mixup > 0 or self.augment.cutmix > 0
-        return self.loss_name == "one-hot" or mixes
+        return self.loss.needs_one_hot or mixes
 
     def _compute_gradients(
         self,
@@ -98,11 +152,11 @@ class TrainableClassifier(Classifier):
         )
         with tf.GradientTape() as tape, position:
             logits = self.run_network(view, training=True)
-            losses = cross_entropy(targets, logits)
+            losses = self.loss(targets, logits)
             # Replicas' gradients are summed: each takes its share of the global mean.
             loss = tf.reduce_sum(losses) / self.global_batch
-            if penalties := self.network.losses:  # of regularizers, on each replica
-                loss += tf.add_n(penalties) / self.num_replicas
+            if penalties := self.network.losses:  # of regularizers, each time it runs
+                loss += tf.add_n(penalties) / (self.num_replicas * self.accumulate)
             if self.loss_scale:
                 loss *= self.loss_scale.scale
         return losses, logits, tape.gradient(loss, trainable_weights(self.network))
@@ -118,7 +172,7 @@ class TrainableClassifier(Classifier):
     def test_step(self, batch: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> None:
         """Add a batch of images, labels and weights (0 is padding) to the metrics."""
         images, labels, weights = batch
-        logits = self.eval_logits(images)
+        logits = (self.average or self).eval_logits(images)
         losses = cross_entropy(labels, logits)
         self.metrics.add(losses, _hits(labels, logits), weights)
 
@@ -126,10 +180,3 @@ class TrainableClassifier(Classifier):
 def _hits(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """float32 [batch]: 1 where the likeliest class is the label."""
     return tf.cast(tf.argmax(logits, axis=1) == labels, tf.float32)
-
-
-def cross_entropy(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """float32 [batch]; targets int64 [batch] or one-hot float32 [batch, classes]."""
-    if targets.dtype.is_integer:
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
-    return tf.nn.softmax_cross_entropy_with_logits(targets, logits)

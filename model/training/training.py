@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,9 @@ from alexnet.model.training.hardware import Hardware, set_up_hardware
 from alexnet.model.training.history import EpochRecord
 from alexnet.model.training.initial import rate_scales, start_from
 from alexnet.model.training.loop import ResumePoint, TrainingLoop
+from alexnet.model.training.loss import TrainingLoss, balanced_weights
 from alexnet.model.training.loss_scale import LossScale
+from alexnet.model.training.moving_average import AveragedClassifier
 from alexnet.model.training.multi_worker import require_all
 from alexnet.model.training.optimizer import make_optimizer, trainable_weights
 from alexnet.model.training.plan import (
@@ -66,6 +68,9 @@ def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport
     network = build_replicated(plan.config.network, hardware, plan.function)
     if config.init_from:
         plan = _start_from(plan, Path(config.init_from), network, hardware, progress)
+    averaged = None
+    if config.ema is not None:
+        averaged = build_replicated(plan.config.network, hardware, plan.function)
     with hardware.strategy.scope():
         classifier = make_classifier(
             network,
@@ -74,6 +79,8 @@ def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport
             hardware,
             plan.steps_per_epoch,
             plan.config.initial,
+            averaged,
+            plan.records.manifest.splits["train"].class_counts,
         )
     if hardware.is_chief:
         _take_over(plan)
@@ -190,26 +197,43 @@ def make_classifier(
     hardware: Hardware,
     steps: int,
     initial: InitialWeights | None = None,
+    averaged: keras.Model | None = None,
+    class_counts: Sequence[int] = (),
 ) -> TrainableClassifier:
     """A classifier to be trained, in the current strategy's scope.
 
     `steps` are those of an epoch; `initial` is where the network's weights are from.
+    `averaged`, another such network, gets the average that `ema` asks for. The examples
+    of each class, `class_counts`, are for `class_weights`.
 
     Raises:
-        ConfigError: `freeze` names what the network has not.
+        ConfigError: `freeze` names what the network has not, or the batch cannot be
+            shared out evenly.
     """
     freeze_layers(network, config.freeze)
     scales = rate_scales(network, initial, config.kept_rate)
+    average = None
+    if averaged and config.ema is not None:
+        averaged.set_weights(network.get_weights())
+        average = AveragedClassifier(averaged, augment, config.ema, xla=hardware.xla)
     return TrainableClassifier(
         network,
         augment,
         make_optimizer(config, steps, trainable_weights(network), scales),
         loss_scale=LossScale() if hardware.policy == "mixed_float16" else None,
-        loss=config.loss,
+        average=average,
+        loss=_make_loss(config, class_counts),
         global_batch=config.batch_size,
+        accumulate=config.accumulate,
         seed=config.seed,
         xla=hardware.xla,
     )
+
+
+def _make_loss(config: TrainConfig, class_counts: Sequence[int]) -> TrainingLoss:
+    is_balanced = config.class_weights == "balanced"
+    weights = balanced_weights(class_counts) if is_balanced else None
+    return TrainingLoss(config.loss, config.label_smoothing, weights)
 
 
 def _blame_data(plan: TrainPlan, error: Exception) -> None:
@@ -262,5 +286,12 @@ def make_train_step(
     steps = steps_per_epoch(records, config.batch_size)
     network = build_replicated(run.network, hardware)
     with hardware.strategy.scope():
-        classifier = make_classifier(network, run.augment, run.train, hardware, steps)
+        classifier = make_classifier(
+            network,
+            run.augment,
+            run.train,
+            hardware,
+            steps,
+            class_counts=records.manifest.splits["train"].class_counts,
+        )
     return step_function(classifier, hardware.strategy)

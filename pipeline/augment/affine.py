@@ -146,8 +146,8 @@ def scaled_side(stored_side: int, side: int, geometry: Geometry) -> int:
     return round(wanted) if wanted < NEAR * stored_side else stored_side
 
 
-def crop_offset(stored_side: int, side: int) -> int:
-    """Return the pixels left of, and above, the centre crop.
+def crop_offset(stored_side: int, side: int, share: float = 0.5) -> int:
+    """Return the pixels left of, or above, a crop: a share of those that it leaves out.
 
     Raises:
         ConfigError: the crop's side is larger than the stored side.
@@ -159,7 +159,7 @@ def crop_offset(stored_side: int, side: int) -> int:
         f"at most the stored {stored_side} pixels for a crop; build the records"
         " with a larger `side`",
     )
-    return (stored_side - side) // 2
+    return int((stored_side - side) * share)
 
 
 def _frame(stored_side: int, side: int, geometry: Geometry) -> tuple[float, float]:

@@ -36,6 +36,9 @@ from alexnet.pipeline.augment.yuv import is_yuv420, split_planes, stored_side_of
 from alexnet.pipeline.config import AugmentConfig, Geometry
 
 _Draws = TypeVar("_Draws")
+# Of a crop: down and across, as shares of its way from one edge to the other.
+Place = tuple[float, float]
+CENTRE: Place = (0.5, 0.5)
 
 
 def fold_seed(seed: int | tf.Tensor, *numbers: int | tf.Tensor) -> tf.Tensor:
@@ -95,11 +98,13 @@ def augment_batch(
     return compiled(apply_erasing)(view, box) if config.erasing else view
 
 
-def preprocess_batch(images: tf.Tensor, config: AugmentConfig, side: int) -> tf.Tensor:
+def preprocess_batch(
+    images: tf.Tensor, config: AugmentConfig, side: int, place: Place = CENTRE
+) -> tf.Tensor:
     """Normalise a batch as `augment_batch` does, with nothing random.
 
-    The whole picture scaled for the geometry 'whole', for the others the centre crop of
-    the picture, scaled down where it is much larger (`scaled_side`): what
+    The whole picture scaled for the geometry 'whole', for the others the crop at
+    `place` of the picture, scaled down where it is much larger (`scaled_side`): what
     `apply_affine` makes of the identity, but of operations that compile under XLA and
     travel with an exported model.
 
@@ -108,10 +113,10 @@ def preprocess_batch(images: tf.Tensor, config: AugmentConfig, side: int) -> tf.
     """
     geometry: Geometry = "whole" if config.geometry == "whole" else "centre"
     scaled = scaled_side(stored_side_of(images), side, geometry)
-    start = crop_offset(scaled, side)
-    window = slice(start, start + side)
+    top, left = (crop_offset(scaled, side, share) for share in place)
+    rows, columns = slice(top, top + side), slice(left, left + side)
     layers = [
-        tf.cast(_scaled(layer, scaled)[:, window, window], tf.float32)
+        tf.cast(_scaled(layer, scaled)[:, rows, columns], tf.float32)
         for layer in split_planes(images)
     ]
     neutral = neutral_draw(tf.shape(images)[0])

@@ -28,7 +28,7 @@ def test_json() -> None:
     assert (found["precision"], found["xla"]) == ("float32", False)
     assert found["images_per_second"] > 0
     assert found["step_seconds"] == pytest.approx(8 / found["images_per_second"])
-    assert 0 < found["augment_share"] < 2
+    assert found["augment_share"] > 0
 
 
 def test_for_people(monkeypatch: pytest.MonkeyPatch) -> None:

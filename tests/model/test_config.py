@@ -54,6 +54,12 @@ def test_a_network_that_cannot_be_built_is_refused(
         ("learning_rate", math.inf, "above 0, and finite"),
         ("learning_rate", math.nan, "above 0, and finite"),
         ("logical_cpus", 0, "1 to 256"),
+        ("label_smoothing", 1.1, "0 to 1"),
+        ("class_weights", "sqrt", "one of none, balanced"),
+        ("clip_norm", 0.0, "above 0, and finite"),
+        ("clip_norm", math.inf, "above 0, and finite"),
+        ("ema", 1.0, "above 0, below 1"),
+        ("accumulate", 0, "1 to 1,000,000"),
     ],
 )
 def test_training_that_cannot_work_is_refused(
@@ -93,3 +99,10 @@ def test_json_round_trip(config: NetworkConfig | TrainConfig) -> None:
     assert config != type(config)()
     text = json.dumps(config.to_json())
     assert type(config).from_json(json.loads(text)) == config
+
+
+def test_a_batch_has_equal_parts() -> None:
+    TrainConfig(batch_size=12, accumulate=3)
+    needs = "batch_size is 10; it needs a multiple of `accumulate=3`"
+    with pytest.raises(ConfigError, match=needs):
+        TrainConfig(batch_size=10, accumulate=3)

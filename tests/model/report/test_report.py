@@ -118,6 +118,8 @@ def test_the_command_trains_the_same_run(trained_run: RunFolder) -> None:
             warmup_epochs=0.5,
             reader="mmap",
             seed=3,
+            init_from="weights of others.npz",
+            freeze=("conv1", "conv2"),
         ),
     )
     for expected in (config, changed):
@@ -128,7 +130,8 @@ def test_the_command_trains_the_same_run(trained_run: RunFolder) -> None:
         assert parameters["run"] == Path("runs/a b")
         for settings in (expected.network, expected.train):
             for name, value in settings.to_json().items():
-                assert parameters.get(name, value) == value
+                parsed = parameters.get(name, value)
+                assert value == (tuple(parsed) if name == "freeze" else parsed)
 
 
 def train_without_validation(folder: Path) -> RunFolder:

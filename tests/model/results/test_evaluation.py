@@ -33,11 +33,11 @@ from alexnet.model.training.run import RunConfig, RunFolder
 from alexnet.model.training.train_step import TrainableClassifier
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig
-from alexnet.pipeline.errors import DataError, RunError
+from alexnet.pipeline.errors import ConfigError, DataError, RunError
 from alexnet.pipeline.read.image_folder import open_data
 from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.source.scan import scan
-from tests.conftest import NUM_HELD_OUT, NUM_TRAIN, TRAIN_SIDE
+from tests.conftest import IMAGE_SIDE, NUM_HELD_OUT, NUM_TRAIN, TRAIN_SIDE
 
 
 def stored(records: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -135,6 +135,30 @@ def test_it_is_what_training_said_of_its_last_epoch(trained_run: RunFolder) -> N
     assert (report.checkpoint, report.epoch) == ("last", last.epoch) == ("last", 2)
     assert report.scores.loss == pytest.approx(last.val_loss, rel=1e-4)
     assert report.scores.top1 == pytest.approx(last.val_accuracy)
+
+
+@pytest.mark.parametrize("tta", ["flip", "ten-crop"])
+def test_probabilities_of_views_are_averaged(
+    trained_run: RunFolder, train_records: Path, tta: Any
+) -> None:
+    report = evaluate(trained_run, tta=tta, batch_size=4)
+    classifier, _ = load_classifier(trained_run)
+    pixels, labels = stored(train_records, "validation")
+    # The centre of 5 pixels' margin, and for ten crops the corners.
+    places = [(2, 2), *([(0, 0), (0, 5), (5, 0), (5, 5)] if tta == "ten-crop" else [])]
+    crops = [pixels[:, y : y + IMAGE_SIDE, x : x + IMAGE_SIDE] for y, x in places]
+    crops += [crop[:, :, ::-1] for crop in crops]
+    odds = np.mean([classifier(tf.constant(crop)).numpy() for crop in crops], axis=0)
+    loss = -np.log(odds[np.arange(len(labels)), labels]).mean()
+    assert report.scores.loss == pytest.approx(loss, rel=1e-4)
+    assert report.scores.top1 == pytest.approx((odds.argmax(1) == labels).mean())
+    assert report.to_json()["tta"] == tta
+    assert report.scores.loss != evaluate(trained_run).scores.loss
+
+
+def test_an_unknown_view_is_refused(trained_run: RunFolder) -> None:
+    with pytest.raises(ConfigError, match="one of none, flip, ten-crop"):
+        evaluate(trained_run, tta="twelve-crop")  # type: ignore[arg-type]
 
 
 def record_of(epoch: int, accuracy: float | None) -> EpochRecord:

@@ -47,6 +47,7 @@ def tiny_classifier(units: int = 3, value: float = 0.0) -> Any:
         network=network,
         optimizer=Momentum(trainable_weights(network), rate),
         loss_scale=None,
+        average=None,
         metrics=MetricSums(),
     )
 

@@ -12,15 +12,19 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from alexnet.model.config import Loss, NetworkConfig
+from alexnet.model.config import NetworkConfig, TrainConfig, Variant
 from alexnet.model.network.alexnet import build_network
+from alexnet.model.training.hardware import set_up_hardware
 from alexnet.model.training.learning_rate import LearningRate
+from alexnet.model.training.loss import TrainingLoss
 from alexnet.model.training.loss_scale import LossScale
 from alexnet.model.training.optimizer import Sgd, trainable_weights
 from alexnet.model.training.train_step import DRAWS, TrainableClassifier
+from alexnet.model.training.training import make_classifier
 from alexnet.pipeline.augment.augment import fold_seed, mixup_cutmix, preprocess_batch
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import AugmentConfig
+from alexnet.pipeline.errors import ConfigError
 from tests.conftest import BATCH, IMAGE_SIDE, TINY_NETWORK, TRAIN_SIDE
 
 PLAIN = preset("none")
@@ -38,12 +42,12 @@ def _reset() -> Iterator[None]:
     keras.mixed_precision.set_global_policy("float32")
 
 
-def network(dropout: float = 0.0) -> keras.Model:
+def network(dropout: float = 0.0, variant: Variant = "article") -> keras.Model:
     """Equal weights at every call, in the global policy."""
     keras.utils.set_random_seed(1)
     return build_network(
         NetworkConfig(
-            variant="article", num_classes=NUM_CLASSES, dropout=dropout, **TINY_NETWORK
+            variant=variant, num_classes=NUM_CLASSES, dropout=dropout, **TINY_NETWORK
         )
     )
 
@@ -52,20 +56,24 @@ def classifier(
     *,
     augment: AugmentConfig = PLAIN,
     dropout: float = 0.0,
-    loss: Loss = "sparse",
+    variant: Variant = "article",
+    loss: TrainingLoss = TrainingLoss(),
+    accumulate: int = 1,
+    clip_norm: float | None = None,
     xla: bool = False,
     rate: float = RATE,
     loss_scale: LossScale | None = None,
 ) -> TrainableClassifier:
-    made = network(dropout)
+    made = network(dropout, variant)
     constant = LearningRate("constant", rate, 0, 1)
     return TrainableClassifier(
         made,
         augment,
-        Sgd(trainable_weights(made), constant),
+        Sgd(trainable_weights(made), constant, clip_norm=clip_norm),
         loss_scale=loss_scale,
         loss=loss,
         global_batch=BATCH,
+        accumulate=accumulate,
         seed=3,
         xla=xla,
     )
@@ -108,8 +116,9 @@ def test_a_step_is_plain_keras() -> None:
     )
 
 
-def test_a_networks_own_penalties_are_trained_on() -> None:
-    """Of regularizers: with no gradient of the data the weights shrink by them."""
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_networks_own_penalties_are_trained_on(accumulate: int) -> None:
+    """Of regularizers, once a step: without the data's gradients weights shrink."""
     images = keras.Input((IMAGE_SIDE, IMAGE_SIDE, 3))
     blind = keras.layers.Rescaling(0.0)(keras.layers.GlobalMaxPooling2D()(images))
     dense = keras.layers.Dense(
@@ -118,12 +127,13 @@ def test_a_networks_own_penalties_are_trained_on() -> None:
     made = keras.Model(images, dense(blind))
     sgd = Sgd(trainable_weights(made), LearningRate("constant", RATE, 0, 1))
     before = dense.get_weights()[0]
-    TrainableClassifier(made, PLAIN, sgd, global_batch=BATCH).train_step(BATCHED)
+    options: dict[str, Any] = {"global_batch": BATCH, "accumulate": accumulate}
+    TrainableClassifier(made, PLAIN, sgd, **options).train_step(BATCHED)
     np.testing.assert_allclose(dense.get_weights()[0], before * (1 - RATE), rtol=1e-6)
 
 
 def test_one_hot_labels_train_the_same_weights() -> None:
-    sparse, one_hot = classifier(loss="sparse"), classifier(loss="one-hot")
+    sparse, one_hot = classifier(), classifier(loss=TrainingLoss("one-hot"))
     require_close(
         weights_after_a_step(one_hot), weights_after_a_step(sparse), atol=1e-6
     )
@@ -236,3 +246,66 @@ def test_mixed_images_are_trained_on_mixed_labels() -> None:
     expected = float(loss(targets, plain(view, training=True)))
     losses = made.train_step(BATCHED).numpy()
     assert losses.mean() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_a_batch_in_parts_takes_the_step_of_the_whole(xla: bool) -> None:
+    """Without batch norm; the draws of a row are its own in the global batch."""
+    options: dict[str, Any] = {"augment": preset("paper"), "dropout": 0.5}
+    whole = classifier(variant="paper", **options)
+    parts = classifier(variant="paper", accumulate=2, xla=xla, **options)
+    step = tf.function(parts.train_step)
+    losses = whole.train_step(BATCHED)
+    np.testing.assert_allclose(step(BATCHED), losses, rtol=1e-4)
+    require_close(
+        parts.network.get_weights(),
+        whole.network.get_weights(),
+        rtol=1e-3,
+        atol=1e-6,
+    )
+    assert parts.metrics.read() == pytest.approx(whole.metrics.read(), rel=1e-4)
+    assert int(parts.optimizer.iterations) == 1
+
+
+def test_replicas_need_equal_parts() -> None:
+    needs = rf"batch_size is {BATCH}; it needs a multiple of `accumulate=3` x 1 devices"
+    with pytest.raises(ConfigError, match=needs):
+        classifier(accumulate=3)
+
+
+def test_a_runs_loss_weighs_classes_by_its_examples() -> None:
+    config = TrainConfig(class_weights="balanced", label_smoothing=0.1)
+    hardware, counts = set_up_hardware(config), (10, 20, 30)
+    made = make_classifier(network(), PLAIN, config, hardware, 1, class_counts=counts)
+    assert made.loss == TrainingLoss("sparse", 0.1, (2.0, 1.0, 60 / 90))
+
+
+def test_with_batch_norm_a_part_is_normalised_alone() -> None:
+    """The averages move once a part, as they would in as many small batches."""
+    made, plain = classifier(accumulate=2, variant="bn", rate=0.0), network(0.0, "bn")
+    made.train_step(BATCHED)
+    view = preprocess_batch(BATCHED[0], PLAIN, IMAGE_SIDE)
+    for part in tf.split(view, 2):
+        plain(part, training=True)
+    require_close(made.network.get_weights(), plain.get_weights(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("loss_scale", [None, 2.0**10])
+def test_gradients_are_clipped_by_the_norm_of_all(loss_scale: float | None) -> None:
+    """After the loss scale is taken out: a step of the rate times the norm."""
+    norm = 0.2
+    scale = LossScale(loss_scale) if loss_scale else None
+    made, plain = classifier(clip_norm=norm, loss_scale=scale), classifier()
+    before = trainable(made)
+    made.train_step(BATCHED)
+    plain.train_step(BATCHED)
+    steps = [a - b for a, b in zip(trainable(made), before, strict=True)]
+    unclipped = [a - b for a, b in zip(trainable(plain), before, strict=True)]
+    length = np.sqrt(sum(float((step**2).sum()) for step in unclipped))
+    assert length > norm * RATE
+    expected = [step * (norm * RATE / length) for step in unclipped]
+    require_close(steps, expected, rtol=1e-3, atol=3e-7)
+
+
+def trainable(made: TrainableClassifier) -> list[np.ndarray]:
+    return [w.numpy().copy() for w in made.network.trainable_variables]

@@ -249,6 +249,22 @@ def test_two_replicas_are_one_in_the_articles_network(
     require_close(two, one)
 
 
+@pytest.mark.slow
+def test_two_replicas_follow_the_recipe_of_one(
+    train_records: Path, tmp_path: Path
+) -> None:
+    """In parts, averaged and clipped; without batch norm, which sees parts alone."""
+    settings = {
+        **TINY_RUN,
+        **{"variant": "paper", "optimizer": "lamb", "learning_rate": 0.005},
+        **{"accumulate": 2, "ema": 0.9, "clip_norm": 0.5, "label_smoothing": 0.1},
+    }
+    (one,) = train_in_processes(train_records, tmp_path / "one", settings)
+    settings |= {"strategy": "mirrored", "logical_cpus": 2}
+    (two,) = train_in_processes(train_records, tmp_path / "two", settings, replicas=2)
+    require_close(two, one)
+
+
 def free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [one.getsockname()[1] for one in sockets]

@@ -145,12 +145,15 @@ def after_kerass(
 ) -> list[np.ndarray]:
     """The oracle: Keras's own, on one device, with the replicas' gradients summed."""
     rate = as_keras(make_learning_rate(config, STEPS_PER_EPOCH))
-    decay = config.weight_decay
+    options = {
+        "weight_decay": config.weight_decay,
+        "global_clipnorm": config.clip_norm,
+    }
     theirs = {
-        "momentum": lambda: keras.optimizers.SGD(rate, MOMENTUM, weight_decay=decay),
-        "sgd": lambda: keras.optimizers.SGD(rate, weight_decay=decay),
-        "adam": lambda: keras.optimizers.Adam(rate, weight_decay=decay),
-        "adamw": lambda: keras.optimizers.AdamW(rate, weight_decay=decay),
+        "momentum": lambda: keras.optimizers.SGD(rate, MOMENTUM, **options),
+        "sgd": lambda: keras.optimizers.SGD(rate, **options),
+        "adam": lambda: keras.optimizers.Adam(rate, **options),
+        "adamw": lambda: keras.optimizers.AdamW(rate, **options),
     }[config.optimizer]()
     layer = keras.layers.Dense(4)
     layer.build((None, 5))
@@ -162,9 +165,54 @@ def after_kerass(
     return layer.get_weights()
 
 
-def require_keras_update(replicas: int, name: Any = "momentum") -> None:
+def after_lars(
+    config: TrainConfig, values: list[np.ndarray], gradients: list[list[np.ndarray]]
+) -> list[np.ndarray]:
+    """The oracle: You 2017, algorithm 1, by hand in float64; of vectors, momentum."""
+    rate = make_learning_rate(config, STEPS_PER_EPOCH)
+    decay, weights = config.weight_decay, [v.astype(np.float64) for v in values]
+    velocities = [np.zeros_like(weight) for weight in weights]
+    for step, shares in enumerate(gradients):
+        for weight, velocity, share in zip(weights, velocities, shares, strict=True):
+            gradient, local = share.astype(np.float64).sum(axis=0), 1.0
+            if weight.ndim > 1:
+                long = np.linalg.norm(weight)
+                shared = np.linalg.norm(gradient) + decay * long
+                local = float(0.001 * long / shared)
+                gradient += decay * weight
+            velocity *= 0.9
+            velocity += float(rate(step)) * local * gradient
+            weight -= velocity
+    return weights
+
+
+def after_lamb(
+    config: TrainConfig, values: list[np.ndarray], gradients: list[list[np.ndarray]]
+) -> list[np.ndarray]:
+    """The oracle: You 2020, algorithm 2, by hand in float64; of vectors, Adam."""
+    rate = make_learning_rate(config, STEPS_PER_EPOCH)
+    weights = [v.astype(np.float64) for v in values]
+    means, squares = ([np.zeros_like(weight) for weight in weights] for _ in range(2))
+    for step, shares in enumerate(gradients):
+        for weight, m, v, share in zip(weights, means, squares, shares, strict=True):
+            gradient = share.astype(np.float64).sum(axis=0)
+            m += 0.1 * (gradient - m)
+            v += 0.001 * (gradient**2 - v)
+            update = m / (1 - 0.9 ** (step + 1))
+            update /= np.sqrt(v / (1 - 0.999 ** (step + 1))) + 1e-6
+            local = 1.0
+            if weight.ndim > 1:
+                update += config.weight_decay * weight
+                local = float(np.linalg.norm(weight) / np.linalg.norm(update))
+            weight -= float(rate(step)) * local * update
+    return weights
+
+
+def require_update(
+    replicas: int, name: Any = "momentum", clip_norm: float | None = None
+) -> None:
     """Check the fused update on every replica of the current process's devices."""
-    settings = replace(DECAYED, optimizer=name)
+    settings = replace(DECAYED, optimizer=name, clip_norm=clip_norm)
     values, gradients = made_up_steps(replicas)
     strategy = tf.distribute.get_strategy()
     if replicas > 1:
@@ -181,7 +229,8 @@ def require_keras_update(replicas: int, name: Any = "momentum") -> None:
 
     for one in gradients:
         strategy.run(step, args=tuple(map(tf.constant, one)))
-    expected = after_kerass(settings, values, gradients)
+    oracle = {"lars": after_lars, "lamb": after_lamb}.get(name, after_kerass)
+    expected = oracle(settings, values, gradients)
     for variable, value in zip(variables, expected, strict=True):
         for copy in strategy.experimental_local_results(variable):
             np.testing.assert_allclose(copy.numpy(), value, rtol=1e-5, atol=5e-6)
@@ -189,11 +238,54 @@ def require_keras_update(replicas: int, name: Any = "momentum") -> None:
 
 @pytest.mark.parametrize("name", ["momentum", "sgd", "adam", "adamw"])
 def test_updates_and_decay_are_kerass(name: Any) -> None:
-    require_keras_update(1, name)
+    require_update(1, name)
+
+
+@pytest.mark.parametrize("name", ["lars", "lamb"])
+def test_a_layers_own_rate_is_the_papers(name: Any) -> None:
+    require_update(1, name)
+
+
+def test_lamb_is_that_of_tensorflow_addons() -> None:
+    addons = pytest.importorskip("tensorflow_addons")
+    values, gradients = made_up_steps(1)
+    kernel, bias = (tf.Variable(v, name=n) for v, n in zip(values, "kb", strict=True))
+    theirs = addons.optimizers.LAMB(
+        as_keras(make_learning_rate(DECAYED, STEPS_PER_EPOCH)),
+        weight_decay=DECAYED.weight_decay,
+        exclude_from_weight_decay=["b"],
+        exclude_from_layer_adaptation=["b"],
+    )
+    for step in gradients:
+        pairs = zip((g[0] for g in step), (kernel, bias), strict=True)
+        theirs.apply_gradients(pairs)
+    for ours, variable in zip(
+        after_lamb(DECAYED, values, gradients), (kernel, bias), strict=True
+    ):
+        np.testing.assert_allclose(ours, variable.numpy(), rtol=1e-5, atol=5e-6)
+
+
+@pytest.mark.parametrize("name", ["lars", "lamb"])
+def test_a_kernel_or_gradient_of_zeros_is_no_division_by_zero(name: Any) -> None:
+    config = TrainConfig(optimizer=name, schedule="constant", learning_rate=0.1)
+    for value, gradient in ((0.0, 1.0), (1.0, 0.0), (0.0, 0.0)):
+        kernel = tf.Variable(tf.fill([2, 2], value))
+        optimizer = make_optimizer(config, STEPS_PER_EPOCH, [kernel])
+        optimizer.apply([tf.fill([2, 2], gradient)])
+        assert np.isfinite(kernel.numpy()).all()
+
+
+def test_clipping_is_kerass_by_the_global_norm() -> None:
+    """Of 24 normal draws, some steps' norms are above 5 and others below."""
+    require_update(1, clip_norm=5.0)
 
 
 def test_momentum_and_decay_are_kerass_on_two_replicas() -> None:
-    processes.call(require_keras_update, 2)
+    processes.call(require_update, 2, "momentum", 7.0)
+
+
+def test_lamb_is_the_papers_on_two_replicas() -> None:
+    processes.call(require_update, 2, "lamb")
 
 
 @pytest.mark.parametrize("name", ["momentum", "sgd", "adam"])

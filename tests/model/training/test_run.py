@@ -20,7 +20,7 @@ import pytest
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.training.history import EpochRecord
 from alexnet.model.training.plan import describe_data, require_same_settings
-from alexnet.model.training.run import RunConfig, RunFolder, new_run
+from alexnet.model.training.run import InitialWeights, RunConfig, RunFolder, new_run
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import AugmentConfig
 from alexnet.pipeline.errors import RunError
@@ -38,6 +38,7 @@ CONFIG = RunConfig(
     augment=preset("modern"),
     train=TrainConfig(epochs=3, learning_rate=1 / 3, xla=False),
     reader_reason="it was asked for",
+    initial=InitialWeights("0123abcd", ("dense8",)),
 )
 FIRST = EpochRecord(1, 10, 0.1 + 0.2, 1 / 3, 0.5, None, None, 1e3, 0.25, 1.5)
 SECOND = EpochRecord(2, 20, 1e-7, 2 / 3, 0.75, 0.1, 1.0, 2e3, 0.0, 0.75)
@@ -176,9 +177,11 @@ KINDS = {
     "tuple[str, ...]": (tuple,),
     "str | None": (str, type(None)),
     **dict.fromkeys(
-        ("StorageName", "Resize", "Variant", "OptimizerName", "Preset"), (str,)
+        ("StorageName", "Resize", "Variant", "OptimizerName", "Preset", "ClassWeights"),
+        (str,),
     ),
     **dict.fromkeys(("Schedule", "Loss", "StrategyName", "Reader", "Geometry"), (str,)),
+    "InitialWeights | None": (InitialWeights, type(None)),
     **{kind.__name__: (kind,) for kind in (NetworkConfig, AugmentConfig, TrainConfig)},
 }
 
