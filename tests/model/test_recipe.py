@@ -60,7 +60,7 @@ def test_a_setting_wins_over_a_file_and_a_file_over_a_recipe(tmp_path: Path) -> 
     [
         ("# a\n\nlearning_rte = 0.1\n", "line 3: learning_rte is no setting; the "),
         ("# a\n\nlearning_rte = 0.1\n", "nearest is learning_rate"),
-        ("qqq = 1\n", "line 1: qqq is no setting; there are augment, batch_size"),
+        ("qqq = 1\n", "line 1: qqq is no setting; there are "),
         ("num_classes = 3\n", "line 1: num_classes is no setting"),
         ("seed = 1\n[train]\nepochs = 3\n", "line 2: train is no setting"),
         ("seed = 1\nepochs = 'many'\n", "line 2: epochs is 'many'; it needs int"),
