@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from shlex import quote
+from shlex import join
 from typing import Any, NamedTuple
 
+from alexnet.model.command_line import option_words
 from alexnet.model.config import NETWORK, SAVED_NETWORK, TRAIN
 from alexnet.model.training.run import RunConfig
 from alexnet.pipeline.augment.presets import PRESETS
@@ -59,18 +60,13 @@ def differing_settings(
 
 def fit_command(config: RunConfig, run: Path) -> str:
     """The command that trains such a run again."""
-    words = [config.data, "--run", str(run)]
-    for own, defaults in ((config.network, NETWORK), (config.train, TRAIN)):
-        for field in fields(own):
-            value = getattr(own, field.name)
-            is_chosen = value not in (getattr(defaults, field.name), SAVED_NETWORK)
-            if field.metadata and is_chosen:
-                words += _option(field.name, value)
-    return f"alexnet fit {' '.join(map(quote, words))}"
-
-
-def _option(name: str, value: Any) -> list[str]:
-    option = name.removesuffix("_bytes").replace("_", "-")
-    if isinstance(value, bool):
-        return [f"--{option}" if value else f"--no-{option}"]
-    return [f"--{option}", *map(str, value if isinstance(value, tuple) else [value])]
+    chosen = {
+        field.name: getattr(own, field.name)
+        for own, defaults in ((config.network, NETWORK), (config.train, TRAIN))
+        for field in fields(own)
+        if field.metadata
+        and getattr(own, field.name)
+        not in (getattr(defaults, field.name), SAVED_NETWORK)
+    }
+    words = [config.data, "--run", str(run), *option_words(chosen)]
+    return f"alexnet fit {join(words)}"

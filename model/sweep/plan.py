@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import join, quote
 from typing import Any
 
+from alexnet.model.command_line import option_words
 from alexnet.model.config import TRAIN
 from alexnet.model.recipe import OPTIONS
 from alexnet.model.sweep.space import (
@@ -99,20 +100,6 @@ class SweepPlan:
         values = {name: getattr(self, name) for name in own}
         space = space_to_json(self.space)
         write_json(self.path, {"format": FORMAT, **values, "space": space})
-
-
-def option_words(settings: dict[str, Any]) -> list[str]:
-    """Return settings as options of the command line; None is left to its default."""
-    words: list[str] = []
-    for name, value in settings.items():
-        option = name.removesuffix("_bytes").replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
-        elif isinstance(value, list | tuple):  # a list by way of JSON
-            words += [f"--{option}", *value] if value else []
-        elif value is not None:
-            words += [f"--{option}", str(value)]
-    return words
 
 
 def plan_sweep(

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from alexnet.model.sweep.plan import load_plan, option_words, plan_sweep
+from alexnet.model.command_line import option_words
+from alexnet.model.sweep.plan import load_plan, plan_sweep
 from alexnet.model.sweep.space import Choices, Range, Space
 from alexnet.pipeline.errors import ConfigError, RunError
 from tests.conftest import TINY_RUN
