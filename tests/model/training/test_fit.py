@@ -53,7 +53,7 @@ def test_fit_is_the_command(
     [
         ({"resume": True, "overwrite": True}, "`resume=True` goes on"),
         ({"resume": True}, "`resume=True` needs `run`"),
-        ({"epoch": 3}, r"unknown settings: epoch \(known: augment, "),
+        ({"epoch": 3}, r"unknown settings: epoch \(known: .*, epochs, "),
         ({"num_classes": 3}, "unknown settings: num_classes"),
         ({"image_size": 32}, "67 pixels or more"),
         ({"network": "nowhere:build"}, "No module named 'nowhere'"),
