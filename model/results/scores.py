@@ -150,4 +150,6 @@ def _cross_entropy(logits: np.ndarray, true_logits: np.ndarray) -> float:
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+    shares: np.ndarray = np.zeros(len(part))
+    np.divide(part, whole, out=shares, where=whole > 0)
+    return shares

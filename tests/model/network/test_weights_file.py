@@ -77,7 +77,8 @@ def write_torch_file(
 def test_a_state_dict_is_the_same_in_every_kind_of_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
-    path, state = tmp_path / f"alexnet{ending}", state_dict()
+    path = tmp_path / f"alexnet{ending}"
+    state: dict[str, Any] = dict(state_dict())
     if ending == ".npz":
         np.savez(path, **state)
     elif ending == ".safetensors":

@@ -147,7 +147,7 @@ def test_weights_and_labels_go_by_the_key(
     )
     *_, (images, labels, weighed, names) = taken(validation.dataset)
     assert validation.steps == 2
-    assert (labels.dtype, weighed.dtype) == (np.float32, np.float32)
+    assert (labels.dtype.name, weighed.dtype.name) == ("float32", "float32")
     assert len(images) == len(labels) == (4 if pad else 2)
     assert [name.decode() for name in names[:2]] == keys[4:]
     assert labels[:2].tolist() == [[len(keys[4]), 2], [len(keys[5]), 2.5]]
@@ -240,7 +240,8 @@ def test_a_size_is_the_central_window(
     whole = taken(records.evaluation(batch_size=4, reader=reader).dataset)
     cut = taken(records.evaluation(batch_size=4, size=14, reader=reader).dataset)
     for (squares, labels), (windows, their_labels) in zip(whole, cut, strict=True):
-        assert (windows.shape, windows.dtype) == ((len(labels), 14, 14, 3), np.uint8)
+        assert windows.shape == (len(labels), 14, 14, 3)
+        assert windows.dtype == np.uint8
         np.testing.assert_array_equal(labels, their_labels)
         if storage == "yuv420":
             shown = [rgb_from_planes(p.tobytes(), SIDE) for p in squares]
