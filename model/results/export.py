@@ -134,9 +134,19 @@ def _to_keras(classifier: Classifier) -> bytes:
 
 def _to_tflite(classifier: Classifier) -> bytes:
     """A TFLite model of built-in operations, with the signature `network`."""
-    served = ServedNetwork(classifier)
+    from tensorflow.python.framework import convert_to_constants
+
+    network = ServedNetwork(classifier).network_pixels
+    # Under Keras 3 the converter would keep variables, and lose their values.
+    frozen = convert_to_constants.convert_variables_to_constants_v2(
+        network.get_concrete_function()
+    )
+    served = tf.Module()
+    served.network = tf.function(
+        lambda images: {"probabilities": frozen(images)[0]}, network.input_signature
+    )
     with TemporaryDirectory() as folder:
-        tf.saved_model.save(served, folder, {"network": served.network_pixels})
+        tf.saved_model.save(served, folder, {"network": served.network})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, ["network"])
         return bytes(converter.convert())
 

@@ -97,9 +97,9 @@ def _images_of_table(path: Path) -> Iterator[ImageItem]:
 
 
 def _fitting(pattern: Path) -> list[Path]:
-    """Return the paths that fit; none where the pattern is malformed, as **.jpg."""
-    below = str(pattern).removeprefix(pattern.anchor)
-    try:
-        return sorted(Path(pattern.anchor or ".").glob(below))
-    except ValueError:
-        return []
+    """Return the paths that fit; `**` within a name is `*`, as Python 3.13 has it."""
+    below = [
+        part if part == "**" else part.replace("**", "*")
+        for part in pattern.relative_to(pattern.anchor).parts
+    ]
+    return sorted(Path(pattern.anchor).glob("/".join(below)))
