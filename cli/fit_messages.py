@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from alexnet.model.training.metrics import Metrics
     from alexnet.model.training.plan import TrainPlan
     from alexnet.model.training.report import FitReport
-    from alexnet.model.training.run import InitialWeights, RunFolder
+    from alexnet.model.training.run import RunFolder
+    from alexnet.model.training.run_config import InitialWeights
 
 
 def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:

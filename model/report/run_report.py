@@ -22,7 +22,8 @@ from alexnet.model.results.run_data import held_out_split, open_run_data
 from alexnet.model.results.scores import Scores
 from alexnet.model.training.classifier import Classifier
 from alexnet.model.training.history import EpochRecord, best_epoch
-from alexnet.model.training.run import RunConfig, RunFolder
+from alexnet.model.training.run import RunFolder
+from alexnet.model.training.run_config import RunConfig
 from alexnet.pipeline.errors import AlexnetError
 from alexnet.pipeline.inspect.contact_sheet import augmented_samples, to_rgb_images
 from alexnet.pipeline.read.opened_set import OpenedSet

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from alexnet.model.command_line import option_words
 from alexnet.model.config import NETWORK, SAVED_NETWORK, TRAIN
-from alexnet.model.training.run import RunConfig
+from alexnet.model.training.run_config import RunConfig
 from alexnet.pipeline.augment.presets import PRESETS
 
 

@@ -21,7 +21,8 @@ from alexnet.model.results.evaluation import (
 from alexnet.model.results.explanation import grad_cam, last_spatial_layer, occlusion
 from alexnet.model.results.prediction import ImageToPredict, name_images, read_stored
 from alexnet.model.training.classifier import Classifier
-from alexnet.model.training.run import RunConfig, RunFolder
+from alexnet.model.training.run import RunFolder
+from alexnet.model.training.run_config import RunConfig
 from alexnet.pipeline.augment.augment import preprocess_batch
 from alexnet.pipeline.pictures import legible, save_figure
 from alexnet.pipeline.source.image_items import find_images

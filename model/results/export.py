@@ -19,7 +19,8 @@ from alexnet.model.results.evaluation import load_classifier
 from alexnet.model.results.plain import plain_network
 from alexnet.model.results.serving import ServedClassifier, ServedNetwork
 from alexnet.model.training.classifier import Classifier
-from alexnet.model.training.run import RunConfig, RunFolder
+from alexnet.model.training.run import RunFolder
+from alexnet.model.training.run_config import RunConfig
 from alexnet.pipeline.config import require
 from alexnet.pipeline.errors import RunError
 from alexnet.pipeline.files import atomic_path

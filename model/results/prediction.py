@@ -20,7 +20,8 @@ from alexnet.model.results.evaluation import (
 )
 from alexnet.model.results.submission import submission_ids, write_submission
 from alexnet.model.training.classifier import Classifier
-from alexnet.model.training.run import RunConfig, RunFolder
+from alexnet.model.training.run import RunFolder
+from alexnet.model.training.run_config import RunConfig
 from alexnet.pipeline.errors import BadImage
 from alexnet.pipeline.records.image import read_image, to_square
 from alexnet.pipeline.source.image_items import ImageItem, find_images

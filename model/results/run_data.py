@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from shlex import quote
 
-from alexnet.model.training.run import RunConfig, RunFolder
+from alexnet.model.training.run import RunFolder
+from alexnet.model.training.run_config import RunConfig
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import RunError
 from alexnet.pipeline.files import name_some

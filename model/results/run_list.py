@@ -11,7 +11,8 @@ from typing import Any, Literal
 from alexnet.model.config import RunOrder
 from alexnet.model.training.history import EpochRecord
 from alexnet.model.training.report import FitReport
-from alexnet.model.training.run import RunConfig, RunFolder
+from alexnet.model.training.run import RunFolder
+from alexnet.model.training.run_config import RunConfig
 from alexnet.pipeline.errors import DataError, RunError
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from alexnet.model.results.picture import decode_square
 from alexnet.model.results.resample import to_square
 from alexnet.model.training.classifier import Classifier
-from alexnet.model.training.run import RunConfig
+from alexnet.model.training.run_config import RunConfig
 from alexnet.pipeline.augment.device import HOST
 from alexnet.pipeline.records.manifest import label_line
 

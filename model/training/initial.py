@@ -22,7 +22,8 @@ from alexnet.model.network.named_weights import (
 )
 from alexnet.model.network.weights_file import READERS, read_weights
 from alexnet.model.training.checkpoints import load_network
-from alexnet.model.training.run import InitialWeights, RunFolder
+from alexnet.model.training.run import RunFolder
+from alexnet.model.training.run_config import InitialWeights
 from alexnet.model.training.run_network import build_run_network
 from alexnet.pipeline.errors import ConfigError
 

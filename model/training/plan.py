@@ -21,7 +21,8 @@ from alexnet.model.network.own import (
     name_of_function,
 )
 from alexnet.model.training.initial import settings_of_source
-from alexnet.model.training.run import RunConfig, RunFolder
+from alexnet.model.training.run import RunFolder
+from alexnet.model.training.run_config import RunConfig
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import require
 from alexnet.pipeline.errors import ConfigError, RunError

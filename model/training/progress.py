@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from alexnet.model.training.history import EpochRecord
     from alexnet.model.training.metrics import Metrics
     from alexnet.model.training.plan import TrainPlan
-    from alexnet.model.training.run import InitialWeights
+    from alexnet.model.training.run_config import InitialWeights
 
 
 class Progress:

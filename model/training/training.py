@@ -35,7 +35,8 @@ from alexnet.model.training.plan import (
 )
 from alexnet.model.training.progress import Progress
 from alexnet.model.training.report import FitReport
-from alexnet.model.training.run import InitialWeights, RunFolder
+from alexnet.model.training.run import RunFolder
+from alexnet.model.training.run_config import InitialWeights
 from alexnet.model.training.train_step import TrainableClassifier
 from alexnet.pipeline.config import AugmentConfig
 from alexnet.pipeline.errors import DataError, RunError

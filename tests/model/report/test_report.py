@@ -24,7 +24,8 @@ from alexnet.model.results.evaluation import evaluate
 from alexnet.model.results.scores import Scores
 from alexnet.model.training.hardware import set_up_hardware
 from alexnet.model.training.plan import plan_training
-from alexnet.model.training.run import RunConfig, RunFolder
+from alexnet.model.training.run import RunFolder
+from alexnet.model.training.run_config import RunConfig
 from alexnet.model.training.training import train
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig

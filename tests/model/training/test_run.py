@@ -20,7 +20,8 @@ import pytest
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.training.history import EpochRecord
 from alexnet.model.training.plan import describe_data, require_same_settings
-from alexnet.model.training.run import InitialWeights, RunConfig, RunFolder, new_run
+from alexnet.model.training.run import RunFolder, new_run
+from alexnet.model.training.run_config import InitialWeights, RunConfig
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import AugmentConfig
 from alexnet.pipeline.errors import RunError
