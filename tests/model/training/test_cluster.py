@@ -25,7 +25,6 @@ from tests.model import processes
 from tests.model.runs import (
     Figures,
     figures_of,
-    require_close,
     require_same,
     step_of,
 )
@@ -44,10 +43,9 @@ class Job:
     run: RunFolder
     words: list[str]
     workers: int = 1
-    pause_seconds: float = 0.0
     codes: set[int | None] = field(default_factory=set)
 
-    def __post_init__(self) -> None:
+    def __enter__(self) -> None:
         several = self.workers > 1
         self._environments = processes.cluster(self.workers) if several else [{}]
         self.processes = [self._start(number) for number in range(self.workers)]
@@ -56,7 +54,7 @@ class Job:
         words = ["fit", "--run", str(self.run.path), "--checkpoint-minutes", "0.02"]
         words += ["--resume"] if self.run.exists() else self.words
         environment = self._environments[number]
-        return processes.start(words, self.log(number), environment, self.pause_seconds)
+        return processes.start(words, self.log(number), environment)
 
     def log(self, number: int) -> Path:
         return self.run.path.with_name(f"{self.run.path.name}-{number}.log")
@@ -80,7 +78,7 @@ class Job:
             time.sleep(0.01)
         raise AssertionError([self.log(n).read_text() for n in range(self.workers)])
 
-    def stop(self) -> None:
+    def __exit__(self, *_: object) -> None:
         for process in self.processes:
             processes.end(process, 0)
 
@@ -98,12 +96,24 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def require_equal(weights: list[Figures]) -> None:
+def require_equal(weights: list[Figures], rtol: float = 0.0, atol: float = 0.0) -> None:
     first, *others = weights
     for other in others:
         assert other.keys() == first.keys()
         for name in first:
-            np.testing.assert_array_equal(other[name], first[name], err_msg=name)
+            np.testing.assert_allclose(
+                other[name], first[name], rtol, atol, err_msg=name
+            )
+
+
+def learned(run: RunFolder) -> Figures:
+    """Training losses and weights, without what a norm has seen of variances.
+
+    Replicas together divide by n, one device by n - 1, and validation goes by it.
+    """
+    figures = figures_of(run)
+    kept = {name: value for name, value in figures.items() if "moving_" not in name}
+    return {**kept, "losses": figures["losses"][:, 0]}
 
 
 @pytest.mark.slow
@@ -134,11 +144,13 @@ def test_two_hundred_steps_of_four_workers_survive_what_befalls_them(
     """One is killed, one is told to go, and so is the chief; nobody is asked."""
     words = [str(records), *TINY, "--epochs", str(200 // STEPS)]
     one = Job(RunFolder(tmp_path / "one"), words)
-    whole = Job(RunFolder(tmp_path / "whole"), words, workers=4)
-    cut = Job(RunFolder(tmp_path / "cut"), words, workers=4)
-    try:
+    with one:
         one.tend()
+    whole = Job(RunFolder(tmp_path / "whole"), words, workers=4)
+    with whole:
         whole.tend()
+    cut = Job(RunFolder(tmp_path / "cut"), words, workers=4)
+    with cut:
         for victim, number in [
             (2, signal.SIGKILL),
             (1, signal.SIGTERM),
@@ -147,9 +159,6 @@ def test_two_hundred_steps_of_four_workers_survive_what_befalls_them(
             cut.tend(until_step=step_of(cut.run) + 40)  # past the former loss
             os.kill(int(cut.processes[victim].pid or 0), number)
         cut.tend()
-    finally:
-        for job in (one, whole, cut):
-            job.stop()
     assert step_of(whole.run) == 200
     assert (one.codes, whole.codes) == (set(), set())
     # Killed, told that another was, told to save and go.
@@ -157,4 +166,4 @@ def test_two_hundred_steps_of_four_workers_survive_what_befalls_them(
     require_equal(whole.weights())
     require_equal(cut.weights())
     require_same(cut.run, whole.run)
-    require_close(figures_of(whole.run), figures_of(one.run))
+    require_equal([learned(whole.run), learned(one.run)], rtol=2e-3, atol=1e-4)
