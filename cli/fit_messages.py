@@ -11,6 +11,7 @@ from alexnet.model.training.progress import Progress
 from alexnet.pipeline.files import count
 
 if TYPE_CHECKING:
+    from alexnet.model.training.cluster import Cluster
     from alexnet.model.training.hardware import Hardware
     from alexnet.model.training.history import EpochRecord
     from alexnet.model.training.metrics import Metrics
@@ -79,10 +80,21 @@ class FitProgress(Progress):
         self.run: RunFolder | None = None
         self.is_chief = True
 
+    def join(self, cluster: Cluster) -> None:
+        """Print whom the run waits for."""
+        say(f"{cluster.describe()}: waiting for the others")
+
     def plan(self, plan: TrainPlan, hardware: Hardware) -> None:
         """Print what will be trained."""
         self.run, self.is_chief = plan.run, hardware.is_chief
         say_plan(plan, hardware, self.verbose)
+
+    def unseen(self, run: RunFolder) -> None:
+        """Print what it takes to go on with a run in the chief's own folder."""
+        say(
+            f"{run.path} is not seen here: only the chief, worker 0, has the run. To go"
+            " on with it one day, every worker needs that folder: share it, or copy it."
+        )
 
     def initial(self, source: str, weights: InitialWeights) -> None:
         """Print what the run starts from, and which layers begin anew all the same."""

@@ -21,7 +21,7 @@ from alexnet.model.network.own import (
     name_of_function,
 )
 from alexnet.model.training.initial import settings_of_source
-from alexnet.model.training.run import RunFolder
+from alexnet.model.training.run import RunFolder, dated
 from alexnet.model.training.run_config import RunConfig
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import require
@@ -31,6 +31,9 @@ from alexnet.pipeline.read.dataset import steps_per_epoch
 from alexnet.pipeline.read.image_folder import open_data
 from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.records.manifest import Manifest
+
+# Where runs go that are given no folder.
+RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class TrainPlan:
 
 def plan_training(
     data: Path | None,
-    run: RunFolder,
+    run: RunFolder | None,
     settings: dict[str, Any],
     *,
     resume: bool = False,
@@ -79,23 +82,24 @@ def plan_training(
 ) -> TrainPlan:
     """The plan of a run on the records in `data`; None is where a resumed run's are.
 
-    `settings` are the NetworkConfig and TrainConfig values that were asked for, where
-    `network` may be the function itself; the others are the run's own when it is
-    resumed, and the defaults otherwise.
+    Without `run` it is runs/<date-time>, to be made when the run begins. `settings` are
+    the NetworkConfig and TrainConfig values that were asked for, where `network` may be
+    the function itself; the others are the run's own when it is resumed, and the
+    defaults otherwise.
 
     Raises:
         ConfigError: the settings do not fit each other or the records.
         DataError: the records cannot be used.
         RunError: the run folder is taken, missing, or of other settings.
     """
-    old = run.load_config() if resume else None
+    old = run.load_config() if run and resume else None
     if data is None and old is not None:
         data = Path(old.data)
     if data is None:
         raise ConfigError("a new run needs the folder of its records")
-    if overwrite:
+    if run and overwrite:
         run.require_ours()
-    elif not resume:
+    elif run and not resume:
         run.require_free()
     settings = _complete(settings, old)
     records = open_data(data)
@@ -105,8 +109,9 @@ def plan_training(
     config = make_run_config(data, records, settings, old)
     if not callable(function):
         function = _find_network(config.network)
-    if old is not None:
+    if run and old:
         require_same_settings(run, old, config)
+    run = run or RunFolder(dated(RUNS))
     steps_per_epoch(records, config.train.batch_size)  # refuses too large a batch
     return TrainPlan(run, config, records, old, overwrite, checkpoint_minutes, function)
 
@@ -253,7 +258,7 @@ def require_same_settings(run: RunFolder, old: RunConfig, new: RunConfig) -> Non
     """
     epochs, patience = old.train.epochs, old.train.patience
     same = replace(new.train, epochs=epochs, patience=patience)
-    differences = _differences(asdict(old), asdict(replace(new, train=same)))
+    differences = list_differences(asdict(old), asdict(replace(new, train=same)))
     if new.train.epochs < old.train.epochs:
         differences.append(f"epochs {old.train.epochs} -> {new.train.epochs}")
     if differences:
@@ -263,11 +268,12 @@ def require_same_settings(run: RunFolder, old: RunConfig, new: RunConfig) -> Non
         )
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+def list_differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """The settings that differ, `name old -> new`, but for where the records lie."""
     found = []
     for name, value in old.items():
-        if isinstance(value, dict):
-            found += _differences(value, new[name])
+        if isinstance(value, dict) and isinstance(new[name], dict):
+            found += list_differences(value, new[name])
         elif value != new[name] and name != "data":
             found.append(f"{name} {value} -> {new[name]}")
     return found

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,11 @@ from alexnet.model.training.loop import ResumePoint, TrainingLoop
 from alexnet.model.training.loss import TrainingLoss, balanced_weights
 from alexnet.model.training.loss_scale import LossScale
 from alexnet.model.training.moving_average import AveragedClassifier
-from alexnet.model.training.multi_worker import require_all
+from alexnet.model.training.multi_worker import (
+    from_chief,
+    loss_told,
+    require_chiefs_plan,
+)
 from alexnet.model.training.optimizer import make_optimizer, trainable_weights
 from alexnet.model.training.plan import (
     TrainPlan,
@@ -37,6 +43,7 @@ from alexnet.model.training.progress import Progress
 from alexnet.model.training.report import FitReport
 from alexnet.model.training.run import RunFolder
 from alexnet.model.training.run_config import InitialWeights
+from alexnet.model.training.shared_folder import is_seen
 from alexnet.model.training.train_step import TrainableClassifier
 from alexnet.pipeline.config import AugmentConfig
 from alexnet.pipeline.errors import DataError, RunError
@@ -57,14 +64,16 @@ def train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
             fit, or the disk is full.
         DataError: a shard is damaged.
     """
-    if not hardware.is_chief:
-        return _train(plan, hardware, progress)
-    with plan.run.sole_training():
-        return _train(plan, hardware, progress)
+    with loss_told(hardware, plan.run):
+        if not hardware.is_chief:
+            return _train(plan, hardware, progress)
+        with plan.run.sole_training():
+            return _train(plan, hardware, progress)
 
 
 def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
     config, run = plan.config.train, plan.run
+    require_chiefs_plan(hardware, plan)
     keras.utils.set_random_seed(config.seed)
     network = build_replicated(plan.config.network, hardware, plan.function)
     if config.init_from:
@@ -88,10 +97,15 @@ def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport
         if plan.config.network.network == SAVED_NETWORK:
             run.save_network(describe_network(classifier.network))
         run.save_config(plan.config, hardware.machine)
+    from_chief(hardware, "the settings are written")
+    if not is_seen(run.config_path, seconds=5):
+        progress.unseen(run)
     checkpoints = Checkpoints(run, classifier, hardware.is_chief)
-    done = checkpoints.restore_last() if plan.resume else 0
+    done = 0
+    if plan.resume:
+        done = checkpoints.restore_last(partial(from_chief, hardware))
     start = ResumePoint(*divmod(done, plan.steps_per_epoch), plan.steps_per_epoch)
-    history = _history(run, start) if plan.resume else []
+    history = _chiefs_history(run, start, hardware) if plan.resume else []
     if hardware.is_chief:
         checkpoints.sweep()
     loop = TrainingLoop(plan, hardware, classifier, checkpoints, history, start)
@@ -99,9 +113,9 @@ def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport
         checkpoints.save(0, 0)
     if not loop.is_over():
         try:
-            loop.run(progress)
+            with loss_told(hardware, run):
+                loop.run(progress)
         except (tf.errors.OpError, DataError) as error:
-            require_all(hardware, run, error)
             _blame_data(plan, error)
             _blame_room(run, error)
             raise
@@ -162,6 +176,15 @@ def _remove_run(run: RunFolder) -> None:
     for name in PICTURES:
         for picture in run.path.glob(f"{name}.png"):
             picture.unlink()
+
+
+def _chiefs_history(
+    run: RunFolder, start: ResumePoint, hardware: Hardware
+) -> list[EpochRecord]:
+    """The records of the epochs before `start`, as the chief reads them."""
+    mine = _history(run, start) if hardware.is_chief else []
+    chiefs = from_chief(hardware, json.dumps([asdict(record) for record in mine]))
+    return [EpochRecord(**record) for record in json.loads(chiefs)]
 
 
 def _history(run: RunFolder, start: ResumePoint) -> list[EpochRecord]:
