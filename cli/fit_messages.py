@@ -36,6 +36,7 @@ def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
         f" {hardware.describe()}"
     )
     _say_scale(plan)
+    _say_sides(plan)
     _say_stretch(plan)
     if verbose:
         say(f"reader {config.train.reader}: {config.reader_reason}")
@@ -53,6 +54,17 @@ def _say_scale(plan: TrainPlan) -> None:
         say(
             f"pictures of {stored} px are scaled to {scaled} px first, so that a crop"
             f" of {side} px covers what {CROP} px cover of {STORED} px"
+        )
+
+
+def _say_sides(plan: TrainPlan) -> None:
+    """Print the stages of a run whose images become larger."""
+    *smaller, full = plan.image_sides.sides
+    if smaller:
+        sides = ", ".join(str(side) for side in smaller)
+        say(
+            f"images of {sides} and then {full} px, as many epochs each; validation"
+            f" at {full} px"
         )
 
 

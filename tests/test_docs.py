@@ -259,3 +259,12 @@ def test_the_notebook_runs_beside_a_model_of_the_users(folder: Path) -> None:
     nbclient.NotebookClient(
         notebook, timeout=600, kernel_name="python3", resources=resources
     ).execute(env=environment(folder))
+    drawn = {
+        cell.source.split("(")[0]: output.data["text/html"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "<progress" in output.get("data", {}).get("text/html", "")
+    }
+    building, training = drawn.values()
+    assert "40 of 40 images" in building
+    assert "3 of 3 steps" in training and "validation accuracy" in training

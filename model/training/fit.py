@@ -14,6 +14,7 @@ from alexnet.model.recipe import RecipeName, gather_settings
 from alexnet.model.training import training
 from alexnet.model.training.hardware import cluster_to_join, set_up_hardware
 from alexnet.model.training.multi_worker import new_run
+from alexnet.model.training.notebook_progress import default_progress
 from alexnet.model.training.plan import plan_training
 from alexnet.model.training.progress import Progress
 from alexnet.model.training.report import FitReport
@@ -53,7 +54,7 @@ def fit(
         resume: go on from the run's last state, with the run's own settings.
         overwrite: delete the run that is in the folder first.
         checkpoint_minutes: between saved states, besides every epoch's.
-        progress: hears of steps and epochs.
+        progress: hears of steps and epochs; by default a notebook shows a bar.
         **settings: fields of `NetworkConfig` and `TrainConfig`, such as `epochs`,
             `batch_size`, `augment`, `learning_rate`, `mixed_precision`, `seed`; they
             win over both.
@@ -74,7 +75,7 @@ def fit(
         settings["network"] = network
     settings = gather_settings(recipe, Path(config) if config else None, settings)
     folder = data.folder if isinstance(data, OpenedSet) else data
-    progress = progress or Progress()
+    progress = progress or default_progress()
     plan = plan_training(
         Path(folder) if folder is not None else None,
         RunFolder(Path(run)) if run else None,

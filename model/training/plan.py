@@ -20,6 +20,7 @@ from alexnet.model.network.own import (
     find_function,
     name_of_function,
 )
+from alexnet.model.training.image_sides import ImageSides, make_image_sides
 from alexnet.model.training.initial import settings_of_source
 from alexnet.model.training.run import RunFolder, dated
 from alexnet.model.training.run_config import RunConfig
@@ -58,6 +59,11 @@ class TrainPlan:
     def steps_per_epoch(self) -> int:
         """Optimizer steps of an epoch."""
         return steps_per_epoch(self.records, self.config.train.batch_size)
+
+    @property
+    def image_sides(self) -> ImageSides:
+        """Sides of the training images, by the epoch."""
+        return make_image_sides(self.config.network, self.config.train)
 
     @property
     def resume(self) -> bool:
@@ -171,6 +177,7 @@ def make_run_config(
     )
     _require_side(records, network.image_size)
     _require_validation(records, train)
+    make_image_sides(network, train)  # refuses sides that do not rise
     # The order of an epoch is the reader's: a run keeps the one it began with.
     chosen = records.reader(train.reader)
     if chosen.name != "photos":

@@ -91,6 +91,7 @@ def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport
             plan.config.initial,
             averaged,
             plan.records.manifest.splits["train"].class_counts,
+            plan.image_sides.sides,
         )
     if hardware.is_chief:
         _take_over(plan)
@@ -223,12 +224,14 @@ def make_classifier(
     initial: InitialWeights | None = None,
     averaged: keras.Model | None = None,
     class_counts: Sequence[int] = (),
+    sides: Sequence[int] = (),
 ) -> TrainableClassifier:
     """A classifier to be trained, in the current strategy's scope.
 
     `steps` are those of an epoch; `initial` is where the network's weights are from.
     `averaged`, another such network, gets the average that `ema` asks for. The examples
-    of each class, `class_counts`, are for `class_weights`.
+    of each class, `class_counts`, are for `class_weights`; `sides` are those of the
+    images that it trains on.
 
     Raises:
         ConfigError: `freeze` names what the network has not, or the batch cannot be
@@ -249,6 +252,7 @@ def make_classifier(
         loss=_make_loss(config, class_counts),
         global_batch=config.batch_size,
         accumulate=config.accumulate,
+        other_sides=[side for side in sides if side != network.input_shape[1]],
         seed=config.seed,
         xla=hardware.xla,
     )
