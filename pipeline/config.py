@@ -31,6 +31,8 @@ MAX_COUNT = 10**6
 MIN_RAM_BUDGET_BYTES = 2**26
 # Share of the images that a build may set aside.
 MAX_BAD = 0.01
+# Raised whenever a seed comes to give epochs another order: a run keeps to its own.
+ORDER_VERSION = 2
 
 _Config = TypeVar("_Config", bound="Config")
 _T = TypeVar("_T")

@@ -263,6 +263,13 @@ def require_same_settings(run: RunFolder, old: RunConfig, new: RunConfig) -> Non
     Raises:
         RunError: anything else differs; the message lists it.
     """
+    if old.order_version != new.order_version:
+        raise RunError(
+            f"{run.path} was begun by an alexnet that gives epochs another order"
+            f" (version {old.order_version} of it, here {new.order_version}): an epoch"
+            " that goes on here would have some examples twice and others never. Go on"
+            " with the alexnet that began it, or start another `run`."
+        )
     epochs, patience = old.train.epochs, old.train.patience
     same = replace(new.train, epochs=epochs, patience=patience)
     differences = list_differences(asdict(old), asdict(replace(new, train=same)))
