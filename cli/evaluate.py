@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from alexnet.cli.console import Meter, print_json, print_table, say
-from alexnet.cli.options import CheckpointOption, Json, RunArgument, Verbose, examples
+from alexnet.cli.options import (
+    CheckpointOption,
+    DataServiceOption,
+    Json,
+    RunArgument,
+    Verbose,
+    examples,
+)
 from alexnet.pipeline.config import READ, Tta
 
 if TYPE_CHECKING:
@@ -56,6 +63,7 @@ def evaluate(
     batch_size: Annotated[
         int, typer.Option(min=1, help="Images in a batch; no result depends on it.")
     ] = READ.batch_size,
+    data_service: DataServiceOption = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder of the picture. Default: the run folder."),
@@ -81,6 +89,7 @@ def evaluate(
             checkpoint=checkpoint,
             tta=tta,
             batch_size=batch_size,
+            data_service=data_service,
             progress=meter.show,
         )
     if as_json:

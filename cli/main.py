@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from alexnet.cli import (
     bench,
+    data_service,
     demo,
     doctor,
     evaluate,
@@ -92,6 +93,7 @@ def root(
 
 app.add_typer(records.app, name="records")
 app.add_typer(bench.app, name="bench")
+app.add_typer(data_service.app, name="data-service")
 for module in (train, sweep, evaluate, predict, runs, report, export, doctor):
     app.add_typer(module.app)
 

@@ -11,6 +11,7 @@ from alexnet.cli.console import Meter, print_json, say
 from alexnet.cli.fit_messages import FitProgress, say_report
 from alexnet.cli.options import (
     ConfigOption,
+    DataServiceOption,
     Json,
     RecipeOption,
     Verbose,
@@ -32,6 +33,7 @@ app = typer.Typer()
         "alexnet fit --run runs/paper --resume",
         "alexnet fit --recipe article --epochs 30",
         "alexnet fit --network my_package.networks:build --image-size 224",
+        "alexnet fit --data-service localhost:5050",
         "alexnet fit others --init-from runs/paper --freeze conv1 conv2",
     ),
 )
@@ -55,6 +57,7 @@ def fit(
         float,
         typer.Option(help="Minutes between saved states, besides every epoch's."),
     ] = CHECKPOINT_MINUTES,
+    data_service: DataServiceOption = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")
     ] = False,
@@ -89,6 +92,7 @@ def fit(
                 resume=resume,
                 overwrite=overwrite,
                 checkpoint_minutes=checkpoint_minutes,
+                data_service=data_service,
                 progress=progress,
                 **{name: value for name, value in settings.items() if name in typed},
             )

@@ -1,0 +1,136 @@
+"""`alexnet data-service ...`: hosts that make the batches of a trainer."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alexnet.cli.console import print_json, say
+from alexnet.cli.options import Json, Verbose, command_group, examples
+from alexnet.pipeline.service.address import LOCALHOST, PORT, parse_address
+
+if TYPE_CHECKING:
+    from alexnet.pipeline.service.servers import Server
+
+LOOK_SECONDS = 0.2
+
+app = command_group(
+    "Lend a trainer the CPUs of other hosts: a dispatcher, and workers that join it.\n\n"
+    "Nobody is asked who he is: whoever reaches a port can have any file read that its"
+    " process may read, and code of TensorFlow's run there. So both are on this machine"
+    " alone unless --host names an address of a network, which must be one that only"
+    " machines of your own are on.",
+    "alexnet data-service dispatcher",
+    "alexnet data-service worker localhost:5050",
+    "alexnet fit --data-service localhost:5050",
+)
+
+
+@app.command(
+    epilog=examples(
+        "alexnet data-service dispatcher",
+        "alexnet data-service dispatcher --host 10.0.0.1 --work-dir /var/tmp/dispatcher",
+    )
+)
+def dispatcher(
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address by which workers and trainers reach this machine. With any but"
+            " localhost the port is open on all of its networks."
+        ),
+    ] = LOCALHOST,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port; 0 is any that is free.")
+    ] = PORT,
+    work_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder to note the jobs in: a dispatcher that is started again on it"
+            " goes on with them."
+        ),
+    ] = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Deal out the batches of trainers to workers, until Ctrl-C.
+
+    It makes none itself, and costs next to nothing: it may run beside a trainer.
+    """
+    from alexnet.model.training.hardware import hide_gpus
+    from alexnet.pipeline.service.servers import start_dispatcher
+
+    hide_gpus()
+    if work_dir is not None:
+        work_dir.mkdir(parents=True, exist_ok=True)
+    server = start_dispatcher(host, port, work_dir)
+    address = server.address
+    say(
+        f"dispatcher at {address}. Next, where CPUs are to spare: alexnet data-service"
+        f" worker {address}   and: alexnet fit --data-service {address}"
+    )
+    _serve(server, {"address": str(address)}, as_json)
+
+
+@app.command(
+    epilog=examples(
+        "alexnet data-service worker localhost:5050",
+        "alexnet data-service worker 10.0.0.1:5050 --port 5051",
+    )
+)
+def worker(
+    dispatcher: Annotated[
+        str, typer.Argument(metavar="DISPATCHER", help="Its HOST:PORT.")
+    ],
+    host: Annotated[
+        str | None,
+        typer.Option(
+            help="Address by which trainers reach this machine. Default: the one that the"
+            " dispatcher sees, and localhost where that is on this machine."
+        ),
+    ] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port; 0 is any that is free.")
+    ] = 0,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Make batches on all CPUs of this machine, until Ctrl-C.
+
+    The records are read under the path that they have at the trainer's: on a file system
+    that both see, or as a copy. A worker may join and go at any time.
+    """
+    from alexnet.model.training.hardware import hide_gpus
+    from alexnet.pipeline.service.servers import start_worker
+
+    hide_gpus()
+    joined = parse_address(dispatcher)
+    server = start_worker(joined, host or joined.own_host(), port)
+    say(f"worker at {server.address}, of the dispatcher at {joined}")
+    _serve(server, {"address": str(server.address), "dispatcher": dispatcher}, as_json)
+
+
+def _serve(server: Server, report: dict[str, str], as_json: bool) -> None:
+    """Report the server's address, and wait for Ctrl-C or SIGTERM.
+
+    Raises:
+        KeyboardInterrupt: one came; the server is stopped.
+    """
+    from alexnet.model.training.signals import StopSignals
+    from alexnet.pipeline.versions import versions
+
+    if as_json:
+        print_json({**report, "tensorflow": versions()["tensorflow"]})
+        sys.stdout.flush()
+    with StopSignals() as signals:
+        while signals.received is None:
+            time.sleep(LOOK_SECONDS)
+        server.stop()
+        try:
+            signals.stop()
+        except KeyboardInterrupt as stop:
+            raise type(stop)("stopped") from None

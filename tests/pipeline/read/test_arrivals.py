@@ -1,0 +1,98 @@
+"""Batches that arrive in any order are given out in theirs; lost ones are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import permutations
+from queue import Queue
+from threading import Event
+
+import pytest
+
+from alexnet.pipeline.errors import ReadError
+from alexnet.pipeline.read import arrivals
+from alexnet.pipeline.read.arrivals import READY, Arrival, Arrivals
+
+MOST = 10
+
+
+def sent(*numbers: int, then: Event | None = None) -> Iterator[Arrival]:
+    """Batches that are their own numbers; behind the last one, silence until `then`."""
+    for number in numbers:
+        yield number, f"batch {number}"
+    if then:
+        then.wait()
+
+
+def taken(found: Arrivals, numbers: range) -> list[str | None]:
+    try:
+        return [found.take(number) for number in numbers]
+    finally:
+        found.close()
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_any_order_comes_out_as_one(order: tuple[int, ...]) -> None:
+    found = Arrivals(sent(*order), 0, 4, MOST, "it")
+    assert taken(found, range(4)) == [f"batch {number}" for number in range(4)]
+
+
+def test_one_that_many_have_overtaken_is_lost_and_late_ones_are_dropped() -> None:
+    later = (*range(1, MOST + 1), 0, *range(MOST + 1, 20))
+    found = Arrivals(sent(*later), 0, 20, MOST, "it")
+    assert taken(found, range(20)) == [None, *(f"batch {n}" for n in range(1, 20))]
+
+
+def test_the_last_ones_are_lost_where_the_sender_ends_without_them() -> None:
+    found = Arrivals(sent(0, 2), 0, 4, MOST, "it")
+    assert taken(found, range(4)) == ["batch 0", None, "batch 2", None]
+
+
+@pytest.mark.parametrize(("numbers", "end"), [((0, 2), 9), ((0,), 2)])
+def test_one_that_is_overtaken_or_the_last_is_lost_after_a_while(
+    numbers: tuple[int, ...], end: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "LATE_SECONDS", 0.05)
+    then = Event()
+    found = Arrivals(sent(*numbers, then=then), 0, end, MOST, "it")
+    assert [found.take(0), found.take(1)] == ["batch 0", None]
+    then.set()
+    found.close()
+
+
+def test_a_sender_that_is_gone_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals, "LATE_SECONDS", 0.01)
+    monkeypatch.setattr(arrivals, "SILENT_SECONDS", 0.05)
+    then = Event()
+    found = Arrivals(sent(0, then=then), 0, 9, MOST, "the data service at here:1")
+    assert found.take(0) == "batch 0"
+    with pytest.raises(ReadError, match=r"the data service at here:1 has sent nothing"):
+        found.take(1)
+    then.set()
+    found.close()
+
+
+def test_an_error_of_the_sender_is_the_taker_s() -> None:
+    def broken() -> Iterator[Arrival]:
+        yield 0, "batch 0"
+        raise RuntimeError("cut")
+
+    found = Arrivals(broken(), 0, 9, MOST, "it")
+    assert found.take(0) == "batch 0"
+    with pytest.raises(RuntimeError, match="cut"):
+        found.take(1)
+    found.close()
+
+
+def test_no_more_are_held_than_are_soon_wanted() -> None:
+    asked: Queue[int] = Queue()
+
+    def endless() -> Iterator[Arrival]:
+        for number in range(1000):
+            asked.put(number)
+            yield number, number
+
+    found = Arrivals(endless(), 0, 1000, MOST, "it")
+    assert [found.take(number) for number in range(50)] == list(range(50))
+    found.close()
+    assert asked.qsize() <= 50 + READY + 1
