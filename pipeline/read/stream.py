@@ -154,7 +154,7 @@ def _pieces(records: ExampleSet, split: str, rows: range) -> tuple[tf.Tensor, ..
     edges = np.cumsum([0, *(shard.num_examples for shard in shards)])
     first_rows = np.maximum(edges[:-1], rows.start)
     counts = np.minimum(edges[1:], rows.stop) - first_rows
-    held = np.flatnonzero(counts > 0)
+    held = np.flatnonzero(counts > 0).tolist()
     paths = records.paths(split)
     record_set = RecordSet(records.folder, records.manifest)
 
