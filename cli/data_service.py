@@ -11,19 +11,23 @@ import typer
 
 from alexnet.cli.console import print_json, say
 from alexnet.cli.options import Json, Verbose, command_group, examples
-from alexnet.pipeline.service.address import LOCALHOST, PORT, parse_address
+from alexnet.pipeline.service.address import PORT, parse_address
 
 if TYPE_CHECKING:
     from alexnet.pipeline.service.servers import Server
 
 LOOK_SECONDS = 0.2
+OPEN = (
+    "Its port is open on all networks of this machine, without authentication: let only"
+    " machines of your own reach it."
+)
 
 app = command_group(
     "Lend a trainer the CPUs of other hosts: a dispatcher, and workers that join it.\n\n"
-    "Nobody is asked who he is: whoever reaches a port can have any file read that its"
-    " process may read, and code of TensorFlow's run there. So both are on this machine"
-    " alone unless --host names an address of a network, which must be one that only"
-    " machines of your own are on.",
+    "There is no authentication and no encryption, and the ports are open on every"
+    " network of the machine: whoever reaches one can have any file read or written that"
+    " its process may. Let none but your own machines reach them: use a private network,"
+    " or a firewall.",
     "alexnet data-service dispatcher",
     "alexnet data-service worker localhost:5050",
     "alexnet fit --data-service localhost:5050",
@@ -33,17 +37,10 @@ app = command_group(
 @app.command(
     epilog=examples(
         "alexnet data-service dispatcher",
-        "alexnet data-service dispatcher --host 10.0.0.1 --work-dir /var/tmp/dispatcher",
+        "alexnet data-service dispatcher --work-dir /var/tmp/dispatcher",
     )
 )
 def dispatcher(
-    host: Annotated[
-        str,
-        typer.Option(
-            help="Address by which workers and trainers reach this machine. With any but"
-            " localhost the port is open on all of its networks."
-        ),
-    ] = LOCALHOST,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port; 0 is any that is free.")
     ] = PORT,
@@ -67,11 +64,12 @@ def dispatcher(
     hide_gpus()
     if work_dir is not None:
         work_dir.mkdir(parents=True, exist_ok=True)
-    server = start_dispatcher(host, port, work_dir)
+    server = start_dispatcher(port, work_dir)
     address = server.address
+    say(f"dispatcher at {address}. {OPEN}")
     say(
-        f"dispatcher at {address}. Next, where CPUs are to spare: alexnet data-service"
-        f" worker {address}   and: alexnet fit --data-service {address}"
+        f"Next, where CPUs are to spare: alexnet data-service worker {address}   and:"
+        f" alexnet fit --data-service {address}   From other machines, by this one's name."
     )
     _serve(server, {"address": str(address)}, as_json)
 
@@ -89,8 +87,8 @@ def worker(
     host: Annotated[
         str | None,
         typer.Option(
-            help="Address by which trainers reach this machine. Default: the one that the"
-            " dispatcher sees, and localhost where that is on this machine."
+            help="Address by which trainers reach this machine. Default: the one that"
+            " the dispatcher sees, and localhost where that is on this machine."
         ),
     ] = None,
     port: Annotated[
@@ -101,8 +99,8 @@ def worker(
 ) -> None:
     """Make batches on all CPUs of this machine, until Ctrl-C.
 
-    The records are read under the path that they have at the trainer's: on a file system
-    that both see, or as a copy. A worker may join and go at any time.
+    The records are read under the path that they have at the trainer's: on a file
+    system that both see, or as a copy. A worker may join and go at any time.
     """
     from alexnet.model.training.hardware import hide_gpus
     from alexnet.pipeline.service.servers import start_worker
@@ -110,7 +108,7 @@ def worker(
     hide_gpus()
     joined = parse_address(dispatcher)
     server = start_worker(joined, host or joined.own_host(), port)
-    say(f"worker at {server.address}, of the dispatcher at {joined}")
+    say(f"worker at {server.address}, of the dispatcher at {joined}. {OPEN}")
     _serve(server, {"address": str(server.address), "dispatcher": dispatcher}, as_json)
 
 

@@ -158,7 +158,7 @@ def _service_need(
 def _notes(plan: BenchPlan, first_epochs: FirstEpochs) -> tuple[str, ...]:
     own, others = (
         "`disk read` is the page cache's speed: the shards were read before.",
-        "`one worker core` is one of this machine's, which the trainer was busy beside.",
+        f"`{ONE_CORE}` is one of this machine's, which the trainer was busy beside.",
     )
     notes = [
         others if plan.config.data_service else own,

@@ -20,7 +20,6 @@ from alexnet.benchmarks.measure import Deliveries, deliver, describe_rate
 from alexnet.pipeline.files import count, format_bytes
 from alexnet.pipeline.read.dataset import train_dataset
 from alexnet.pipeline.read.opened_records import OpenedRecords
-from alexnet.pipeline.service.address import LOCALHOST
 
 ONE_CORE = "one worker core"
 # The command, on the first of the CPUs that it may use.
@@ -44,11 +43,12 @@ class ServiceNeed:
 
     def describe(self, demand: float) -> str:
         """Say what it takes to feed the device `demand` images a second."""
+        core, cores = describe_rate(self.core_images_per_second), self.worker_cores
         return (
-            f"A core like this machine's makes {describe_rate(self.core_images_per_second)}"
-            f" through a data service: {count(self.worker_cores, 'worker core')} feed a"
-            f" device that takes {describe_rate(demand)} with {ENOUGH - 1:.0%} to spare,"
-            f" over a network that carries {format_bytes(self.bytes_per_second)}/s."
+            f"A core like this machine's makes {core} through a data service:"
+            f" {count(cores, 'worker core')} feed a device that takes"
+            f" {describe_rate(demand)} with {ENOUGH - 1:.0%} to spare, over a network that"
+            f" carries {format_bytes(self.bytes_per_second)}/s."
         )
 
 
@@ -75,7 +75,7 @@ def _one_core_service() -> Iterator[str]:
     """The address of a dispatcher whose one worker has one core."""
     from alexnet.pipeline.service.servers import start_dispatcher
 
-    dispatcher = start_dispatcher(LOCALHOST, 0)
+    dispatcher = start_dispatcher(0)
     words = ("data-service", "worker", str(dispatcher.address), "--json")
     worker = subprocess.Popen(
         [sys.executable, "-c", ON_ONE_CORE, *words],

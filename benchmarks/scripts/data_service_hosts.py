@@ -1,4 +1,4 @@
-"""Images a second from one host of a data service and from two, each behind a slow link.
+"""Images a second from one host of a data service and from two, behind slow links.
 
 `python -m alexnet.benchmarks.scripts.data_service_hosts`, as root on Linux. A host is a
 network namespace; the kernel holds what leaves it to a rate (tc-tbf(8)). Each serves a
@@ -13,7 +13,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -26,6 +26,7 @@ from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, ReadConfig
 from alexnet.pipeline.read.dataset import train_dataset
 from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
+from alexnet.pipeline.service.address import parse_address
 from alexnet.pipeline.source.scan import scan
 
 HOSTS = ("alexnet-a", "alexnet-b")
@@ -53,9 +54,9 @@ class Speeds:
         """A line for people."""
         one, two = median(self.one), median(self.two)
         return (
-            f"link {self.link:,.0f} images/s; one host {one:,.0f} ({one / self.link:.2f}"
-            f" of it), two {two:,.0f} ({two / self.link / 2:.2f} of theirs);"
-            f" ratio {median(self.ratios):.2f}"
+            f"link {self.link:,.0f} images/s; one host {one:,.0f}"
+            f" ({one / self.link:.2f} of it), two {two:,.0f}"
+            f" ({two / self.link / 2:.2f} of theirs); ratio {median(self.ratios):.2f}"
             f" ({min(self.ratios):.2f} to {max(self.ratios):.2f})"
         )
 
@@ -120,7 +121,8 @@ def service(hosts: Sequence[str]) -> Iterator[str]:
     here = NETWORK.format(place=0, end=1)
     with ExitStack() as stack:
         start = stack.enter_context
-        address = start(server("dispatcher", "--host", here, "--port", 0))
+        dispatcher = parse_address(start(server("dispatcher", "--port", 0)))
+        address = str(replace(dispatcher, host=here))
         for host in hosts:
             start(server("worker", address, host=host))
         yield address

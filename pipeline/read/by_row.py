@@ -66,7 +66,7 @@ def rows_of(
     shard: PipelineShard,
     selection: Selection,
 ) -> tf.Tensor:
-    """int64 [batches, per_replica]: the rows of batches, int64 [batches], of an epoch."""
+    """int64 [batches, per_replica]: the rows of an epoch's batches, int64 [batches]."""
     places, count = shard.places(batches), selection.num_examples
     return selection.take(epoch_order(places, count, config.seed, epoch))
 

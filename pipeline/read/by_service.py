@@ -125,13 +125,13 @@ def _received(
 ) -> ReceivedBatches:
     there = RecordSet(records.folder.absolute(), records.manifest)
     batches = WorkerBatches(there, split, shard.per_replica, rows_of_batch)
-    return ReceivedBatches(batches, dispatcher, config.ram_budget_bytes)
+    return ReceivedBatches(records, batches, dispatcher, config.ram_budget_bytes)
 
 
 def _annotated(
     batches: tf.data.Dataset, rows: tf.data.Dataset, selection: Selection
 ) -> tf.data.Dataset:
-    """Batches of as many examples as there are rows, with what was selected of these."""
+    """Batches of as many examples as there are rows, with what was selected of them."""
     tables = tf.data.Dataset.from_tensors((0, selection.lend())).repeat()
 
     def annotated(batch: Any, rows: tf.Tensor, tables: Any) -> tuple[tf.Tensor, ...]:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +18,7 @@ import tensorflow as tf
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.read.arrivals import Arrival, Arrivals
 from alexnet.pipeline.read.errors import reading
+from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.read.worker_batches import OTHER_RECORDS, WorkerBatches
 from alexnet.pipeline.service.address import Address
 from alexnet.pipeline.service.servers import require_same_version, service
@@ -31,6 +31,7 @@ MOST_AHEAD = 64
 class ReceivedBatches:
     """The batches that the workers of a dispatcher make."""
 
+    records: ExampleSet
     batches: WorkerBatches
     dispatcher: Address
     ram_budget_bytes: int
@@ -55,7 +56,7 @@ class ReceivedBatches:
         sender = f"the data service at {self.dispatcher}"
         arrivals = Arrivals(sent, first, end, self._most_ahead, sender)
         try:
-            with reading(self.batches.records), self._blaming_worker():
+            with reading(self.records), self._blaming_worker():
                 for number in range(first, end):
                     batch = arrivals.take(number)
                     if batch is None:
@@ -67,10 +68,8 @@ class ReceivedBatches:
 
     @property
     def _most_ahead(self) -> int:
-        images, _ = self.batches.element_spec
-        return max(
-            2, min(MOST_AHEAD, self.ram_budget_bytes // images.shape.num_elements())
-        )
+        batch_bytes = int(self.batches.element_spec[0].shape.num_elements())
+        return max(2, min(MOST_AHEAD, self.ram_budget_bytes // batch_bytes))
 
     @contextmanager
     def _blaming_worker(self) -> Iterator[None]:
@@ -89,9 +88,8 @@ class ReceivedBatches:
             self._blame_worker("finds others there", error)
 
     def _blame_worker(self, what: str, error: tf.errors.OpError) -> None:
-        folder = self.batches.records.folder
         raise DataError(
-            f"the records are in {folder}, and a worker of the data service at"
+            f"the records are in {self.records.folder}, and a worker of the data service at"
             f" {self.dispatcher} {what}: {error.message}. Every worker reads them under"
             " the path that they have here: mount or copy them there, or stop that"
             " worker."

@@ -116,7 +116,7 @@ class WorkerBatches:
 
 
 def _record_at(path: tf.Tensor, first_byte: tf.Tensor) -> tf.data.Dataset:
-    """The record, string [], that begins at a byte of a file; its checksum is looked at.
+    """The record, string [], that begins at a byte of a file; its checksum is checked.
 
     Without a buffer, which would be filled for this record alone.
     """

@@ -1,7 +1,7 @@
-"""Addresses of a tf.data service: who may reach them, and whether somebody answers.
+"""Addresses of a tf.data service, and whether somebody answers there.
 
-The service has no authentication. Between loopback addresses its connections are of a
-kind that gRPC refuses to anybody who comes from another machine.
+The service has no authentication, and TensorFlow opens its ports on all networks of a
+machine, by whatever address it is reached: only a private network may see them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from ipaddress import ip_address
 from alexnet.pipeline.errors import ConfigError, ReadError
 
 LOCALHOST, PORT = "localhost", 5050
+# The one kind of connection that TensorFlow's wheels bring.
+PROTOCOL = "grpc"
 # For a dispatcher that was started at the same time; then for each try.
 WAIT_SECONDS, CONNECT_SECONDS, RETRY_SECONDS = 20.0, 5.0, 0.2
 
@@ -26,25 +28,13 @@ class Address:
     port: int
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == LOCALHOST
-
-    @property
-    def protocol(self) -> str:
-        """TensorFlow's name for the connections that are made there."""
-        return "grpc+local" if self.is_loopback else "grpc"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
     @property
     def url(self) -> str:
         """The address as tf.data takes it."""
-        return f"{self.protocol}://{self}"
+        return f"{PROTOCOL}://{self}"
 
     def own_host(self) -> str:
         """The name by which this machine is reached from there.
@@ -65,7 +55,7 @@ class Address:
         place = (self.host, self.port)
         with socket.create_connection(place, CONNECT_SECONDS) as connection:
             name: str = connection.getsockname()[0]
-        return LOCALHOST if self.is_loopback else name
+        return LOCALHOST if ip_address(name).is_loopback else name
 
     def _silence(self, error: OSError) -> ReadError:
         return ReadError(
@@ -95,4 +85,4 @@ def parse_address(text: str) -> Address:
             f"data_service is {text!r}; it needs HOST:PORT of a dispatcher, such as"
             f" {LOCALHOST}:{PORT}"
         )
-    return Address(host, int(port))
+    return Address(host.strip("[]"), int(port))

@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from alexnet.pipeline.errors import ConfigError, ReadError
-from alexnet.pipeline.service.address import Address
+from alexnet.pipeline.service.address import LOCALHOST, PROTOCOL, Address
 
 CARD = "alexnet"
 # A trainer that went leaves its job behind; a worker that went is missed.
@@ -35,8 +35,8 @@ class Server:
         self.server.stop()
 
 
-def start_dispatcher(host: str, port: int, work_dir: Path | None = None) -> Server:
-    """Start a dispatcher that is reached as `host`, at any free port where it is 0.
+def start_dispatcher(port: int, work_dir: Path | None = None) -> Server:
+    """Start a dispatcher, open on all networks of this machine; port 0 is any free one.
 
     Args:
         work_dir: where it keeps its jobs, which one that is started again goes on with.
@@ -46,7 +46,7 @@ def start_dispatcher(host: str, port: int, work_dir: Path | None = None) -> Serv
     """
     config = service.DispatcherConfig(
         port=port,
-        protocol=Address(host, port).protocol,
+        protocol=PROTOCOL,
         work_dir=work_dir and str(work_dir),
         fault_tolerant_mode=work_dir is not None,
         job_gc_check_interval_ms=CHECK_MILLISECONDS,
@@ -54,7 +54,7 @@ def start_dispatcher(host: str, port: int, work_dir: Path | None = None) -> Serv
         worker_timeout_ms=MISSING_MILLISECONDS,
     )
     server = _started(service.DispatchServer, config, port)
-    address = Address(host, _port(server))
+    address = Address(LOCALHOST, _port(server))
     card = tf.data.Dataset.from_tensors({tf.__version__: 0})
     service.register_dataset(address.url, card, dataset_id=CARD)
     return Server(address, server)
@@ -63,6 +63,8 @@ def start_dispatcher(host: str, port: int, work_dir: Path | None = None) -> Serv
 def start_worker(dispatcher: Address, host: str, port: int = 0) -> Server:
     """Start a worker of a dispatcher, which trainers reach as `host`.
 
+    Its port, as the dispatcher's, is open on all networks of this machine.
+
     Raises:
         ConfigError: the port cannot be had.
         ReadError: there is no dispatcher, or it is of another version of TensorFlow.
@@ -70,9 +72,9 @@ def start_worker(dispatcher: Address, host: str, port: int = 0) -> Server:
     require_same_version(dispatcher)
     config = service.WorkerConfig(
         dispatcher_address=str(dispatcher),
-        worker_address=f"{host}:%port%",
+        worker_address=str(Address(host, 0)).removesuffix("0") + "%port%",
         port=port,
-        protocol=dispatcher.protocol,
+        protocol=PROTOCOL,
     )
     server = _started(service.WorkerServer, config, port)
     return Server(Address(host, _port(server)), server)
@@ -81,10 +83,10 @@ def start_worker(dispatcher: Address, host: str, port: int = 0) -> Server:
 def _started(kind: Any, config: Any, port: int) -> Any:
     try:
         return kind(config)
-    except tf.errors.OpError as error:
+    except (RuntimeError, tf.errors.OpError) as error:
         raise ConfigError(
-            f"port is {port}, and cannot be had: {error.message}. Stop what listens"
-            " there, or choose another `port`; 0 takes any that is free."
+            f"port is {port}, and cannot be had: {error}. Stop what listens there, or"
+            " choose another `port`; 0 takes any that is free."
         ) from error
 
 

@@ -12,7 +12,7 @@ from alexnet.model.training.fit import fit
 from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.errors import ConfigError, ReadError
 from alexnet.pipeline.service import address
-from tests.conftest import TINY_RUN, RecordedProgress
+from tests.conftest import TINY_RUN
 from tests.model.runs import require_same
 from tests.pipeline.service.hosts import in_process_service
 
@@ -59,4 +59,3 @@ def test_what_a_service_cannot_do_is_said_before_anything_is_written(
     with pytest.raises(ConfigError, match="goes through one shard after the other"):
         fit(train_records, run=run, **TINY_RUN, reader="stream", data_service=served)
     assert not run.exists()
-    assert RecordedProgress

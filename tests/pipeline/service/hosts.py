@@ -28,7 +28,7 @@ def in_process_service(workers: int = 2) -> Iterator[str]:
     """The address of a dispatcher in this process, with its workers."""
     from alexnet.pipeline.service.servers import start_dispatcher, start_worker
 
-    dispatcher = start_dispatcher(LOCALHOST, 0)
+    dispatcher = start_dispatcher(0)
     servers = [start_worker(dispatcher.address, LOCALHOST) for _ in range(workers)]
     try:
         yield str(dispatcher.address)

@@ -13,20 +13,18 @@ from alexnet.pipeline.service.address import parse_address
 
 
 @pytest.mark.parametrize(
-    ("text", "host", "protocol"),
+    ("text", "host", "port"),
     [
-        ("localhost:5050", "localhost", "grpc+local"),
-        ("127.0.0.3:1", "127.0.0.3", "grpc+local"),
-        ("10.0.0.1:5050", "10.0.0.1", "grpc"),
-        ("trainer.example:65535", "trainer.example", "grpc"),
+        ("localhost:5050", "localhost", 5050),
+        ("10.0.0.1:1", "10.0.0.1", 1),
+        ("[2001:db8::1]:5050", "2001:db8::1", 5050),
+        ("trainer.example:65535", "trainer.example", 65535),
     ],
 )
-def test_a_loopback_address_is_reached_by_this_machine_alone(
-    text: str, host: str, protocol: str
-) -> None:
+def test_an_address_is_a_host_and_a_port(text: str, host: str, port: int) -> None:
     found = parse_address(text)
-    assert (found.host, found.protocol, str(found)) == (host, protocol, text)
-    assert found.url == f"{protocol}://{text}"
+    assert (found.host, found.port, str(found)) == (host, port, text)
+    assert found.url == f"grpc://{text}"
 
 
 @pytest.mark.parametrize(
