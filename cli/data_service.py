@@ -25,9 +25,9 @@ OPEN = (
 app = command_group(
     "Lend a trainer the CPUs of other hosts: a dispatcher, and workers that join it.\n\n"
     "There is no authentication and no encryption, and the ports are open on every"
-    " network of the machine: whoever reaches one can have any file read or written that"
-    " its process may. Let none but your own machines reach them: use a private network,"
-    " or a firewall.",
+    " network of the machine: whoever reaches one can have any file read or written"
+    " that its process may. Let none but your own machines reach them: use a private"
+    " network, or a firewall.",
     "alexnet data-service dispatcher",
     "alexnet data-service worker localhost:5050",
     "alexnet fit --data-service localhost:5050",
@@ -69,7 +69,8 @@ def dispatcher(
     say(f"dispatcher at {address}. {OPEN}")
     say(
         f"Next, where CPUs are to spare: alexnet data-service worker {address}   and:"
-        f" alexnet fit --data-service {address}   From other machines, by this one's name."
+        f" alexnet fit --data-service {address}   From other machines, with this one's"
+        " name in place of localhost."
     )
     _serve(server, {"address": str(address)}, as_json)
 

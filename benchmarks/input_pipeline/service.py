@@ -47,8 +47,8 @@ class ServiceNeed:
         return (
             f"A core like this machine's makes {core} through a data service:"
             f" {count(cores, 'worker core')} feed a device that takes"
-            f" {describe_rate(demand)} with {ENOUGH - 1:.0%} to spare, over a network that"
-            f" carries {format_bytes(self.bytes_per_second)}/s."
+            f" {describe_rate(demand)} with {ENOUGH - 1:.0%} to spare, over a network"
+            f" that carries {format_bytes(self.bytes_per_second)}/s."
         )
 
 

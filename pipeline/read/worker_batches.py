@@ -24,7 +24,7 @@ RowsOf = Callable[[tf.Tensor], tf.Tensor]
 # Batches whose records are read side by side: enough to wait for none of them.
 READ_AHEAD = 2
 # What tells apart the errors of a worker, which come as text.
-OTHER_RECORDS = "the records of this worker are not the trainer's"
+OTHER_RECORDS = "this worker has other records than the trainer"
 
 
 @dataclass(frozen=True)

@@ -105,10 +105,10 @@ def require_same_version(dispatcher: Address) -> None:
         card = service.from_dataset_id(
             service.ShardingPolicy.OFF, dispatcher.url, CARD
         ).element_spec
-    except tf.errors.OpError as error:
+    except (ValueError, tf.errors.OpError) as error:
         raise ReadError(
             f"what answers at {dispatcher} is no dispatcher that `alexnet data-service"
-            f" dispatcher` started ({error.message}). Mend the address."
+            f" dispatcher` started ({error}). Mend the address."
         ) from error
     (version,) = card
     if version != tf.__version__:

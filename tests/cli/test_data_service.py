@@ -42,18 +42,12 @@ def test_a_taken_port_is_told() -> None:
     assert "choose another --port" in message
 
 
-@pytest.mark.parametrize("words", [("fit",), ("evaluate", "run")])
 def test_an_address_without_a_port_is_wrong(
-    words: tuple[str, ...],
-    built: tuple[Path, dict[str, Any]],
-    trained: tuple[Path, dict[str, Any]],
-    tmp_path: Path,
+    built: tuple[Path, dict[str, Any]], trained: tuple[Path, dict[str, Any]]
 ) -> None:
-    words = (
-        ("fit", str(built[0])) if words[0] == "fit" else ("evaluate", str(trained[0]))
-    )
-    message = failure(*words, "--data-service", "trainer")
-    assert message.startswith("data_service is 'trainer'; it needs HOST:PORT")
+    for words in (("fit", built[0], *SMALL), ("evaluate", trained[0])):
+        message = failure(*words, "--data-service", "trainer")
+        assert message.startswith("--data-service is 'trainer'; it needs HOST:PORT")
 
 
 def test_fit_and_evaluate_through_a_service(

@@ -42,7 +42,7 @@ def test_a_run_is_the_same_run_with_and_without_a_service(
 
 
 def test_what_a_service_cannot_do_is_said_before_anything_is_written(
-    train_records: Path, tmp_path: Path
+    train_records: Path, trained_run: RunFolder, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     with socket.socket() as nobody:
@@ -53,7 +53,7 @@ def test_what_a_service_cannot_do_is_said_before_anything_is_written(
         ):
             fit(train_records, run=run, **TINY_RUN, data_service=served)
         with pytest.raises(ReadError, match="no dispatcher"):
-            evaluate(run, train_records, data_service=served)
+            evaluate(trained_run, data_service=served)
     with pytest.raises(ConfigError, match="it needs HOST:PORT"):
         fit(train_records, run=run, **TINY_RUN, data_service="5050")
     with pytest.raises(ConfigError, match="goes through one shard after the other"):
