@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.2
 OPEN = (
-    "Its port is open on all networks of this machine, without authentication: let only"
-    " machines of your own reach it."
+    "Its port is open on all networks of this machine, without authentication: let"
+    " only machines of your own reach it."
 )
 
 app = command_group(

@@ -89,10 +89,10 @@ class ReceivedBatches:
 
     def _blame_worker(self, what: str, error: tf.errors.OpError) -> None:
         raise DataError(
-            f"the records are in {self.records.folder}, and a worker of the data service"
-            f" at {self.dispatcher} {what}: {error.message}. Every worker reads them"
-            " under the path that they have here: mount or copy them there, or stop that"
-            " worker."
+            f"the records are in {self.records.folder}, and a worker of the data"
+            f" service at {self.dispatcher} {what}: {error.message}. Every worker reads"
+            " them under the path that they have here: mount or copy them there, or"
+            " stop that worker."
         ) from error
 
 

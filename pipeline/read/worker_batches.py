@@ -23,6 +23,8 @@ RowsOf = Callable[[tf.Tensor], tf.Tensor]
 
 # Batches whose records are read side by side: enough to wait for none of them.
 READ_AHEAD = 2
+# Images that are decoded side by side, as far as a worker has CPUs.
+DECODED_AHEAD = 128
 # What tells apart the errors of a worker, which come as text.
 OTHER_RECORDS = "this worker has other records than the trainer"
 
@@ -110,7 +112,7 @@ class WorkerBatches:
             return number, tf.ensure_shape(image, shape), label
 
         images = parsed.map(split).unbatch()
-        images = images.map(decode_one, tf.data.AUTOTUNE, deterministic=True)
+        images = images.map(decode_one, DECODED_AHEAD, deterministic=True)
         batches = images.batch(self.batch_size, drop_remainder=True)
         return batches.map(lambda numbers, images, labels: (numbers[0], images, labels))
 
@@ -135,6 +137,8 @@ def _options() -> tf.data.Options:
     """What a worker may do with its dataset, on as many threads as it has CPUs."""
     options = tf.data.Options()
     options.deterministic = True
+    # Its thread would hold up the end of every job for up to a minute.
+    options.autotune.enabled = False
     options.experimental_optimization.apply_default_optimizations = False
     options.threading.max_intra_op_parallelism = 1
     return options

@@ -47,7 +47,7 @@ def test_an_address_without_a_port_is_wrong(
 ) -> None:
     for words in (("fit", built[0], *SMALL), ("evaluate", trained[0])):
         message = failure(*words, "--data-service", "trainer")
-        assert message.startswith("--data-service is 'trainer'; it needs HOST:PORT")
+        assert message.startswith("data_service is 'trainer'; it needs HOST:PORT")
 
 
 def test_fit_and_evaluate_through_a_service(
