@@ -23,7 +23,7 @@ OPEN = (
 )
 
 app = command_group(
-    "Lend a trainer the CPUs of other hosts: a dispatcher, and workers that join it.\n\n"
+    "Lend a trainer other hosts' CPUs: a dispatcher, and workers that join it.\n\n"
     "There is no authentication and no encryption, and the ports are open on every"
     " network of the machine: whoever reaches one can have any file read or written"
     " that its process may. Let none but your own machines reach them: use a private"
