@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from alexnet.cli.console import print_json, say
 from alexnet.cli.options import Json, Verbose, command_group, examples
 from alexnet.pipeline.service.address import PORT, parse_address
-
-if TYPE_CHECKING:
-    from alexnet.pipeline.service.servers import Server
 
 LOOK_SECONDS = 0.2
 OPEN = (
@@ -37,20 +34,13 @@ app = command_group(
 @app.command(
     epilog=examples(
         "alexnet data-service dispatcher",
-        "alexnet data-service dispatcher --work-dir /var/tmp/dispatcher",
+        "alexnet data-service dispatcher --port 5051",
     )
 )
 def dispatcher(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port; 0 is any that is free.")
     ] = PORT,
-    work_dir: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder to note the jobs in: a dispatcher that is started again on it"
-            " goes on with them."
-        ),
-    ] = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -62,9 +52,7 @@ def dispatcher(
     from alexnet.pipeline.service.servers import start_dispatcher
 
     hide_gpus()
-    if work_dir is not None:
-        work_dir.mkdir(parents=True, exist_ok=True)
-    server = start_dispatcher(port, work_dir)
+    server = start_dispatcher(port)
     address = server.address
     say(f"dispatcher at {address}. {OPEN}")
     say(
@@ -72,7 +60,7 @@ def dispatcher(
         f" alexnet fit --data-service {address}   From other machines, with this one's"
         " name in place of localhost."
     )
-    _serve(server, {"address": str(address)}, as_json)
+    _serve({"address": str(address)}, as_json)
 
 
 @app.command(
@@ -110,15 +98,11 @@ def worker(
     joined = parse_address(dispatcher)
     server = start_worker(joined, host or joined.own_host(), port)
     say(f"worker at {server.address}, of the dispatcher at {joined}. {OPEN}")
-    _serve(server, {"address": str(server.address), "dispatcher": dispatcher}, as_json)
+    _serve({"address": str(server.address), "dispatcher": dispatcher}, as_json)
 
 
-def _serve(server: Server, report: dict[str, str], as_json: bool) -> None:
-    """Report the server's address, and wait for Ctrl-C or SIGTERM.
-
-    Raises:
-        KeyboardInterrupt: one came; the server is stopped.
-    """
+def _serve(report: dict[str, str], as_json: bool) -> NoReturn:
+    """Report the server's address, and end this process upon Ctrl-C or SIGTERM."""
     from alexnet.model.training.signals import StopSignals
     from alexnet.pipeline.versions import versions
 
@@ -128,8 +112,7 @@ def _serve(server: Server, report: dict[str, str], as_json: bool) -> None:
     with StopSignals() as signals:
         while signals.received is None:
             time.sleep(LOOK_SECONDS)
-        server.stop()
-        try:
-            signals.stop()
-        except KeyboardInterrupt as stop:
-            raise type(stop)("stopped") from None
+    say("stopped")
+    sys.stderr.flush()
+    # Python's own end would wait for a dispatcher that is gone, up to an hour.
+    os._exit(128 + signals.received)

@@ -2,13 +2,13 @@
 
 A thread takes them as they come. One that later ones have overtaken for long is lost:
 whoever made it has died, or is slow; then somebody else makes it, and it is dropped if
-it comes after all.
+it comes after all. A sender that has lost the job is asked for the rest.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from threading import Condition, Thread
 from typing import Any, TypeAlias
 
@@ -23,21 +23,33 @@ READY = 8
 LATE_SECONDS = 5.0
 # Seconds without any batch after which the sender is gone.
 SILENT_SECONDS = 60.0
+# Before a sender is asked again.
+AGAIN_SECONDS = 1.0
+
+
+class JobLost(Exception):
+    """The sender does not know any more what it was asked for."""
 
 
 class Arrivals:
     """What a sender has sent of the batches from `first` up to `end`."""
 
     def __init__(
-        self, sent: Iterable[Arrival], first: int, end: int, most: int, sender: str
+        self,
+        send: Callable[[int], Iterator[Arrival]],
+        first: int,
+        end: int,
+        most: int,
+        sender: str,
     ) -> None:
         """Begin to take what is sent.
 
         Args:
+            send: sends the batches from a number on; raises JobLost to be asked again.
             most: later batches to hold at most before one that is missing is lost.
             sender: its name, for an error.
         """
-        self._sent, self._sender = sent, sender
+        self._send, self._sender = send, sender
         self._wanted, self._end, self._most = first, end, most
         self._arrived: dict[int, Any] = {}
         self._last_arrival = time.monotonic()
@@ -96,22 +108,35 @@ class Arrivals:
 
     def _collect(self) -> None:
         try:
-            for number, batch in self._sent:
-                with self._changed:
-                    self._last_arrival = time.monotonic()
-                    if number >= self._wanted:
-                        self._arrived[number] = batch
-                        self._changed.notify_all()
-                    while not self._closed and self._has_enough():
-                        self._changed.wait()
-                        self._last_arrival = time.monotonic()
-                    if self._closed:
-                        return
+            while not self._closed and self._loses_job():
+                time.sleep(AGAIN_SECONDS)
         except BaseException as error:
             self._error = error
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+
+    def _loses_job(self) -> bool:
+        """Take what is sent from the wanted batch on; whether it broke off."""
+        try:
+            for number, batch in self._send(self._wanted):
+                self._keep(number, batch)
+                if self._closed:
+                    break
+        except JobLost:
+            return True
+        return False
+
+    def _keep(self, number: int, batch: Any) -> None:
+        """Hold a batch that is still wanted, and wait until there is room for more."""
+        with self._changed:
+            self._last_arrival = time.monotonic()
+            if number >= self._wanted:
+                self._arrived[number] = batch
+                self._changed.notify_all()
+            while not self._closed and self._has_enough():
+                self._changed.wait()
+                self._last_arrival = time.monotonic()
 
     def _has_enough(self) -> bool:
         room = READY if self._wanted in self._arrived else self._most

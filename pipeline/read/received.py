@@ -7,6 +7,8 @@ would have made alone.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +18,15 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.read.arrivals import Arrival, Arrivals
+from alexnet.pipeline.read.arrivals import Arrival, Arrivals, JobLost
 from alexnet.pipeline.read.errors import reading
 from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.read.worker_batches import OTHER_RECORDS, WorkerBatches
 from alexnet.pipeline.service.address import Address
 from alexnet.pipeline.service.servers import require_same_version, service
 
+# How a worker's error says so, which comes as text.
+NO_FILE = os.strerror(errno.ENOENT)
 # Later batches to hold, at most, before one that is missing is made here.
 MOST_AHEAD = 64
 
@@ -51,10 +55,9 @@ class ReceivedBatches:
             DataError: a shard is damaged, or a worker has not the records.
             ReadError: the service does not answer.
         """
-        make = self.batches.dataset
-        sent = _sent(make(first, end), self.dispatcher)
+        make, send = self.batches.dataset, partial(self._send, end=end)
         sender = f"the data service at {self.dispatcher}"
-        arrivals = Arrivals(sent, first, end, self._most_ahead, sender)
+        arrivals = Arrivals(send, first, end, self._most_ahead, sender)
         try:
             with reading(self.records), self._blaming_worker():
                 for number in range(first, end):
@@ -65,6 +68,26 @@ class ReceivedBatches:
                     yield tuple(map(np.asarray, batch))
         finally:
             arrivals.close()
+
+    def _send(self, first: int, end: int) -> Iterator[Arrival]:
+        """Yield numbers and batches as the workers send them, each at most once.
+
+        Raises:
+            JobLost: the dispatcher knows nothing of it; it was started again.
+            ReadError: there is no dispatcher, or it is of another TensorFlow.
+        """
+        require_same_version(self.dispatcher)
+        # Pixels are not worth the time that it takes to compress them.
+        distribute = service.distribute(
+            service.ShardingPolicy.DYNAMIC, self.dispatcher.url, compression=None
+        )
+        try:
+            for number, *batch in self.batches.dataset(first, end).apply(distribute):
+                yield int(number), batch
+        except tf.errors.NotFoundError as error:
+            if NO_FILE in str(error):
+                raise
+            raise JobLost from error
 
     @property
     def _most_ahead(self) -> int:
@@ -94,14 +117,3 @@ class ReceivedBatches:
             " them under the path that they have here: mount or copy them there, or"
             " stop that worker."
         ) from error
-
-
-def _sent(batches: tf.data.Dataset, dispatcher: Address) -> Iterator[Arrival]:
-    """Yield numbers and batches as the workers send them, each at most once."""
-    require_same_version(dispatcher)
-    # Pixels are not worth the time that it takes to compress them.
-    distribute = service.distribute(
-        service.ShardingPolicy.DYNAMIC, dispatcher.url, compression=None
-    )
-    for number, *batch in batches.apply(distribute):
-        yield int(number), batch

@@ -7,7 +7,6 @@ of a dataset that nobody reads: graphs of one version need not run on another on
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -18,7 +17,7 @@ from alexnet.pipeline.service.address import LOCALHOST, PROTOCOL, Address
 CARD = "alexnet"
 # A trainer that went leaves its job behind; a worker that went is missed.
 UNUSED_MILLISECONDS, CHECK_MILLISECONDS = 60_000, 10_000
-MISSING_MILLISECONDS = 30_000
+MISSING_MILLISECONDS, HEARTBEAT_MILLISECONDS = 30_000, 2_000
 
 service = tf.data.experimental.service
 
@@ -35,11 +34,11 @@ class Server:
         self.server.stop()
 
 
-def start_dispatcher(port: int, work_dir: Path | None = None) -> Server:
+def start_dispatcher(port: int) -> Server:
     """Start a dispatcher, open on all networks of this machine; port 0 is any free one.
 
-    Args:
-        work_dir: where it keeps its jobs, which one that is started again goes on with.
+    It keeps nothing: one that is started again is asked anew by trainers, from the
+    batch on that is wanted.
 
     Raises:
         ConfigError: the port cannot be had.
@@ -47,8 +46,6 @@ def start_dispatcher(port: int, work_dir: Path | None = None) -> Server:
     config = service.DispatcherConfig(
         port=port,
         protocol=PROTOCOL,
-        work_dir=work_dir and str(work_dir),
-        fault_tolerant_mode=work_dir is not None,
         job_gc_check_interval_ms=CHECK_MILLISECONDS,
         job_gc_timeout_ms=UNUSED_MILLISECONDS,
         worker_timeout_ms=MISSING_MILLISECONDS,
@@ -75,6 +72,7 @@ def start_worker(dispatcher: Address, host: str, port: int = 0) -> Server:
         worker_address=str(Address(host, 0)).removesuffix("0") + "%port%",
         port=port,
         protocol=PROTOCOL,
+        heartbeat_interval_ms=HEARTBEAT_MILLISECONDS,
     )
     server = _started(service.WorkerServer, config, port)
     return Server(Address(host, _port(server)), server)

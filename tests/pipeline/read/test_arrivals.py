@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import permutations
 from queue import Queue
 from threading import Event
@@ -11,17 +11,23 @@ import pytest
 
 from alexnet.pipeline.errors import ReadError
 from alexnet.pipeline.read import arrivals
-from alexnet.pipeline.read.arrivals import READY, Arrival, Arrivals
+from alexnet.pipeline.read.arrivals import READY, Arrival, Arrivals, JobLost
 
 MOST = 10
 
 
-def sent(*numbers: int, then: Event | None = None) -> Iterator[Arrival]:
+def sent(
+    *numbers: int, then: Event | None = None
+) -> Callable[[int], Iterator[Arrival]]:
     """Batches that are their own numbers; behind the last one, silence until `then`."""
-    for number in numbers:
-        yield number, f"batch {number}"
-    if then:
-        then.wait()
+
+    def send(first: int) -> Iterator[Arrival]:
+        for number in numbers:
+            yield number, f"batch {number}"
+        if then:
+            then.wait()
+
+    return send
 
 
 def taken(found: Arrivals, numbers: range) -> list[str | None]:
@@ -73,26 +79,51 @@ def test_a_sender_that_is_gone_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_error_of_the_sender_is_the_taker_s() -> None:
-    def broken() -> Iterator[Arrival]:
+    def broken(first: int) -> Iterator[Arrival]:
         yield 0, "batch 0"
         raise RuntimeError("cut")
 
-    found = Arrivals(broken(), 0, 9, MOST, "it")
+    found = Arrivals(broken, 0, 9, MOST, "it")
     assert found.take(0) == "batch 0"
     with pytest.raises(RuntimeError, match="cut"):
         found.take(1)
     found.close()
 
 
+def test_a_sender_that_lost_its_job_is_asked_for_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Batch 2 was taken already when it comes again, and batch 3 is there."""
+    monkeypatch.setattr(arrivals, "AGAIN_SECONDS", 0.01)
+    asked, ready = list[int](), Event()
+
+    def forgetful(first: int) -> Iterator[Arrival]:
+        asked.append(first)
+        for number in range(first, min(first + 4, 9)):
+            yield number, f"batch {number}"
+        if len(asked) == 1:
+            ready.wait()
+        if first + 4 < 9:
+            raise JobLost
+
+    found = Arrivals(forgetful, 0, 9, MOST, "it")
+    assert [found.take(number) for number in range(3)] == [
+        f"batch {number}" for number in range(3)
+    ]
+    ready.set()
+    assert taken(found, range(3, 9)) == [f"batch {number}" for number in range(3, 9)]
+    assert asked[0] == 0 and asked[1] in (3, 4)
+
+
 def test_no_more_are_held_than_are_soon_wanted() -> None:
     asked: Queue[int] = Queue()
 
-    def endless() -> Iterator[Arrival]:
+    def endless(first: int) -> Iterator[Arrival]:
         for number in range(1000):
             asked.put(number)
             yield number, number
 
-    found = Arrivals(endless(), 0, 1000, MOST, "it")
+    found = Arrivals(endless, 0, 1000, MOST, "it")
     assert [found.take(number) for number in range(50)] == list(range(50))
     found.close()
     assert asked.qsize() <= 50 + READY + 1

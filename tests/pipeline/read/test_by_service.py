@@ -22,7 +22,8 @@ from alexnet.pipeline.read.mixture import mix
 from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.read.order import PipelineShard
-from alexnet.pipeline.service.servers import service
+from alexnet.pipeline.service.address import LOCALHOST, parse_address
+from alexnet.pipeline.service.servers import service, start_worker
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import flip, smooth_photo
 from tests.pipeline.service.hosts import Hosts, in_process_service
@@ -169,6 +170,7 @@ def test_a_service_that_has_no_workers_is_an_error(
         dataset = train_dataset(records, CONFIG, data_service=empty)
         with pytest.raises(tf.errors.OpError, match="ReadError: the data service at"):
             taken(dataset, 1)
+        start_worker(parse_address(empty), LOCALHOST).stop()  # lets go of the asking
 
 
 def test_another_tensorflow_is_refused(
@@ -238,16 +240,18 @@ def test_workers_that_die_and_join_in_mid_epoch_change_nothing(
         assert len({image.tobytes() for image in images}) == MANY
 
 
-def test_a_dispatcher_that_comes_back_goes_on(
-    many: OpenedRecords, hosts: Hosts, tmp_path: Path
+def test_a_dispatcher_that_is_started_again_changes_nothing(
+    many: OpenedRecords, hosts: Hosts
 ) -> None:
-    words = ("--work-dir", tmp_path / "jobs", "--port")
-    dispatcher = hosts.dispatcher(*words, 0)
+    """One worker comes back to it, another is told to go while there is none."""
+    dispatcher = hosts.dispatcher()
+    leaving = hosts.worker(dispatcher)
     hosts.worker(dispatcher)
 
     def restart() -> None:
         dispatcher.kill()
-        hosts.dispatcher(*words, dispatcher.address.port)
+        assert leaving.stop() == 128 + signal.SIGTERM
+        hosts.dispatcher("--port", dispatcher.address.port)
 
     found = read_with(many, dispatcher.address, {9: restart})
     require_equal(found, taken(train_dataset(many, CONFIG), len(found)))
