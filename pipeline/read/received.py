@@ -55,7 +55,7 @@ class ReceivedBatches:
             DataError: a shard is damaged, or a worker has not the records.
             ReadError: the service does not answer.
         """
-        make, send = self.batches.dataset, partial(self._send, end=end)
+        send = partial(self._send, end=end)
         sender = f"the data service at {self.dispatcher}"
         arrivals = Arrivals(send, first, end, self._most_ahead, sender)
         try:
@@ -63,7 +63,7 @@ class ReceivedBatches:
                 for number in range(first, end):
                     batch = arrivals.take(number)
                     if batch is None:
-                        _, *batch = next(iter(make(number, number + 1)))
+                        batch = self.batches.make_one(number)
                     # Which share the tensors' memory.
                     yield tuple(map(np.asarray, batch))
         finally:

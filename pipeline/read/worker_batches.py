@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +19,7 @@ from alexnet.pipeline.read.parse import decode, parse
 from alexnet.pipeline.records.manifest import MANIFEST
 from alexnet.pipeline.records.record_set import RecordSet
 
+Number: TypeAlias = "int | tf.Tensor"
 # Of a batch's number, int64 []: the rows of the split in it, int64 [batch].
 RowsOf = Callable[[tf.Tensor], tf.Tensor]
 
@@ -47,7 +49,7 @@ class WorkerBatches:
             tf.TensorSpec([self.batch_size], tf.int64),
         )
 
-    def dataset(self, first: int, end: int) -> tf.data.Dataset:
+    def dataset(self, first: Number, end: Number) -> tf.data.Dataset:
         """Numbers, int64 [], from `first` up to `end`, and what is in these batches.
 
         That is uint8 [batch, side, side, 3], or planes, and labels, int64 [batch].
@@ -70,6 +72,20 @@ class WorkerBatches:
         )
         return self._decoded(parsed).prefetch(1).with_options(_options())
 
+    def make_one(self, number: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Images and labels of a batch, made here."""
+        _, images, labels = self._make_one(tf.constant(number, tf.int64))
+        return images, labels
+
+    @cached_property
+    def _make_one(self) -> Any:
+        """What makes a batch by its number, traced once."""
+
+        def make(number: tf.Tensor) -> Any:
+            return self.dataset(number, number + 1).get_single_element()
+
+        return tf.function(make, autograph=False)
+
     def _places(self) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
         """What finds rows, int64 [batch]: their shards' paths and their first bytes."""
         shards = self.records.shards(self.split)
@@ -87,7 +103,8 @@ class WorkerBatches:
     def _same_set(self) -> Callable[[], tf.Operation]:
         """What fails where the worker has other records than there are here."""
         path = str(self.records.folder / MANIFEST)
-        here = int(_content_hash(path))
+        with tf.init_scope():
+            here = int(_content_hash(path))
 
         def check() -> tf.Operation:
             same = tf.equal(_content_hash(path), here)

@@ -83,7 +83,7 @@ class Hosts:
         log = self._folder / f"host-{len(self._hosts)}.json"
         line = ["data-service", *map(str, words), "--json"]
         process = context.Process(
-            target=_command, args=(line, log, folder or self._folder)
+            target=_command, args=(line, log, folder or self._folder), daemon=True
         )
         process.start()
         host = Host(process, log, _report(process, log))
