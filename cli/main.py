@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
@@ -143,6 +144,8 @@ def _quieten_libraries(debug: bool) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
     if not debug:
         logging.getLogger("matplotlib").setLevel(logging.ERROR)
+        # TensorFlow's own, where it asks a data service.
+        warnings.filterwarnings("ignore", "MessageFactory class is deprecated")
         import_tensorflow_quietly()
     try:
         Path.home()

@@ -43,6 +43,7 @@ def own_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "_one_core_service", quick)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_service")
 def test_the_bench_goes_through_the_service(
     record_sets: dict[StorageName, Path],
@@ -61,14 +62,6 @@ def test_the_bench_goes_through_the_service(
     assert report["data_service"] == asdict(need)
     assert "worker core" in report["advice"]
     assert report["predictions"] == ()
-
-
-def test_without_a_service_nothing_is_said_of_one(
-    record_sets: dict[StorageName, Path],
-) -> None:
-    config = BenchConfig(seconds=0.01, batch_size=4, image_size=SIDE)
-    report = run_bench(record_sets["raw"], config).to_json()
-    assert "data_service" not in report and ONE_CORE not in report["limits"]
 
 
 @pytest.mark.slow

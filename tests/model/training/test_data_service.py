@@ -23,6 +23,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(address, "WAIT_SECONDS", 0)
 
 
+@pytest.mark.slow
 def test_a_run_is_the_same_run_with_and_without_a_service(
     train_records: Path, trained_run: RunFolder, tmp_path: Path
 ) -> None:

@@ -29,7 +29,6 @@ from tests.conftest import flip, smooth_photo
 from tests.pipeline.service.hosts import Hosts, in_process_service
 
 BATCH = 4
-BY_ROWS: list[StorageName] = ["jpeg", "raw", "yuv420"]
 CONFIG = ReadConfig(batch_size=BATCH, reader="mmap")
 # Of the records that workers die over: enough to be in the midst of.
 MANY, MANY_EPOCHS = 96, 3
@@ -62,7 +61,9 @@ def require_equal(found: list[Batch], expected: list[Batch]) -> None:
             np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("storage", BY_ROWS)
+@pytest.mark.parametrize(
+    "storage", ["jpeg", "yuv420", pytest.param("raw", marks=pytest.mark.slow)]
+)
 def test_training_batches_are_those_of_this_process(
     storage: StorageName, record_sets: dict[StorageName, Path], address: str
 ) -> None:
@@ -86,11 +87,10 @@ def test_evaluation_batches_are_those_of_this_process(
         require_equal(taken(ours), taken(theirs))
 
 
-@pytest.mark.parametrize("pipeline", [0, 1])
-def test_every_pipeline_has_its_part(
-    pipeline: int, records: OpenedRecords, address: str
+def test_a_pipeline_of_several_has_its_part(
+    records: OpenedRecords, address: str
 ) -> None:
-    shard = PipelineShard(BATCH, 4, 2, pipeline)
+    shard = PipelineShard(BATCH, 4, 2, 1)
     ours = train_dataset(records, CONFIG, shard, None, 0, 1, data_service=address)
     require_equal(
         taken(ours, 12), taken(train_dataset(records, CONFIG, shard, None, 0, 1), 12)
@@ -240,6 +240,7 @@ def test_workers_that_die_and_join_in_mid_epoch_change_nothing(
         assert len({image.tobytes() for image in images}) == MANY
 
 
+@pytest.mark.slow
 def test_a_dispatcher_that_is_started_again_changes_nothing(
     many: OpenedRecords, hosts: Hosts
 ) -> None:
