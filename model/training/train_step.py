@@ -22,6 +22,7 @@ from alexnet.model.training.moving_average import AveragedClassifier
 from alexnet.model.training.optimizer import Optimizer, trainable_weights
 from alexnet.model.training.replicas import sum_over_replicas
 from alexnet.pipeline.augment.augment import augment_batch, fold_seed, mixup_cutmix
+from alexnet.pipeline.augment.device import HOST
 from alexnet.pipeline.config import AugmentConfig, require
 
 # Seeds of the step's draws and of dropout are apart.
@@ -73,17 +74,21 @@ class TrainableClassifier(Classifier):
         self._gradients = compiled(gradients) if xla else gradients
 
     @without_autograph
-    def train_step(self, batch: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    def train_step(
+        self, batch: tuple[tf.Tensor, tf.Tensor], step: tf.Tensor | int
+    ) -> tf.Tensor:
         """Take one optimizer step on a replica's rows of the global batch.
 
-        Returns its losses, float32 [batch].
+        The step's number decides its draws and its rate, which the host makes: it has
+        to be there, or the host would wait until the device has taken the step before.
+        Returns the losses, float32 [batch].
         """
         images, labels = batch
-        step = tf.identity(self.optimizer.iterations)
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        first_row = tf.cast(replica, tf.int32) * tf.shape(images)[0]
+        with tf.device(HOST):
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            first_row = tf.cast(replica, tf.int32) * tf.shape(images)[0]
         losses, hits, gradients = self._run_replica(images, labels, step, first_row)
-        skipped = self._apply(sum_over_replicas(gradients))
+        skipped = self._apply(sum_over_replicas(gradients), step)
         if self.average:
             self.average.follow(self.network, step)
         self.metrics.add(losses, hits, tf.ones_like(losses), skipped)
@@ -93,7 +98,7 @@ class TrainableClassifier(Classifier):
         self,
         images: tf.Tensor,
         labels: tf.Tensor,
-        step: tf.Tensor,
+        step: tf.Tensor | int,
         first_row: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         """Losses and hits, float32 [batch], and the gradients of a replica's rows."""
@@ -118,7 +123,7 @@ class TrainableClassifier(Classifier):
         self,
         images: tf.Tensor,
         labels: tf.Tensor,
-        step: tf.Tensor,
+        step: tf.Tensor | int,
         first_row: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         """Losses and hits, float32 [rows], and the gradients of rows run at once."""
@@ -143,7 +148,7 @@ class TrainableClassifier(Classifier):
         self,
         view: tf.Tensor,
         targets: tf.Tensor,
-        step: tf.Tensor,
+        step: tf.Tensor | int,
         first_row: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         """Losses float32 [batch], logits, and gradients, scaled where float16 asks."""
@@ -161,11 +166,13 @@ class TrainableClassifier(Classifier):
                 loss *= self.loss_scale.scale
         return losses, logits, tape.gradient(loss, trainable_weights(self.network))
 
-    def _apply(self, gradients: list[tf.Tensor]) -> tf.Tensor | bool:
+    def _apply(
+        self, gradients: list[tf.Tensor], step: tf.Tensor | int
+    ) -> tf.Tensor | bool:
         """Let the optimizer take a step; true where loss scaling has skipped it."""
         if self.loss_scale:
-            return self.loss_scale.apply(self.optimizer, gradients)
-        self.optimizer.apply(gradients)
+            return self.loss_scale.apply(self.optimizer, gradients, step)
+        self.optimizer.apply(gradients, step)
         return False
 
     @without_autograph
