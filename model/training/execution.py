@@ -67,10 +67,14 @@ class Execution:
         steps_at_once: int = 1,
         *,
         device_lags: bool = False,
+        side: int | None = None,
         clock: EpochClock | None = None,
     ) -> None:
-        """`clock` tells steps from what is done between them."""
-        self.classifier, self.strategy = classifier, strategy
+        """`side` is that of the images that steps take, by default the network's.
+
+        `clock` tells steps from what is done between them.
+        """
+        self.classifier, self.strategy, self.side = classifier, strategy, side
         self.steps_at_once, self.device_lags = steps_at_once, device_lags
         self._input_clock, self._clock = InputClock(), clock or EpochClock()
         several = steps_at_once > 1
@@ -144,7 +148,7 @@ class Execution:
     @without_autograph
     def _train_step(self, batches: Any, step: tf.Tensor, steps: tf.Tensor) -> None:
         batch = self._input_clock.timed_next(batches)
-        self.strategy.run(self.classifier.train_step, args=(batch, step))
+        self.strategy.run(self.classifier.train_step, args=(batch, step, self.side))
 
     @without_autograph
     def _test_step(self, batches: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -58,13 +59,7 @@ class TrainingLoop:
         plan, config, start = self.plan, self.plan.config.train, self.start
         progress.start(start.total_steps, config.epochs * start.steps_per_epoch)
         log, clock = EpochLog(plan.run.logs_path), EpochClock()
-        execution = Execution(
-            self.classifier,
-            self.hardware.strategy,
-            config.steps_per_execution,
-            device_lags=self.hardware.num_gpus > 0,
-            clock=clock,
-        )
+        execution_at = lru_cache(1)(partial(self._make_execution, clock=clock))
         with GpuMonitor(self.hardware.num_gpus) as gpus, StopSignals() as signals:
             pauses = Pauses(
                 self.checkpoints,
@@ -80,6 +75,7 @@ class TrainingLoop:
                 log.write_picture("augmented_samples", self._draw_samples(), epoch=1)
             while not self.is_over():
                 clock.reset()
+                execution = execution_at(plan.image_sides.of_epoch(len(self.history)))
                 training = self._train_epoch(execution, batches, pauses)
                 with clock.spent_on("validation"):
                     validation = self._validate(execution)
@@ -101,6 +97,17 @@ class TrainingLoop:
         config = self.plan.config.train
         has_all = len(self.history) >= config.epochs
         return has_all or is_out_of_patience(self.history, config.patience)
+
+    def _make_execution(self, side: int, clock: EpochClock) -> Execution:
+        """Steps on images of a side, which is traced and compiled once."""
+        return Execution(
+            self.classifier,
+            self.hardware.strategy,
+            self.plan.config.train.steps_per_execution,
+            device_lags=self.hardware.num_gpus > 0,
+            side=side,
+            clock=clock,
+        )
 
     @property
     def _first_step(self) -> int:

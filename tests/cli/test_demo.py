@@ -69,7 +69,7 @@ def test_the_demo_ends_with_the_command_that_fails(
 ) -> None:
     ended, ran = run_demo(tmp_path, {"fit": code})
     assert ended == code
-    assert [line[0] for line in ran] == ["records", "records", "fit"]
+    assert [line[0] for line in ran] == ["records", "fit"]
     assert "Done" not in capsys.readouterr().err
 
 

@@ -47,12 +47,8 @@ def notes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return lambda *_: found.append(what)
 
     monkeypatch.setattr(tf.config, "set_visible_devices", note("hides"))
-    monkeypatch.setattr(
-        tf.config, "list_physical_devices", lambda kind=None: [kind]
-    )
-    monkeypatch.setattr(
-        tf.config.experimental, "set_memory_growth", note("shares")
-    )
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [kind])
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", note("shares"))
     yield found
 
 

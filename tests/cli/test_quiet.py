@@ -34,7 +34,8 @@ from alexnet.cli.quiet import start_xla_quietly
 start_xla_quietly()
 os.write(2, b"heard")
 """
-LOGGED = b"""WARNING: All log messages before absl::InitializeLog() are written to STDERR
+LOGGED = b"""\
+WARNING: All log messages before absl::InitializeLog() are written to STDERR
 I0000 00:00:1700000000.000001      17 service.cc:145] XLA service initialized
 E0000 00:00:1700000000.000002      17 cuda.cc:12] no kernel image
 Terminated by nobody
