@@ -5,7 +5,7 @@ What `fit` checks before it touches a device or writes a file.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,21 @@ from alexnet.model.network.own import (
     find_function,
     name_of_function,
 )
+from alexnet.model.training.image_sides import ImageSides, make_image_sides
 from alexnet.model.training.initial import settings_of_source
-from alexnet.model.training.run import RunFolder
+from alexnet.model.training.run import RunFolder, dated
 from alexnet.model.training.run_config import RunConfig
+from alexnet.model.training.same_run import require_same_records, require_same_settings
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import require
-from alexnet.pipeline.errors import ConfigError, RunError
-from alexnet.pipeline.files import name_some
+from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.read.dataset import steps_per_epoch
 from alexnet.pipeline.read.image_folder import open_data
 from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.records.manifest import Manifest
+
+# Where runs go that are given no folder.
+RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,11 @@ class TrainPlan:
         return steps_per_epoch(self.records, self.config.train.batch_size)
 
     @property
+    def image_sides(self) -> ImageSides:
+        """Sides of the training images, by the epoch."""
+        return make_image_sides(self.config.network, self.config.train)
+
+    @property
     def resume(self) -> bool:
         """Whether the run goes on from its last state."""
         return self.former is not None
@@ -70,7 +79,7 @@ class TrainPlan:
 
 def plan_training(
     data: Path | None,
-    run: RunFolder,
+    run: RunFolder | None,
     settings: dict[str, Any],
     *,
     resume: bool = False,
@@ -79,23 +88,24 @@ def plan_training(
 ) -> TrainPlan:
     """The plan of a run on the records in `data`; None is where a resumed run's are.
 
-    `settings` are the NetworkConfig and TrainConfig values that were asked for, where
-    `network` may be the function itself; the others are the run's own when it is
-    resumed, and the defaults otherwise.
+    Without `run` it is runs/<date-time>, to be made when the run begins. `settings` are
+    the NetworkConfig and TrainConfig values that were asked for, where `network` may be
+    the function itself; the others are the run's own when it is resumed, and the
+    defaults otherwise.
 
     Raises:
         ConfigError: the settings do not fit each other or the records.
         DataError: the records cannot be used.
         RunError: the run folder is taken, missing, or of other settings.
     """
-    old = run.load_config() if resume else None
+    old = run.load_config() if run and resume else None
     if data is None and old is not None:
         data = Path(old.data)
     if data is None:
         raise ConfigError("a new run needs the folder of its records")
-    if overwrite:
+    if run and overwrite:
         run.require_ours()
-    elif not resume:
+    elif run and not resume:
         run.require_free()
     settings = _complete(settings, old)
     records = open_data(data)
@@ -105,8 +115,9 @@ def plan_training(
     config = make_run_config(data, records, settings, old)
     if not callable(function):
         function = _find_network(config.network)
-    if old is not None:
+    if run and old:
         require_same_settings(run, old, config)
+    run = run or RunFolder(dated(RUNS))
     steps_per_epoch(records, config.train.batch_size)  # refuses too large a batch
     return TrainPlan(run, config, records, old, overwrite, checkpoint_minutes, function)
 
@@ -159,13 +170,14 @@ def make_run_config(
             " needs two or more. Build them from a source with several classes."
         )
     if old is not None:
-        _require_same_records(old, describe_data(data, records.manifest))
+        require_same_records(old, describe_data(data, records.manifest))
     network = _network_config(len(names), settings, old)
     train = replace(
         old.train if old else TrainConfig(), **_fields(TrainConfig, settings)
     )
     _require_side(records, network.image_size)
     _require_validation(records, train)
+    make_image_sides(network, train)  # refuses sides that do not rise
     # The order of an epoch is the reader's: a run keeps the one it began with.
     chosen = records.reader(train.reader)
     if chosen.name != "photos":
@@ -205,72 +217,6 @@ def describe_data(folder: Path, manifest: Manifest) -> dict[str, Any]:
         "stored_side": manifest.config.side,
         "resize": manifest.config.resize,
     }
-
-
-def _require_same_records(old: RunConfig, found: dict[str, Any]) -> None:
-    """Check that the records are those of the run.
-
-    Raises:
-        RunError: they are others.
-    """
-    if found["records_fingerprint"] == old.records_fingerprint:
-        return
-    raise RunError(
-        f"these are other records than the run's: {found['data']}"
-        f" {_other_records(old, found)}. Put the run's own back, or name the folder"
-        " where they are; to train on these, start another `run`."
-    )
-
-
-def _other_records(old: RunConfig, found: dict[str, Any]) -> str:
-    """What tells records from those of a run, as the rest of a sentence."""
-    own, names = old.class_names, found["class_names"]
-    lost = [name for name in own if name not in set(names)]
-    more = [name for name in names if name not in set(own)]
-    if lost or more:
-        parts = [("lacks the class", lost), ("adds the class", more)]
-        return " and ".join(
-            f"{verb}{'es' * (len(which) > 1)} {name_some(which)}"
-            for verb, which in parts
-            if which
-        )
-    options = {"storage": "storage", "stored_side": "side", "resize": "resize"}
-    differences = [
-        f"`{option}={found[name]!r}` instead of {getattr(old, name)}"
-        for name, option in options.items()
-        if found[name] != getattr(old, name)
-    ]
-    if differences:
-        return f"was built with {', '.join(differences)}"
-    return "holds other photos, or was built with another seed or split"
-
-
-def require_same_settings(run: RunFolder, old: RunConfig, new: RunConfig) -> None:
-    """Check that `new` goes on with `old`: epochs may grow, patience may change.
-
-    Raises:
-        RunError: anything else differs; the message lists it.
-    """
-    epochs, patience = old.train.epochs, old.train.patience
-    same = replace(new.train, epochs=epochs, patience=patience)
-    differences = _differences(asdict(old), asdict(replace(new, train=same)))
-    if new.train.epochs < old.train.epochs:
-        differences.append(f"epochs {old.train.epochs} -> {new.train.epochs}")
-    if differences:
-        raise RunError(
-            f"{run.path} was trained with other settings: {'; '.join(differences)}."
-            " Leave them out to resume with the run's own, or start another `run`."
-        )
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    found = []
-    for name, value in old.items():
-        if isinstance(value, dict):
-            found += _differences(value, new[name])
-        elif value != new[name] and name != "data":
-            found.append(f"{name} {value} -> {new[name]}")
-    return found
 
 
 def _require_side(records: OpenedSet, image_size: int) -> None:

@@ -84,7 +84,7 @@ def _column(records: RecordSet, split: str, feature: str) -> Iterator[Any]:
         with (records.folder / shard.name).open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         data = memoryview(mapped)
-        for number, (offset, size) in enumerate(_places(records, shard).tolist()):
+        for number, (offset, size) in enumerate(record_places(records, shard).tolist()):
             record = data[offset : offset + size][HEADER_BYTES:-FOOTER_BYTES]
             try:
                 yield read_example(record, feature)[0]
@@ -109,12 +109,12 @@ def read_records(
         number = int(np.searchsorted(first_rows, row, "right")) - 1
         shard = shards[number]
         if shard.name not in places:
-            places[shard.name] = _places(records, shard)
+            places[shard.name] = record_places(records, shard)
         record = row - int(first_rows[number])
         yield _read(records, shard, record, *places[shard.name][record].tolist())
 
 
-def _places(records: RecordSet, shard: Shard) -> np.ndarray:
+def record_places(records: RecordSet, shard: Shard) -> np.ndarray:
     """int64 [records, 2]: where each record of a shard starts, and its framed size."""
     import numpy as np
 

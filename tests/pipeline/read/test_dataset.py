@@ -14,7 +14,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-import alexnet.pipeline.read.mapped
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, ReadConfig, Reader, StorageName
 from alexnet.pipeline.errors import ConfigError
@@ -25,7 +24,6 @@ from alexnet.pipeline.read.dataset import (
     train_dataset,
     train_stages,
 )
-from alexnet.pipeline.read.decode import decode_images
 from alexnet.pipeline.read.image_folder import open_photos
 from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.read.order import PipelineShard
@@ -259,12 +257,11 @@ def interleaved(datasets: list[tf.data.Dataset], replicas: int) -> list[Batch]:
     ]
 
 
-@pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize(("pipelines", "replicas"), SHARES)
-def test_shares_of_training_are_the_single_pipelines_batches(
-    records: OpenedRecords, pipelines: int, replicas: int, reader: Reader
+def test_shares_of_rows_are_the_single_pipelines_batches(
+    records: OpenedRecords, pipelines: int, replicas: int
 ) -> None:
-    config = ReadConfig(batch_size=12, reader=reader)
+    config = ReadConfig(batch_size=12, reader="mmap")
     steps = 3  # an epoch has one
     datasets = [
         train_dataset(
@@ -274,26 +271,6 @@ def test_shares_of_training_are_the_single_pipelines_batches(
     ]
     found = interleaved(datasets, replicas)
     assert same(found, take(train_dataset(records, config), steps))
-
-
-@pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize(("pipelines", "replicas"), SHARES)
-def test_shares_of_evaluation_are_the_single_pipelines_batches(
-    records: OpenedRecords, pipelines: int, replicas: int, reader: Reader
-) -> None:
-    config = ReadConfig(batch_size=12, reader=reader)
-    datasets = [
-        eval_dataset(
-            records, config, "train", PipelineShard(12, replicas, pipelines, index)
-        )
-        for index in range(pipelines)
-    ]
-    lengths = {int(dataset.cardinality()) for dataset in datasets}
-    assert lengths == {2 * replicas // pipelines}
-    found = interleaved(datasets, replicas)
-    whole = list(eval_dataset(records, config, "train").as_numpy_iterator())
-    assert len(whole) == 2
-    assert same(found, whole)
 
 
 @pytest.mark.parametrize(
@@ -315,15 +292,8 @@ def test_an_epoch_gone_on_with_is_the_tail_of_an_unbroken_run(
 
 
 def test_what_is_skipped_is_not_decoded(
-    record_sets: dict[StorageName, Path], monkeypatch: pytest.MonkeyPatch
+    record_sets: dict[StorageName, Path], decoded: list[int]
 ) -> None:
-    decoded: list[int] = []
-
-    def counting(count: int, *arguments: Any) -> np.ndarray:
-        decoded.append(count)
-        return decode_images(count, *arguments)
-
-    monkeypatch.setattr(alexnet.pipeline.read.mapped, "decode_images", counting)
     records = open_records(record_sets["jpeg"])
     config = ReadConfig(batch_size=1, reader="mmap")
     take(train_dataset(records, config, first_step=17), 1)
@@ -405,7 +375,7 @@ def test_every_prefix_of_the_stages_is_a_dataset(
         **{"parse": (group, labels), "decode": batch, "prefetch": batch},
     }
     if reader == "mmap":
-        rows = tf.TensorSpec((6,), tf.int32)
+        rows = tf.TensorSpec((6,), tf.int64)
         specs |= {"shuffle": rows, "read": batch}
     name = stages[-1].name
     assert dataset.element_spec == specs[name]
