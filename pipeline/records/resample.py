@@ -1,8 +1,8 @@
 """Antialiased bicubic resampling of pixels, the same to the bit on every machine.
 
 The kernel is Keys's of 1981 with a = -0.5, as wide as the scale asks, in whole numbers:
-columns first, then rows, shares of 15 bits, sums rounded to a level in between. The
-crate fast_image_resize does it with the CPU's vector instructions in a quarter of
+each column first, then each row, shares of 15 bits, rounded to a level in between. The
+crate fast_image_resize does it with the CPU's vector instructions in a third of
 Pillow's time; where it has no wheel, NumPy does the same.
 """
 
@@ -36,20 +36,32 @@ def resample(image: Image.Image, side: int, box: Box) -> Image.Image:
 
 
 def _by_vectors(image: Image.Image, side: int, box: Box) -> Image.Image:
-    from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer
+    from cykooz_resizer import (
+        CropBox,
+        FilterType,
+        ImageData,
+        PixelType,
+        ResizeAlg,
+        ResizeOptions,
+        Resizer,
+    )
 
     if not hasattr(_resizers, "own"):
         _resizers.own = Resizer()
     options = ResizeOptions(
-        ResizeAlg.convolution(FilterType.catmull_rom), CropBox(*box), use_alpha=False
+        ResizeAlg.convolution(FilterType.catmull_rom),
+        use_alpha=False,
+        crop_box=CropBox(*box),
     )
-    square = Image.new("RGB", (side, side))
-    _resizers.own.resize_pil(image, square, options)
-    return square
+    # Copies: its own way to Pillow's images takes their layout in memory for granted.
+    pixels = ImageData(*image.size, PixelType.U8x3, image.tobytes())
+    square = ImageData(side, side, PixelType.U8x3)
+    _resizers.own.resize(pixels, square, options)
+    return Image.frombytes("RGB", (side, side), square.get_buffer())
 
 
 def by_numpy(image: Image.Image, side: int, box: Box) -> Image.Image:
-    """As `resample`, without vector instructions: three times as slow as Pillow."""
+    """As `resample`, in NumPy: eight times as slow as Pillow."""
     import numpy as np
 
     left, top, width, height = box
@@ -60,18 +72,25 @@ def by_numpy(image: Image.Image, side: int, box: Box) -> Image.Image:
 def _resize_rows(
     levels: np.ndarray, start: float, length: float, side: int
 ) -> np.ndarray:
-    """uint8 [side, width, 3] of the `length` rows of [height, width, 3] from `start`."""
+    """uint8 [side, width, 3] of `length` rows of [height, width, 3], from `start`."""
     import numpy as np
 
     shares, one = shares_of_rows(len(levels), start, length, side)
-    # Whole numbers below 2**53 are exact, in whatever order they are added.
-    sums = np.tensordot(shares, levels.astype(np.float64), 1)
-    return np.clip(np.floor(sums / one + 0.5), 0, 255).astype(np.uint8)
+    outputs = np.arange(side)
+    first = (shares != 0).argmax(axis=1)
+    last = len(levels) - 1 - (shares != 0)[:, ::-1].argmax(axis=1)
+    sums = np.full((side, *levels.shape[1:]), one // 2, np.int32)
+    for tap in range((last - first).max() + 1):
+        rows = first + tap
+        inside = rows <= last
+        share = np.where(inside, shares[outputs, rows * inside], 0).astype(np.int32)
+        sums += share[:, None, None] * levels[rows * inside]
+    return np.clip(sums // one, 0, 255).astype(np.uint8)
 
 
 def shares_of_rows(
     size: int, start: float, length: float, side: int
-) -> tuple[np.ndarray, float]:
+) -> tuple[np.ndarray, int]:
     """float64 [side, size]: the shares of `size` pixels in outputs, as whole numbers.
 
     The outputs cover `length` pixels from `start` on; the second number is what all
@@ -89,8 +108,8 @@ def shares_of_rows(
     weights /= weights.sum(axis=1, keepdims=True)
     # As many places as the largest share has room for.
     candidates = _half_up(weights.max() * 2.0 ** np.arange(1, MOST_PLACES + 1))
-    one = 2.0 ** np.count_nonzero(candidates < 2**SHARE_BITS)
-    return np.copysign(_half_up(np.abs(weights) * one), weights), float(one)
+    one = 2 ** int(np.count_nonzero(candidates < 2**SHARE_BITS))
+    return np.copysign(_half_up(np.abs(weights) * one), weights), one
 
 
 def _half_up(numbers: np.ndarray) -> np.ndarray:
