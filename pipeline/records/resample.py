@@ -115,4 +115,5 @@ def shares_of_rows(
 def _half_up(numbers: np.ndarray) -> np.ndarray:
     import numpy as np
 
-    return np.floor(numbers + 0.5)
+    whole: np.ndarray = np.floor(numbers + 0.5)
+    return whole
