@@ -18,6 +18,7 @@ from alexnet.cli.options import (
     command_group,
     examples,
 )
+from alexnet.cli.quiet import start_xla_quietly
 from alexnet.cli.settings import takes_settings
 from alexnet.model.config import NETWORK, NetworkConfig, TrainConfig
 
@@ -98,6 +99,7 @@ def input_pipeline(
     # After the checks of usage: TensorFlow, which these bring, takes seconds.
     from alexnet.benchmarks.input_pipeline import compare as comparison
     from alexnet.benchmarks.input_pipeline.input_pipeline import run_bench
+    from alexnet.model.training.hardware import enable_memory_growth
 
     mixed_precision = settings.pop("mixed_precision")
     settings["image_size"] = settings["image_size"] or NETWORK.image_size
@@ -106,6 +108,8 @@ def input_pipeline(
         seconds=seconds, against=names, data_service=data_service, **settings
     )
     old = comparison.load_figures(compare) if compare else None
+    enable_memory_growth()
+    start_xla_quietly()
     step = _make_step(data, config, mixed_precision) if train_step else None
     if old:
         _require_comparable(old, data, config)
@@ -190,10 +194,13 @@ def train_step(
     the device computes in that precision.
     """
     from alexnet.benchmarks.train_step import TrainStepConfig, run_train_step
+    from alexnet.model.training.hardware import enable_memory_growth
 
     side = NetworkConfig(variant=settings["variant"]).image_size
     settings["image_size"] = settings["image_size"] or side
     config = TrainStepConfig(seconds=seconds, num_classes=classes, **settings)
+    enable_memory_growth()
+    start_xla_quietly()
     with Meter("measuring", "timings") as meter:
         report = run_train_step(config, meter.announce)
     if as_json:

@@ -12,6 +12,7 @@ import typer
 from alexnet.cli import estimate, info, verify
 from alexnet.cli.console import Meter, print_json, print_table, say
 from alexnet.cli.options import DataArgument, Json, Verbose, command_group, examples
+from alexnet.cli.quiet import start_xla_quietly
 from alexnet.cli.settings import takes_settings
 from alexnet.cli.source import (
     OutOption,
@@ -222,8 +223,12 @@ def show(
 
     The images are drawn at random from the whole split.
     """
+    from alexnet.model.training.hardware import hide_gpus
     from alexnet.pipeline.inspect.contact_sheet import draw_sheet
 
+    hide_gpus()
+    if augment:
+        start_xla_quietly()
     drawn, number = draw_sheet(data, out, split, augment, image_size, seed)
     if as_json:
         values = {"data": str(data), "split": drawn, "images": number}
