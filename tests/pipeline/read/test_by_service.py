@@ -117,6 +117,7 @@ def test_what_was_selected_goes_with_the_batches(
     require_equal(taken(held_out.dataset), taken(expected.dataset))
 
 
+@pytest.mark.slow
 def test_several_sets_are_mixed(
     record_sets: dict[StorageName, Path], address: str
 ) -> None:
@@ -128,6 +129,7 @@ def test_several_sets_are_mixed(
     require_equal(taken(ours, 6), taken(mix(sets).train(batch_size=4).dataset, 6))
 
 
+@pytest.mark.slow
 def test_a_batch_shared_by_replicas(records: OpenedRecords, address: str) -> None:
     """As a strategy asks for it, with its own iterators."""
     strategy = tf.distribute.OneDeviceStrategy("/CPU:0")
