@@ -1,7 +1,7 @@
 """Stores of a source's files: these are listed, and read one by one by key.
 
 A store can be pickled, so that every worker process opens it for itself. Here is that
-of a folder; `archives` has those of a zip and a tar.
+of a folder; `zip_store` and `tar_store` have those of archives.
 """
 
 from __future__ import annotations

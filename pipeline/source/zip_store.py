@@ -1,0 +1,93 @@
+"""The store of a zip: its members, read where they are."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
+from errno import EINVAL
+from pathlib import Path
+
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.source.members import (
+    COPY_AGAIN,
+    ArchiveStore,
+    Member,
+    list_members,
+)
+from alexnet.pipeline.source.stores import NO_FILE, Listing, require_photo_size
+
+# Bits of a zip member's flags (PKWARE's APPNOTE.TXT, 4.4.4).
+ENCRYPTED, UTF8_NAME = 0x1, 0x800
+# Those that can be read up to a given size; zipfile's others inflate without bound.
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+UNPACK = "Unpack the archive and give that folder."
+
+
+class ZipStore(ArchiveStore):
+    """Members of a zip file."""
+
+    _zip: zipfile.ZipFile | None = None
+
+    def listing(self) -> Listing:
+        with _open_zip(self.path) as archive:
+            listing, self._places = list_members(self._members(archive))
+        return listing
+
+    def _members(self, archive: zipfile.ZipFile) -> Iterator[Member]:
+        for info in archive.infolist():
+            name = _zip_name(info)
+            if name.endswith("/"):
+                continue
+            if info.flag_bits & ENCRYPTED:
+                raise DataError(f"{self.path}: {name!r} is encrypted. {UNPACK}")
+            if info.compress_type not in COMPRESSIONS:
+                raise DataError(
+                    f"{self.path}: {name!r} is compressed by method"
+                    f" {info.compress_type}; stored and deflated members can be read."
+                    f" {UNPACK}"
+                )
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            fault = "" if kind in (0, stat.S_IFREG) else NO_FILE
+            yield Member(name, info.file_size, info.filename, fault)
+
+    def read(self, key: str, num_bytes: int = -1) -> bytes:
+        name = self._member_place(key)
+        archive = self._zip = self._zip or _open_zip(self.path)
+        info = archive.getinfo(name)
+        if num_bytes < 0:
+            require_photo_size(info.file_size)
+            num_bytes = info.file_size  # it may inflate to more
+        try:
+            with archive.open(info) as file:
+                return file.read(num_bytes)
+        except MemoryError:
+            raise
+        except Exception as error:  # zipfile raises whatever a damaged member causes
+            if isinstance(error, OSError) and error.errno not in (None, EINVAL):
+                self._zip = None  # a file that has gone stale is opened again
+                raise
+            # EINVAL: a place before the archive's first byte.
+            raise OSError(str(error) or "the archive ends within it") from error
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_zip": None}
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except OSError:
+        raise
+    except Exception as error:  # and whatever a damaged table of contents does
+        raise DataError(f"{path} is a damaged zip ({error}). {COPY_AGAIN}") from error
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    r"""Return a member's name, though a Mac did not mark UTF-8 or Windows wrote \."""
+    name = info.filename
+    if not info.flag_bits & UTF8_NAME:
+        with suppress(UnicodeError):  # it is the CP437 that it was read as
+            name = name.encode("cp437").decode("utf-8")
+    return name.replace("\\", "/")
