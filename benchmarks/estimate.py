@@ -20,6 +20,7 @@ from alexnet.pipeline.build.plan import BuildPlan, make_plan
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.files import format_bytes
 from alexnet.pipeline.machine import read_memory
+from alexnet.pipeline.remote.place import Place
 from alexnet.pipeline.source.scan import Source
 
 # What a pipeline must deliver for each image that the train step takes: 20 % to spare.
@@ -51,7 +52,7 @@ class Estimate:
 class EstimatePlan:
     """The photos to try, the place for it, and the room that there is."""
 
-    path: Path
+    path: Place
     source: Source
     sample: Source
     # On the disk that the records would be on.
@@ -94,7 +95,7 @@ class EstimateReport:
 
 
 def run_estimate(
-    path: Path,
+    path: Place,
     source: Source,
     out: Path,
     config: EstimateConfig,
@@ -111,7 +112,7 @@ def run_estimate(
 
 
 def plan_estimate(
-    path: Path, source: Source, out: Path, config: EstimateConfig
+    path: Place, source: Source, out: Path, config: EstimateConfig
 ) -> EstimatePlan:
     """Plan what to try out, of the photos that come first in a build's order.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,7 +11,7 @@ from alexnet.benchmarks.config import EstimateConfig
 from alexnet.cli.console import Meter, print_json, print_table, say
 from alexnet.cli.options import Json, Verbose, examples
 from alexnet.cli.settings import takes_settings
-from alexnet.cli.source import OutOption, SourceArgument, say_source
+from alexnet.cli.source import SourceArgument, say_source
 from alexnet.model.config import TrainConfig
 from alexnet.pipeline.config import BuildConfig
 
@@ -37,7 +37,9 @@ app = typer.Typer()
 @takes_settings(EstimateConfig, BuildConfig, TrainConfig, only=SETTINGS)
 def estimate(
     source: SourceArgument,
-    out: OutOption = Path("records"),
+    out: Annotated[
+        Path, typer.Option(help="Folder on the disk to try, where records would go.")
+    ] = Path("records"),
     as_json: Json = False,
     verbose: Verbose = False,
     **settings: Any,

@@ -38,6 +38,7 @@ app = command_group(
     epilog=examples(
         "alexnet records build train/",
         "alexnet records build photos.zip --out records --storage raw",
+        "alexnet records build s3://bucket/train --out s3://bucket/records",
         "alexnet records build train/ --resize squash --validation-fraction 0.1",
         "alexnet records build /shared/train --out /shared/records --runner beam"
         " --beam-options '--runner=FlinkRunner --flink_master=host:8081'",

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
+from alexnet.pipeline.build.claim import Claim
 from alexnet.pipeline.build.encode_job import EncodeJob
 from alexnet.pipeline.build.finish import finish
 from alexnet.pipeline.build.output import (
@@ -29,10 +29,10 @@ from alexnet.pipeline.build.quarantine import read_quarantine
 from alexnet.pipeline.build.state import build_settings, close_state, open_state
 from alexnet.pipeline.build.writer import BadLimit, BuildProgress, Progress, ShardWriter
 from alexnet.pipeline.config import MAX_BAD, BuildConfig
-from alexnet.pipeline.errors import ConfigError, DataError, ReadError
-from alexnet.pipeline.files import require_local
+from alexnet.pipeline.errors import ConfigError, DataError, ReadError, RemoteError
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.records.manifest import MANIFEST, Manifest, load_manifest
+from alexnet.pipeline.remote.place import Place, as_place
 from alexnet.pipeline.source.scan import Quarantined, Source
 
 
@@ -40,7 +40,7 @@ from alexnet.pipeline.source.scan import Quarantined, Source
 class BuildReport:
     """The outcome of a build; `seconds` and the rate are of this run alone."""
 
-    data: Path
+    data: Place
     manifest: Manifest
     # Fewer than the manifest counts where their list is gone.
     quarantined: tuple[Quarantined, ...]
@@ -79,7 +79,7 @@ class BuildReport:
 
 def build(
     source: Source,
-    out: Path,
+    out: Place,
     config: BuildConfig,
     *,
     workers: int | None = None,
@@ -91,6 +91,7 @@ def build(
     """Write the record set of `source` to `out`, or what is missing of it.
 
     Args:
+        out: a folder, or a location in a store.
         workers: processes that decode and encode; by default one a CPU.
         max_bad: share of the files that may be set aside; a single one always may,
             unless it is 0.
@@ -107,8 +108,7 @@ def build(
             `max_bad` allows.
         ReadError: a photo cannot be read, for a reason that lies outside of it.
     """
-    require_local(out)
-    start = time.monotonic()
+    out, start = as_place(out), time.monotonic()
     if beam is not None:
         require_beam()
     plan = make_plan(source.files, source.class_names, config)
@@ -119,19 +119,22 @@ def build(
     workers, limit = workers or num_cpus(), BadLimit(max_bad)
     writer = ShardWriter(out, plan, job, workers, limit, counts, progress)
     require_usable(out)
-    with sole_build(out), _resume_hint(out):
+    with sole_build(out) as claim, _resume_hint(out):
         if overwrite:
+            claim.take()
             replace_set(out, settings)
         fingerprint = settings["source_fingerprint"]
         manifest = _finished_set(out, config, fingerprint)
         was_finished, encoded = manifest is not None, 0
         if manifest is None:
             require_ours(out, settings)
+            claim.take()
             todo = writer.unfinished_shards()
             open_state(out, settings)
             before = counts.encoded
-            _write(writer, todo, beam)
+            _write(writer, todo, beam, claim)
             encoded = counts.encoded - before
+            claim.require()
             manifest = finish(out, plan, config, fingerprint, source.set_aside)
         close_state(out)
     seconds = time.monotonic() - start
@@ -140,10 +143,13 @@ def build(
 
 
 def _write(
-    writer: ShardWriter, todo: Sequence[ShardPlan], beam: Sequence[str] | None
+    writer: ShardWriter,
+    todo: Sequence[ShardPlan],
+    beam: Sequence[str] | None,
+    claim: Claim,
 ) -> None:
     if beam is None:
-        writer.write(todo)
+        writer.write(todo, claim)
         return
     from alexnet.pipeline.build.beam import write_shards
 
@@ -163,10 +169,12 @@ def require_beam() -> None:
 
 
 @contextmanager
-def _resume_hint(out: Path) -> Iterator[None]:
+def _resume_hint(out: Place) -> Iterator[None]:
     """Say how to go on where a photo cannot be read."""
     try:
         yield
+    except RemoteError:
+        raise  # it says so itself
     except ReadError as error:
         raise ReadError(
             f"{error} Then run the same command again to go on: finished shards are"
@@ -174,7 +182,7 @@ def _resume_hint(out: Path) -> Iterator[None]:
         ) from error
 
 
-def _finished_set(out: Path, config: BuildConfig, source: str) -> Manifest | None:
+def _finished_set(out: Place, config: BuildConfig, source: str) -> Manifest | None:
     """Return the manifest of `out` when it is this very set; None without any."""
     if not (out / MANIFEST).is_file():
         return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.records.manifest import Manifest, Shard
 from alexnet.pipeline.records.storage import STORAGES, Storage
+from alexnet.pipeline.remote.place import Place
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,6 @@ def require_shards(folder: Path, manifest: Manifest) -> None:
             )
 
 
-def repair_hint(folder: Path) -> str:
+def repair_hint(folder: Place) -> str:
     """What mends a damaged record set, as a sentence."""
     return f"Mend it with `alexnet records verify {folder} --repair --source SOURCE`."

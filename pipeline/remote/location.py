@@ -9,53 +9,26 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from pathlib import Path
-from posixpath import basename, dirname, splitext
-from typing import Any, TypeAlias, TypeVar
-from urllib.parse import quote, unquote, urlsplit
-from urllib.request import url2pathname
+from posixpath import splitext
+from typing import Any, TypeVar
 
 from alexnet.pipeline.errors import ConfigError, RemoteError
+from alexnet.pipeline.remote.file_system import (
+    StorageOptions,
+    missing_package,
+    open_file_system,
+)
 from alexnet.pipeline.remote.retry import describe, may_pass, retry
+from alexnet.pipeline.remote.url import WEB, Url, parse_url, without_credentials
 
 Result = TypeVar("Result")
 
-# `zip://inner::s3://bucket/x.zip` is a chain: what follows `::` holds what precedes it.
-URL = re.compile(r"(?P<anchor>(?:[\w+.-]+::)*(?P<protocol>[A-Za-z][\w+.-]*)://[^/?]*)")
-# Their `?` begins a query, which may be a signature; elsewhere it belongs to a name.
-WEB = ("http", "https")
 # They have no folders to be made; making one could make a bucket.
 WITHOUT_FOLDERS = {
     *("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "r2", "hf", "memory"),
     *WEB,
 }
-EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
-
-
-class StorageOptions(dict[str, Any]):
-    """Arguments of an fsspec file system; they may be credentials, and print as none.
-
-    Equal only to themselves, so that locations made of one another share a connection.
-    """
-
-    __hash__ = object.__hash__  # type: ignore[assignment]
-    __eq__ = object.__eq__
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any] | None) -> StorageOptions:
-        """Return options that are such already, or such ones of others."""
-        if isinstance(options, StorageOptions):
-            return options
-        return cls(options) if options else NO_OPTIONS
-
-    def __repr__(self) -> str:
-        return "<storage options>"
-
-
-NO_OPTIONS = StorageOptions()
 
 
 class Location:
@@ -68,9 +41,8 @@ class Location:
     def __init__(
         self, url: str, storage_options: Mapping[str, Any] | None = None
     ) -> None:
-        if not URL.match(url):
-            raise ConfigError(f"{url!r} is no URL, such as s3://bucket/records")
         self.url = url
+        self._parts = parse_url(url)
         self._options = StorageOptions.of(storage_options)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -89,21 +61,17 @@ class Location:
         return hash(self.url)
 
     def __truediv__(self, key: str) -> Location:
-        anchor, path, rest = self._parts()
-        key = quote(key) if self.protocol in WEB else key
-        return self._at(f"{anchor}{path.rstrip('/')}/{key}{rest}")
+        return self._at(self._parts.joined(key))
 
     @property
     def protocol(self) -> str:
         """The file system's name, such as s3."""
-        match = URL.match(self.url)
-        return match["protocol"].lower() if match else ""
+        return self._parts.protocol
 
     @property
     def name(self) -> str:
         """The last part of the path; '' of a bucket or host."""
-        name = basename(self._parts()[1].rstrip("/"))
-        return unquote(name) if self.protocol in WEB else name
+        return self._parts.name
 
     @property
     def suffix(self) -> str:
@@ -113,28 +81,18 @@ class Location:
     @property
     def parent(self) -> Location:
         """The folder of it; a bucket or host is its own."""
-        anchor, path, rest = self._parts()
-        return self._at(f"{anchor}{dirname(path.rstrip('/')).rstrip('/')}{rest}")
-
-    def absolute(self) -> Location:
-        """Return itself: a URL depends on no current folder."""
-        return self
+        return self._at(self._parts.parent)
 
     def with_name(self, name: str) -> Location:
         """Return its neighbour of that name."""
         return self.parent / name
 
-    def _parts(self) -> tuple[str, str, str]:
-        """Return scheme and host, the path, and the query or the rest of a chain."""
-        match = URL.match(self.url)
-        anchor = match["anchor"] if match else ""
-        end = r"\?|::" if self.protocol in WEB else "::"
-        found = re.search(end, self.url[len(anchor) :])
-        at = len(anchor) + found.start() if found else len(self.url)
-        return anchor, self.url[len(anchor) : at], self.url[at:]
+    def absolute(self) -> Location:
+        """Return itself: a URL depends on no current folder."""
+        return self
 
-    def _at(self, url: str) -> Location:
-        return Location(url, self._options)
+    def _at(self, url: Url) -> Location:
+        return Location(str(url), self._options)
 
     def file_system(self) -> Any:
         """Return the fsspec file system, one for all threads of a process.
@@ -144,24 +102,20 @@ class Location:
         Raises:
             ConfigError: its package is not installed, or there is none for the scheme.
         """
-        anchor, _, rest = self._parts()
-        root = anchor if self.protocol in WEB else anchor + rest
+        parts = self._parts
+        root = parts.anchor if self.protocol in WEB else parts.anchor + parts.rest
         try:
-            return _file_system(root, self._options, os.getpid())
+            return open_file_system(root, self.protocol, self._options, os.getpid())
         except (ImportError, ValueError) as error:
-            raise ConfigError(self._missing_package(error)) from None
-
-    def _missing_package(self, error: Exception) -> str:
-        if extra := EXTRAS.get(self.protocol):
-            return f"{self} needs the extra {extra}: pip install 'alexnet[{extra}]'"
-        return f"{self} cannot be opened: {error}"
+            reason = missing_package(self.protocol) or error
+            raise ConfigError(f"{self} cannot be opened: {reason}") from None
 
     @property
     def path(self) -> str:
         """The path in the file system."""
-        anchor, path, rest = self._parts()
-        own = anchor.rpartition("::")[2] + path
-        url = own + rest if self.protocol in WEB else own
+        _, anchor, path, rest = self._parts
+        url = anchor.rpartition("::")[2] + path
+        url += rest if self.protocol in WEB else ""
         return str(self.file_system()._strip_protocol(url))
 
     def call(self, action: Callable[[Any, str], Result]) -> Result:
@@ -202,18 +156,28 @@ class Location:
 
     def exists(self) -> bool:
         """Tell whether there is a file, or a folder that holds one."""
-        return self.call(lambda fs, path: bool(fs.exists(path)))
+        return self._kind() is not None
 
     def is_file(self) -> bool:
         """Tell whether there is a file."""
-        return self.call(lambda fs, path: bool(fs.isfile(path)))
+        return self._kind() == "file"
 
     def is_dir(self) -> bool:
         """Tell whether there is a folder; in an object store, one that holds a file."""
-        return self.call(lambda fs, path: bool(fs.isdir(path)))
+        return self._kind() == "directory"
+
+    def _kind(self) -> str | None:
+        """Return fsspec's word for what is there; None where nothing is.
+
+        Its own `exists` and `isfile` take a store that is away for one that is empty.
+        """
+        try:
+            return str(self.info()["type"])
+        except FileNotFoundError:
+            return None
 
     def info(self) -> dict[str, Any]:
-        """Return what the store says of a file: its `size`, and often a checksum.
+        """Return what the store says: `type`, `size`, of a file often a checksum.
 
         Raises:
             OSError: there is no such file.
@@ -250,10 +214,10 @@ class Location:
 
     def write_bytes(self, data: bytes) -> None:
         """Write a small file; a store shows it whole or not at all."""
-        self.make_folder()
+        self.make_parent()
         self.call(lambda fs, path: fs.pipe_file(path, data))
 
-    def make_folder(self) -> None:
+    def make_parent(self) -> None:
         """Make the folder of a file, where the file system has folders."""
         if self.protocol not in WITHOUT_FOLDERS:
             self.parent.call(lambda fs, path: fs.makedirs(path, exist_ok=True))
@@ -265,37 +229,3 @@ class Location:
         except FileNotFoundError:
             if not missing_ok:
                 raise
-
-
-Place: TypeAlias = "Path | Location"
-
-
-def as_place(place: str | os.PathLike[str] | Location) -> Place:
-    """Return a path or a location, whichever the words of a user are."""
-    if isinstance(place, Location):
-        return place
-    text = os.fspath(place)
-    if not URL.match(text):
-        return Path(text)
-    parts = urlsplit(text)
-    is_file = parts.scheme.lower() in ("file", "local")
-    return Path(url2pathname(parts.path)) if is_file else Location(text)
-
-
-def without_credentials(url: str) -> str:
-    """Return a URL for people: without passwords and signatures."""
-    url = re.sub(r"(https?://)[^/@]*@", r"\1", url)
-    url = re.sub(r"(://)[^/@:]*:[^/@]*@", r"\1", url)
-    return re.sub(r"(https?://[^?]*\?).*?(?=::|$)", r"\1...", url)
-
-
-@lru_cache(maxsize=32)
-def _file_system(root: str, options: StorageOptions, process: int) -> Any:
-    """Return a file system of our own; no process uses one that it was forked with."""
-    from fsspec.core import url_to_fs
-
-    fs, _ = url_to_fs(root, skip_instance_cache=True, **options)
-    listings = getattr(fs, "dircache", None)
-    if listings is not None:
-        listings.use_listings_cache = False
-    return fs

@@ -100,6 +100,11 @@ class Outage:
 
 def may_pass(error: Exception) -> bool:
     """Tell whether a failure may be gone when the same is tried again."""
+    cause = error.__cause__
+    if isinstance(error, FileNotFoundError) and isinstance(cause, Exception):
+        # fsspec's of a web server, for whatever asking that has failed with.
+        is_web = type(cause).__module__.startswith("aiohttp")
+        return is_web and may_pass(cause)
     if isinstance(error, LASTING) or type(error).__name__ in LASTING_NAMES:
         return False
     if isinstance(error, OSError) and error.errno in LASTING_NUMBERS:

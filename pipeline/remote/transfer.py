@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import md5
 from pathlib import Path
-from typing import BinaryIO
 
 import google_crc32c
 
 from alexnet.pipeline.errors import RemoteError
 from alexnet.pipeline.files import atomic_path
-from alexnet.pipeline.remote.location import WEB, Location
+from alexnet.pipeline.remote.location import Location
+from alexnet.pipeline.remote.url import WEB
 
 # What is asked for at once: a cut connection costs at most this.
 RANGE_BYTES = 2**24
@@ -37,13 +38,19 @@ def fetch_range(source: Location, start: int, num_bytes: int) -> bytes:
         RemoteError: the store fails for long, or knows no ranges.
     """
     end = start + num_bytes
-    data = source.call(lambda fs, path: bytes(fs.cat_file(path, start=start, end=end)))
-    if len(data) > num_bytes:  # a web server that ignores the header
+    try:
+        data = source.call(lambda fs, path: fs.cat_file(path, start=start, end=end))
+    except OSError as error:
+        # S3's answer to a range of an empty file, or behind the end of one.
+        if error.errno == errno.EINVAL and source.num_bytes() <= start:
+            return b""
+        raise
+    if start and len(data) > num_bytes:  # a web server that ignores the range
         raise RemoteError(
-            f"{source}: the server gives whole files only. Download it first"
-            " (`alexnet download`), and give the file."
+            f"{source}: the server gives whole files only. Fetch it first with"
+            " `alexnet download`, and give the file."
         )
-    return data
+    return bytes(data[:num_bytes])
 
 
 def fetch_file(
@@ -71,9 +78,9 @@ def fetch_file(
         raise RemoteError(f"{source} has {held} bytes; {num_bytes} are expected")
     for _ in range(MOST_TRIES):
         with suppress(_WrongBytesError), atomic_path(target) as partial:
-            with partial.open("wb") as file:
-                checksum = append_ranges(source, file, held, count)
-            if crc32c in (None, checksum):
+            partial.unlink(missing_ok=True)
+            append_rest(source, partial, held, count)
+            if crc32c in (None, file_crc32c(partial)):
                 return
             raise _WrongBytesError
     raise RemoteError(
@@ -82,29 +89,37 @@ def fetch_file(
     )
 
 
-def append_ranges(
-    source: Location,
-    file: BinaryIO,
-    num_bytes: int,
-    count: Count = lambda num_bytes: None,
-) -> int:
-    """Write what `file` lacks of a source of `num_bytes`; return its CRC32C.
+def append_rest(source: Location, file: Path, num_bytes: int, count: Count) -> None:
+    """Append to a file what it lacks of a source of `num_bytes`.
+
+    A server that gives whole files only is asked for all of it.
 
     Raises:
-        OSError: there is no such file, or no right to read it; or the disk is full.
-        RemoteError: the store fails for long, or the file ends before that.
+        OSError: there is no such source, or no right to read it; or the disk is full.
+        RemoteError: the store fails for long, or its file has another size.
     """
-    checksum, start = 0, file.tell()
-    whole = not takes_ranges(source)
-    while start < num_bytes:
-        size = num_bytes - start if whole else min(RANGE_BYTES, num_bytes - start)
-        data = source.read_bytes() if whole else fetch_range(source, start, size)
-        if len(data) != size:
-            raise RemoteError(f"{source} ends before byte {num_bytes}: it has changed")
-        file.write(data)
-        checksum = google_crc32c.extend(checksum, data)
-        start += size
-        count(size)
+    if not takes_ranges(source):
+        source.call(lambda fs, path: fs.get_file(path, str(file)))
+        count(num_bytes)
+    else:
+        with file.open("ab") as opened:
+            while (start := opened.tell()) < num_bytes:
+                size = min(RANGE_BYTES, num_bytes - start)
+                data = fetch_range(source, start, size)
+                if len(data) != size:
+                    break
+                opened.write(data)
+                count(size)
+    if file.stat().st_size != num_bytes:
+        raise RemoteError(f"{source} has changed: it no longer has {num_bytes} bytes")
+
+
+def file_crc32c(file: Path) -> int:
+    """Return the CRC32C of a file."""
+    checksum = 0
+    with file.open("rb", buffering=0) as opened:
+        while data := opened.read(RANGE_BYTES):
+            checksum = google_crc32c.extend(checksum, data)
     return int(checksum)
 
 
@@ -123,7 +138,7 @@ def send_file(source: Path, target: Location, crc32c: int) -> None:
         OSError: there is no right to write there.
         RemoteError: the store fails for long, or holds other bytes.
     """
-    target.make_folder()
+    target.make_parent()
     for _ in range(MOST_TRIES):
         target.call(lambda fs, path: fs.put_file(str(source), path))
         if holds(target, source, crc32c):
@@ -144,9 +159,8 @@ def holds(target: Location, source: Path, crc32c: int) -> bool:
     if info.get("size") != source.stat().st_size:
         return False
     told = {str(info.get(key, "")).strip('"') for key in ("ETag", "md5Hash", "crc32c")}
-    with suppress(OSError):
-        if told & set(_checksums(source, crc32c)):
-            return True
+    if told & set(_checksums(source, crc32c)):
+        return True
     return _read_back(target, source.stat().st_size) == crc32c
 
 
@@ -169,6 +183,6 @@ def _checksums(source: Path, crc32c: int) -> list[str]:
 def _read_back(target: Location, num_bytes: int) -> int:
     checksum = 0
     for start in range(0, num_bytes, RANGE_BYTES):
-        data = fetch_range(target, start, min(RANGE_BYTES, num_bytes - start))
+        data = fetch_range(target, start, RANGE_BYTES)
         checksum = google_crc32c.extend(checksum, data)
     return int(checksum)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Iterator
 from errno import EIO
+from pathlib import Path
 
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.source.members import (
@@ -18,6 +19,8 @@ from alexnet.pipeline.source.stores import NO_FILE, Listing, require_photo_size
 
 class TarStore(ArchiveStore):
     """Members of an uncompressed tar, read in any order by their offsets."""
+
+    path: Path
 
     def listing(self) -> Listing:
         try:
@@ -41,7 +44,7 @@ class TarStore(ArchiveStore):
                 raise self._damaged(f"byte {offset} is neither a member nor the end")
 
     def _damaged(self, why: object) -> DataError:
-        return DataError(f"{self.path} is cut or damaged ({why}). {COPY_AGAIN}")
+        return DataError(f"{self.shown} is cut or damaged ({why}). {COPY_AGAIN}")
 
     def read(self, key: str, num_bytes: int = -1) -> bytes:
         offset, size = self._member_place(key)
