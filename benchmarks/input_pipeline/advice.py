@@ -96,7 +96,7 @@ def situation_of(plan: BenchPlan) -> Situation:
     processor, memory, gpus = read_processor(), read_memory(), gpu_names()
     return Situation(
         **asdict(plan.settings),
-        suits_mmap=records.reader().name == "mmap",
+        suits_mmap=records.reader().random_access,
         shuffle_records=shuffle_size(card, plan.config.ram_budget_bytes),
         num_images=card.num_examples,
         num_bytes=card.num_bytes,

@@ -102,7 +102,7 @@ def make_report(plan: BenchPlan, measured: Measured) -> BenchReport:
         *check_shuffle(measured.quality, now),
     ]
     return BenchReport(
-        data=str(plan.records.folder),
+        data=str(plan.records.place),
         settings=plan.settings,
         reader_reason=plan.records.reader(plan.config.reader).reason,
         num_cpus=num_cpus(),

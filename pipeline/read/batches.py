@@ -111,7 +111,7 @@ class TrainBatches(Batches):
         full_batches(
             self.num_examples,
             self.batch_size,
-            f"what is read of the train split in {self.records.folder}",
+            f"what is read of the train split in {self.records.place}",
         )
         self.records.reader(self.config.reader)
 

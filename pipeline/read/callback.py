@@ -9,6 +9,7 @@ holds it, and not before a call that is under way returns.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from weakref import WeakMethod
 
 import numpy as np
@@ -58,3 +59,26 @@ def fetch_outside(
     )
     images = tf.ensure_shape(images, [*rows.shape, config.side, config.side, 3])
     return images, tf.ensure_shape(labels, rows.shape)
+
+
+def after_call(
+    value: Any, method: Callable[..., None], lent: tf.Tensor, *arguments: tf.Tensor
+) -> Any:
+    """`value`, nested tensors, once a Python method was called with the arguments.
+
+    Args:
+        method: a method of the object that `lent`, its lease, keeps alive.
+    """
+    weak = WeakMethod(method)
+
+    def call(_: np.ndarray, *arguments: np.ndarray) -> bool:
+        alive = weak()
+        if alive is None:
+            raise ReferenceError("a method was called without its lease")
+        alive(*arguments)
+        return True
+
+    # TensorFlow leaves out a stateless call of which nothing is used.
+    done = tf.numpy_function(call, [lent, *arguments], tf.bool, stateful=True)
+    with tf.control_dependencies([done]):
+        return tf.nest.map_structure(tf.identity, value)

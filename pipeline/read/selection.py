@@ -107,7 +107,7 @@ def select(
         rows = rows[:limit]
     if not len(rows):
         raise DataError(
-            f"the {split} split in {records.folder} has no examples of"
+            f"the {split} split in {records.place} has no examples of"
             f" {name_some(list(numbers))}. Choose other `classes`."
         )
     if keys or weights is not None or labels is not None:

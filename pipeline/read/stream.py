@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet.pipeline.config import ReadConfig
+from alexnet.pipeline.read.callback import after_call, lease
+from alexnet.pipeline.read.choose import OPEN_SHARDS
 from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.read.order import PipelineShard, epoch_order, epoch_seed
 from alexnet.pipeline.read.parse import decode, parse
@@ -17,8 +19,7 @@ from alexnet.pipeline.records.manifest import SplitCard
 
 # Measured: larger read buffers are slower, the page cache reads ahead already.
 READ_BUFFER_BYTES = 2**20
-# Shards open at a time, and records taken from one in turn: together a first shuffle.
-OPEN_SHARDS = 16
+# Records taken from an open shard in turn; with the number of these, a first shuffle.
 BLOCK_RECORDS = 4
 # More records than this mix no better in practice, and delay an epoch's first batch.
 MAX_SHUFFLE_RECORDS = 16_384
@@ -72,7 +73,8 @@ class Shards:
     """The shard files of a split, and which of their records are read.
 
     An element is a record, string []; where not the split is read as it is stored, the
-    record's row follows, int64 [].
+    record's row follows, int64 []. Shards in a store are waited for before they are
+    opened, and kept until they are read.
     """
 
     def __init__(self, records: ExampleSet, split: str, selection: Selection) -> None:
@@ -80,6 +82,8 @@ class Shards:
         counts = [shard.num_examples for shard in card.shards if shard.num_examples]
         self._paths = records.paths(split)
         self._first_rows = np.cumsum([0, *counts])[:-1]
+        self._arrivals = records.arrivals(split)
+        self._lease = lease(self._arrivals) if self._arrivals else None
         self._numbered = not selection.is_plain
         self._chosen = None
         if selection.rows is not None:
@@ -89,13 +93,16 @@ class Shards:
     def interleaved(self, seed: int, epoch: tf.Tensor) -> tf.data.Dataset:
         """The records of one epoch, shards in the epoch's order, interleaved."""
         order = epoch_order(len(self._paths), seed, epoch)
+        if self._arrivals:
+            order = after_call(order, self._arrivals.expect, self._lease, order)
         shards = tf.gather(self._paths, order), tf.gather(self._first_rows, order)
         return tf.data.Dataset.from_tensor_slices(shards).interleave(
             self._read,
             cycle_length=min(OPEN_SHARDS, len(self._paths)),
             block_length=BLOCK_RECORDS,
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
+            # Ahead of shards that arrive there is nothing to read.
+            num_parallel_calls=None if self._arrivals else tf.data.AUTOTUNE,
+            deterministic=None if self._arrivals else True,
         )
 
     def in_order(self) -> tf.data.Dataset:
@@ -104,7 +111,7 @@ class Shards:
         return shards.flat_map(self._read)
 
     def _read(self, path: tf.Tensor, first_row: tf.Tensor) -> tf.data.Dataset:
-        stored = tf.data.TFRecordDataset(path, buffer_size=READ_BUFFER_BYTES)
+        stored = self._open(path)
         if not self._numbered:
             return stored
         rows = tf.data.Dataset.range(first_row, FOREVER)
@@ -112,6 +119,18 @@ class Shards:
         if self._chosen is None:
             return numbered
         return numbered.filter(lambda _, row: tf.gather(self._chosen, row))
+
+    def _open(self, path: tf.Tensor) -> tf.data.Dataset:
+        """The records of a shard that is here, or arrives."""
+        if self._arrivals is None:
+            return tf.data.TFRecordDataset(path, buffer_size=READ_BUFFER_BYTES)
+        path = after_call(path, self._arrivals.take, self._lease, path)
+        stored = tf.data.TFRecordDataset(path, buffer_size=READ_BUFFER_BYTES)
+        give_back, lent = self._arrivals.give_back, self._lease
+        # Behind the last record, and no record itself.
+        end = tf.data.Dataset.from_tensors(path)
+        end = end.map(lambda path: after_call(path, give_back, lent, path)).skip(1)
+        return stored.concatenate(end)
 
 
 def _parsed(dataset: tf.data.Dataset, records: ExampleSet) -> tf.data.Dataset:
