@@ -62,15 +62,18 @@ def _await_lock(path: Path) -> FileIO | None:
                 return None
 
 
-def is_locked(lock: Path) -> bool:
-    """Tell whether a process or thread holds a lock file."""
-    try:
-        with FileIO(lock) as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        pass
+def clear_if_free(lock: Path, left_behind: Path) -> bool:
+    """Delete a lock file that nobody holds, and a file that its holder has left behind.
+
+    Tell whether that was done.
+    """
+    with suppress(OSError), FileIO(lock) as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # It may be another's by now, who made it anew after our opening.
+        if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+            left_behind.unlink(missing_ok=True)
+            lock.unlink()
+            return True
     return False
 
 

@@ -27,7 +27,7 @@ from alexnet.pipeline.files import (
     format_bytes,
     partial_path,
 )
-from alexnet.pipeline.lock import in_turn, is_locked
+from alexnet.pipeline.lock import clear_if_free, in_turn
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.transfer import fetch_file
 
@@ -182,11 +182,8 @@ class Cache:
         """Return what is being fetched; delete what killed processes left behind."""
         reserved = []
         for path in self._glob(f".*{FETCHING}"):
-            if is_locked(path):
+            if not clear_if_free(path, partial_path(_target(path))):
                 reserved += [CachedFile(path, s.st_size, 0) for s in _status(path)]
-            else:
-                partial_path(_target(path)).unlink(missing_ok=True)
-                path.unlink(missing_ok=True)
         return reserved
 
     def _glob(self, names: str) -> Iterator[Path]:

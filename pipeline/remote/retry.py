@@ -117,8 +117,10 @@ def may_pass(error: Exception) -> bool:
 
 def _status(error: Exception) -> int:
     """Return the status of an HTTP answer that aiohttp or gcsfs made an error of."""
-    found = [getattr(error, name, None) for name in ("status", "code")]
-    return next((number for number in found if isinstance(number, int)), 0)
+    for name in ("status", "code"):  # aiohttp's errors have both, and warn of `code`
+        if isinstance(number := getattr(error, name, None), int):
+            return number
+    return 0
 
 
 def describe(error: Exception) -> str:
