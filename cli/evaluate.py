@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from alexnet.cli.console import Meter, print_json, print_table, say
-from alexnet.cli.options import CheckpointOption, Json, RunArgument, Verbose, examples
+from alexnet.cli.options import (
+    TAKES_URLS,
+    CheckpointOption,
+    Json,
+    Place,
+    RunArgument,
+    Verbose,
+    examples,
+)
 from alexnet.pipeline.config import READ, Tta
 
 if TYPE_CHECKING:
@@ -32,10 +40,12 @@ app = typer.Typer()
 def evaluate(
     run: RunArgument,
     data: Annotated[
-        Path | None,
+        Place | None,
         typer.Argument(
             metavar="DATA",
-            help="Record set or photos. Default: what the run was trained on.",
+            help="Record set or its URL, or photos. Default: what the run was trained"
+            " on.",
+            **TAKES_URLS,
         ),
     ] = None,
     split: Annotated[

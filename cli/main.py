@@ -130,7 +130,7 @@ def _require_local(command: Any, words: list[str]) -> None:
     name = ""
     while subcommands := getattr(command, "commands", {}):
         name, *words = words or [""]
-        command = subcommands.get(FORMER_NAMES.get(name, name))
+        command = subcommands.get(name) or subcommands.get(FORMER_NAMES.get(name, ""))
     if command is None:  # the parser says so
         return
     # Wrong words are the parser's to refuse.

@@ -14,7 +14,7 @@ from alexnet.model.recipe import RecipeName
 from alexnet.pipeline.remote.place import as_place
 
 if TYPE_CHECKING:
-    from alexnet.pipeline.remote.place import Place
+    from alexnet.pipeline.remote.place import Place as Place
 else:
     Place = Any  # typer takes no unions
 
@@ -107,10 +107,6 @@ Verbose = Annotated[
 RunArgument = Annotated[
     Path, typer.Argument(metavar="RUN", help="Run folder that `alexnet fit` made.")
 ]
-DataArgument = Annotated[
-    Path, typer.Argument(metavar="DATA", help="Record set that `records build` made.")
-]
-# The same of commands that read URLs as well.
 RecordsArgument = Annotated[
     Place,
     typer.Argument(

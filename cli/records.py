@@ -11,7 +11,13 @@ import typer
 
 from alexnet.cli import estimate, info, verify
 from alexnet.cli.console import Meter, print_json, print_table, say
-from alexnet.cli.options import DataArgument, Json, Verbose, command_group, examples
+from alexnet.cli.options import (
+    Json,
+    RecordsArgument,
+    Verbose,
+    command_group,
+    examples,
+)
 from alexnet.cli.settings import takes_settings
 from alexnet.cli.source import (
     OutOption,
@@ -191,7 +197,7 @@ def _say_set_aside(report: BuildReport, verbose: bool) -> None:
     )
 )
 def show(
-    data: DataArgument = Path("records"),
+    data: RecordsArgument = Path("records"),
     out: Annotated[Path, typer.Option(help="Picture file to write.")] = Path(
         "sheet.png"
     ),
@@ -221,7 +227,8 @@ def show(
 ) -> None:
     """Draw a contact sheet of images with their labels, as stored or augmented.
 
-    The images are drawn at random from the whole split.
+    The images are drawn at random from the whole split; of a set at a URL, from its
+    first shard.
     """
     from alexnet.pipeline.inspect.contact_sheet import draw_sheet
 

@@ -16,7 +16,8 @@ from alexnet.benchmarks.input_pipeline.ladder import Share
 from alexnet.benchmarks.machine import gpu_names, read_processor
 from alexnet.pipeline.config import MIN_RAM_BUDGET_BYTES
 from alexnet.pipeline.machine import read_memory
-from alexnet.pipeline.read.stream import MAX_SHUFFLE_RECORDS, OPEN_SHARDS, shuffle_size
+from alexnet.pipeline.read.choose import OPEN_SHARDS
+from alexnet.pipeline.read.stream import MAX_SHUFFLE_RECORDS, shuffle_size
 
 if TYPE_CHECKING:
     from alexnet.benchmarks.input_pipeline.plan import BenchPlan

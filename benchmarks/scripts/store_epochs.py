@@ -117,7 +117,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = [sys.executable, "-m", __spec__.name, str(given.records), *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
-            measure(given, f"http://127.0.0.1:{server.stdout.readline().strip()}")
+            port = next(iter(server.stdout or ())).strip()
+            measure(given, f"http://127.0.0.1:{port}")
         finally:
             server.kill()
 

@@ -18,7 +18,7 @@ from typing import Any
 from alexnet.pipeline.files import count, format_bytes, write_json, write_text
 from alexnet.pipeline.lock import in_turn
 from alexnet.pipeline.records.arrivals import Arrivals
-from alexnet.pipeline.records.interop import INDEX_FOLDER, index_path, shard_index
+from alexnet.pipeline.records.interop import INDEX_FOLDER, index_name, shard_index
 from alexnet.pipeline.records.manifest import MANIFEST, Manifest, Shard, load_manifest
 from alexnet.pipeline.remote.cache import Cache, Held, is_whole
 from alexnet.pipeline.remote.location import Location
@@ -78,7 +78,7 @@ class CachedShards:
             if self.manifest.layout is None:
                 (self.folder / INDEX_FOLDER).mkdir(exist_ok=True)
                 index = shard_index(self.folder, shard)
-                write_text(index_path(self.folder, shard), index)
+                write_text(self.folder / index_name(shard.name), index)
 
         return self.cache.hold(
             self.location / shard.name,
@@ -139,8 +139,9 @@ def origin_of(folder: Path) -> str | None:
 def _known(home: Path) -> Path | None:
     """Return the folder of the set that an address was last known to hold."""
     name = _origin(home).get("folder")
-    known = name and (home / name / MANIFEST).is_file()
-    return home / name if known else None
+    if isinstance(name, str) and (home / name / MANIFEST).is_file():
+        return home / name
+    return None
 
 
 def _origin(home: Path) -> dict[str, Any]:
