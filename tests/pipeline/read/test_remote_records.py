@@ -241,8 +241,9 @@ def test_a_shard_that_is_wrong_in_the_store_is_named(
 def test_a_store_that_is_gone_for_a_while_is_a_pause_and_for_long_an_error(
     store: WebStore, tmp_path: Path
 ) -> None:
+    records = remote(store, tmp_path / "one")
     store.failures = 10
-    batches(remote(store, tmp_path / "one"), CONFIG, 1)
+    batches(records, CONFIG, 1)
     records = remote(store, tmp_path / "other")
     store.failures = float("inf")
     with pytest.raises(DataError, match="has not answered for"), reading(records):
