@@ -11,6 +11,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from alexnet.pipeline.pace import Pace
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
@@ -48,11 +50,10 @@ class Meter:
 
     def __init__(self, label: str, unit: str) -> None:
         """Take a label and a unit, in the plural where it has one: 'images', 'MiB'."""
-        self.label, self.unit, self.singular = label, unit, unit.removesuffix("s")
+        self.label, self.pace = label, Pace(unit)
         self._bar: Progress | None = None
         self._task: Any = None
-        self._started = self._said = time.monotonic()
-        self._first: int | None = None
+        self._said = time.monotonic()
 
     def __enter__(self) -> Meter:
         return self
@@ -63,19 +64,20 @@ class Meter:
 
     def start_clock(self, done: int) -> None:
         """Count rates from here: what went before was start-up."""
-        self._first, self._started = done, time.monotonic()
+        self.pace.start(done)
 
     def show(self, done: int, total: int, note: str = "") -> None:
         """Show that `done` of `total` are done."""
         if not total:
             return
-        if self._first is None:
+        if self.pace.first is None:
             self.start_clock(done)
         if sys.stderr.isatty():
             self._show_bar(done, total, note)
         elif time.monotonic() - self._said >= LINE_SECONDS:
             self._said = time.monotonic()
-            say(self._line(done, total, note))
+            tail = f" · {note}" if note else ""
+            say(f"{self.label}: {self.pace.describe(done, total)}{tail}")
 
     def announce(self, note: str, done: int, total: int) -> None:
         """Show a job whose steps have names."""
@@ -86,30 +88,8 @@ class Meter:
             self._bar = _progress_bar()
             self._bar.start()
             self._task = self._bar.add_task(self.label, note="", rate="")
-        rate = self._describe_rate(done)
+        rate = self.pace.describe_rate(done)
         self._bar.update(self._task, completed=done, total=total, note=note, rate=rate)
-
-    def _rate(self, done: int) -> float:
-        seconds = time.monotonic() - self._started
-        return (done - (self._first or 0)) / seconds if seconds else 0.0
-
-    def _describe_rate(self, done: int) -> str:
-        """Return '52 steps/s', '1.4 steps/s' or '3.2 s/step'; '' before the first."""
-        rate = self._rate(done)
-        if not rate:
-            return ""
-        if rate < 1:
-            return f"{1 / rate:,.1f} s/{self.singular}"
-        return f"{rate:,.{0 if rate >= 10 else 1}f} {self.unit}/s"
-
-    def _line(self, done: int, total: int, note: str) -> str:
-        parts = [f"{done:,} of {total:,} {self.singular if total == 1 else self.unit}"]
-        rate = self._rate(done)
-        if rate:
-            parts.append(self._describe_rate(done))
-            parts.append(f"{(total - done) / rate:,.0f} s left")
-        tail = f" · {note}" if note else ""
-        return f"{self.label}: {', '.join(parts)}{tail}"
 
     def write(self, line: str) -> None:
         """Print a line that stays, above the bar."""

@@ -11,6 +11,7 @@ from alexnet.model.training.progress import Progress
 from alexnet.pipeline.files import count, format_bytes
 
 if TYPE_CHECKING:
+    from alexnet.model.training.cluster import Cluster
     from alexnet.model.training.hardware import Hardware
     from alexnet.model.training.history import EpochRecord
     from alexnet.model.training.metrics import Metrics
@@ -36,6 +37,7 @@ def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
         f" {hardware.describe()}"
     )
     _say_scale(plan)
+    _say_sides(plan)
     _say_stretch(plan)
     if verbose:
         say(f"reader {config.train.reader}: {config.reader_reason}")
@@ -80,6 +82,17 @@ def _say_scale(plan: TrainPlan) -> None:
         )
 
 
+def _say_sides(plan: TrainPlan) -> None:
+    """Print the stages of a run whose images become larger."""
+    *smaller, full = plan.image_sides.sides
+    if smaller:
+        sides = ", ".join(str(side) for side in smaller)
+        say(
+            f"images of {sides} and then {full} px, as many epochs each; validation"
+            f" at {full} px"
+        )
+
+
 def _say_stretch(plan: TrainPlan) -> None:
     """Print what becomes of the learning rate in a run that gets more epochs."""
     train = plan.config.train
@@ -104,10 +117,21 @@ class FitProgress(Progress):
         self.run: RunFolder | None = None
         self.is_chief = True
 
+    def join(self, cluster: Cluster) -> None:
+        """Print whom the run waits for."""
+        say(f"{cluster.describe()}: waiting for the others")
+
     def plan(self, plan: TrainPlan, hardware: Hardware) -> None:
         """Print what will be trained."""
         self.run, self.is_chief = plan.run, hardware.is_chief
         say_plan(plan, hardware, self.verbose)
+
+    def unseen(self, run: RunFolder) -> None:
+        """Print what it takes to go on with a run in the chief's own folder."""
+        say(
+            f"{run.path} is not seen here: only the chief, worker 0, has the run. To go"
+            " on with it one day, every worker needs that folder: share it, or copy it."
+        )
 
     def initial(self, source: str, weights: InitialWeights) -> None:
         """Print what the run starts from, and which layers begin anew all the same."""

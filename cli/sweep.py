@@ -97,7 +97,7 @@ def sweep(
     """
     from alexnet.model.sweep.plan import load_plan, plan_sweep
     from alexnet.model.sweep.study import require_optuna
-    from alexnet.model.training.run import new_folder
+    from alexnet.model.training.run import dated, new_folder
 
     typed = given(context)
     require_optuna()
@@ -110,7 +110,7 @@ def sweep(
         if twice := sorted(set(space) & set(given_settings)):
             option = twice[0].replace("_", "-")
             raise typer.BadParameter(f"--{option} is varied as well: leave one out")
-        with nullcontext(out) if out else new_folder(Path("sweeps")) as folder:
+        with nullcontext(out) if out else new_folder(dated(Path("sweeps"))) as folder:
             plan = plan_sweep(
                 data,
                 folder,

@@ -170,6 +170,12 @@ class TrainConfig(ReadConfig):
         " save memory.",
         *(1, MAX_COUNT),
     )
+    progressive_from: int | None = setting(
+        None,
+        "Side of the images to train on first, in pixels; it rises to `image_size` in"
+        " stages of equal length. AlexNet's variants only.",
+        *(MIN_IMAGE_SIZE, math.inf, f"{MIN_IMAGE_SIZE} pixels or more"),
+    )
     mixed_precision: bool = setting(
         False, "Compute in mixed precision: float16 on a GPU, bfloat16 on a CPU."
     )

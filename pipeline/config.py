@@ -21,7 +21,7 @@ Split = Literal["train", "validation", "test"]
 Resize = Literal["crop", "squash"]
 LabelSource = Literal["auto", "folder", "name", "csv"]
 Geometry = Literal["whole", "centre", "crop", "resized"]
-Preset = Literal["article", "paper", "modern", "none"]
+Preset = Literal["article", "paper", "modern", "trivial", "none"]
 # Test-time augmentation: the views of a picture that are evaluated.
 Tta = Literal["none", "flip", "ten-crop"]
 
@@ -32,6 +32,8 @@ MAX_COUNT = 10**6
 MIN_RAM_BUDGET_BYTES = 2**26
 # Share of the images that a build may set aside.
 MAX_BAD = 0.01
+# Raised whenever a seed comes to give epochs another order: a run keeps to its own.
+ORDER_VERSION = 2
 
 _Config = TypeVar("_Config", bound="Config")
 _T = TypeVar("_T")
@@ -218,6 +220,8 @@ class AugmentConfig(Config):
     saturation: float = 0.0
     # Standard deviation of the PCA lighting (Krizhevsky 2012, section 4.1).
     lighting: float = 0.0
+    # One more change of each image, of its own kind and strength (`trivial.py`).
+    trivial: bool = False
     # Probability that a random rectangle of an image is blanked.
     erasing: float = 0.0
     # Beta distribution's parameter; each image is mixed by one of the two.
@@ -230,7 +234,7 @@ class AugmentConfig(Config):
     @property
     def axis_aligned(self) -> bool:
         """Return True where nothing is rotated or sheared."""
-        return not (self.rotation_degrees or self.shear_degrees)
+        return not (self.rotation_degrees or self.shear_degrees or self.trivial)
 
     @property
     def needs_no_resampling(self) -> bool:

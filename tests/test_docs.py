@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -98,33 +99,83 @@ def test_every_dependency_is_explained() -> None:
     assert not {name for name in names if f"`{name}`" not in page}
 
 
-# Stand-ins for a cluster's programs: hosts are this one.
+# Stand-ins for a cluster's programs: hosts are this one. The command begins a run and
+# fails, as when another worker is lost; the next time it comes to its end.
 STAND_INS = {
     "ssh": 'shift; sh -c "$1"',
-    "srun": 'for INDEX in 0 1; do SLURM_PROCID=$INDEX "$@"; done',
-    "scontrol": "printf 'host1\\nhost2\\n'",
-    ".venv/bin/alexnet": 'echo "$TF_CONFIG" > config-"$(echo "$TF_CONFIG" | cksum)"',
+    "sleep": "true",
+    "srun": """shift; for INDEX in 0 1; do
+        SLURM_PROCID=$INDEX "$@" || FAILED=1
+    done; exit ${FAILED:-0}""",
+    "scontrol": """case $1 in
+        show) printf 'host1\\nhost2\\n' ;;
+        requeue) echo "$2" >> requeued ;;
+    esac""",
+    "alexnet": """WORKER=$(echo "$TF_CONFIG" | cksum | cut -d' ' -f1)
+    echo "$TF_CONFIG" > config-$WORKER
+    echo "$@" >> calls-$WORKER
+    [ "$(wc -l < calls-$WORKER)" = 2 ] && exit
+    mkdir -p runs/cluster && touch runs/cluster/config.json
+    exit 1""",
 }
 
 
-@pytest.mark.parametrize("script", ["train.sh", "train.sbatch"])
-def test_a_cluster_script_tells_every_worker_its_place(
-    script: str, tmp_path: Path
-) -> None:
-    titled = {title: text for _, title, text in blocks(ROOT / "docs/guides/cluster.md")}
-    (tmp_path / script).write_text(titled[script])
-    for name, line in STAND_INS.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
-        (tmp_path / name).chmod(0o755)
-    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    command = ["bash", script, "host1", "host2"]
-    variables = {**os.environ, "PATH": path, "SLURM_JOB_NODELIST": "host[1-2]"}
-    subprocess.run(command, cwd=tmp_path, env=variables, check=True, timeout=60)
-    configs = [json.loads(file.read_text()) for file in tmp_path.glob("config-*")]
-    workers = ["host1:2222", "host2:2222"]
-    assert [config["cluster"] for config in configs] == [{"worker": workers}] * 2
+def run_with_stand_ins(folder: Path, script: str, **variables: str) -> int:
+    """The exit code of a script of the guide to clusters, for two hosts."""
+    for name, lines in STAND_INS.items():
+        (folder / name).write_text(f"#!/bin/sh\n{lines}\n")
+        (folder / name).chmod(0o755)
+    (folder / ".venv").mkdir(exist_ok=True)
+    if not (folder / ".venv" / "bin").exists():
+        (folder / ".venv" / "bin").symlink_to(folder)
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    command = ["bash", "-c", script, "train", "host1", "host2"]
+    environment = {**os.environ, **variables, "PATH": path}
+    return subprocess.run(command, cwd=folder, env=environment, timeout=60).returncode
+
+
+def require_two_workers(folder: Path, *workers: str) -> None:
+    """Each was told its place, and started again from the last state."""
+    configs = [json.loads(file.read_text()) for file in folder.glob("config-*")]
+    assert [config["cluster"] for config in configs] == [{"worker": list(workers)}] * 2
     assert sorted(config["task"]["index"] for config in configs) == [0, 1]
+    for file in folder.glob("calls-*"):
+        first, second = file.read_text().splitlines()
+        assert second == f"{first.removesuffix(' --resume')} --resume"
+
+
+def cluster_script(title: str) -> str:
+    return next(b[2] for b in blocks(ROOT / "docs/guides/cluster.md") if b[1] == title)
+
+
+def test_the_ssh_script_keeps_workers_up(tmp_path: Path) -> None:
+    assert run_with_stand_ins(tmp_path, cluster_script("train.sh")) == 0
+    require_two_workers(tmp_path, "host1:2222", "host2:2222")
+
+
+def test_the_slurm_script_queues_itself_again_a_few_times(tmp_path: Path) -> None:
+    script = cluster_script("train.sbatch")
+    job = {"SLURM_JOB_NODELIST": "host[1-2]", "SLURM_JOB_ID": "7"}
+    run_with_stand_ins(tmp_path, script, **job)
+    assert (tmp_path / "requeued").read_text() == "7\n"
+    assert run_with_stand_ins(tmp_path, script, **job, SLURM_RESTART_COUNT="1") == 0
+    require_two_workers(tmp_path, "host1:2222", "host2:2222")
+    for calls in tmp_path.glob("calls-*"):
+        calls.unlink()
+    assert run_with_stand_ins(tmp_path, script, **job, SLURM_RESTART_COUNT="20") == 1
+    assert (tmp_path / "requeued").read_text() == "7\n"
+
+
+def test_the_kubernetes_pods_know_their_place_and_go_on(tmp_path: Path) -> None:
+    lines = cluster_script("train.yaml").partition("- |\n")[2].splitlines()
+    indent = len(lines[0]) - len(lines[0].lstrip())
+    body = takewhile(lambda line: line.startswith(" " * indent), lines)
+    script = "\n".join(line[indent:] for line in body)
+    for code in (1, 0):
+        for index in "01":
+            pod = {"JOB_COMPLETION_INDEX": index}
+            assert run_with_stand_ins(tmp_path, script, **pod) == code
+    require_two_workers(tmp_path, "alexnet-0.alexnet:2222", "alexnet-1.alexnet:2222")
 
 
 def program(page: Path) -> str:
@@ -208,3 +259,12 @@ def test_the_notebook_runs_beside_a_model_of_the_users(folder: Path) -> None:
     nbclient.NotebookClient(
         notebook, timeout=600, kernel_name="python3", resources=resources
     ).execute(env=environment(folder))
+    drawn = {
+        cell.source.split("(")[0]: output.data["text/html"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "<progress" in output.get("data", {}).get("text/html", "")
+    }
+    building, training = drawn.values()
+    assert "40 of 40 images" in building
+    assert "3 of 3 steps" in training and "validation accuracy" in training

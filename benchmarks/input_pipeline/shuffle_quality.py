@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from alexnet.pipeline.read.stage import EpochStage, Stage, compose
+from alexnet.pipeline.read.stage import Epoch, EpochStage, Stage, compose
 
 # More examples than these make the figures no steadier.
 MAX_EXAMPLES = 20_000
@@ -70,7 +70,7 @@ def delivered_positions(
     if first.element_spec.dtype != tf.string:
         return _collect(first, count)
 
-    def numbers(_: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+    def numbers(_: tf.data.Dataset, epoch: Epoch) -> tf.data.Dataset:
         return tf.data.Dataset.range(num_examples)
 
     shuffle = [stage.name for stage in stages].index("shuffle")

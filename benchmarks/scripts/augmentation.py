@@ -59,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = ArgumentParser(
         "python -m alexnet.benchmarks.scripts.augmentation", description=__doc__
     )
-    parser.add_argument("--presets", nargs="+", default=["paper", "modern", "article"])
+    parser.add_argument(
+        "--presets", nargs="+", default=["paper", "modern", "trivial", "article"]
+    )
     parser.add_argument("--batch-size", type=int, default=128, help="images a batch")
     parser.add_argument("--rounds", type=int, default=9, help="turns of each way")
     options = parser.parse_args(arguments)

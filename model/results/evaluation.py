@@ -22,6 +22,7 @@ from alexnet.model.training.run import RunFolder
 from alexnet.model.training.run_network import build_run_network
 from alexnet.pipeline.config import ReadConfig, Tta, require
 from alexnet.pipeline.notebook import html_table
+from alexnet.pipeline.notebook_bar import notebook_progress
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.read.errors import reading
 from alexnet.pipeline.read.opened_set import OpenedSet
@@ -116,7 +117,7 @@ def evaluate(
     checkpoint: str = "best",
     tta: Tta = "none",
     batch_size: int = 128,
-    progress: Progress = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> EvaluationReport:
     """Evaluate a run's network on labelled examples.
 
@@ -130,7 +131,8 @@ def evaluate(
             picture and its mirror image, "ten-crop" four corners and the centre of
             both.
         batch_size: images that are computed at once; the figures do not depend on it.
-        progress: called with the images done and the images in all.
+        progress: called with the images done and the images in all; by default a
+            notebook shows a bar.
 
     Raises:
         ConfigError: the run's network sees whole pictures, and `tta` crops them.
@@ -148,6 +150,7 @@ def evaluate(
     total = sum(records.manifest.splits[name].num_examples for name in splits)
     classifier, epoch = load_classifier(run, checkpoint)
     scores = Scores(config.class_names)
+    progress = progress or notebook_progress("evaluating", "images")
     for batch in classify(classifier, records, splits, batch_size, tta):
         scores.add(batch.labels, batch.logits)
         progress(scores.num_examples, total)

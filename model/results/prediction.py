@@ -23,6 +23,7 @@ from alexnet.model.training.classifier import Classifier
 from alexnet.model.training.run import RunFolder
 from alexnet.model.training.run_config import RunConfig
 from alexnet.pipeline.errors import BadImage
+from alexnet.pipeline.notebook_bar import notebook_progress
 from alexnet.pipeline.records.image import read_image, to_square
 from alexnet.pipeline.source.image_items import ImageItem, find_images
 
@@ -109,7 +110,7 @@ def predict(
     images: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
     checkpoint: str = "best",
-    progress: Progress = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> PredictionReport:
     """Predict the classes of images; those that cannot be read are told in the report.
 
@@ -117,7 +118,8 @@ def predict(
         run: the run's folder.
         images: image files, or folders, archives, tables and patterns of them.
         checkpoint: "best" by validation accuracy, or "last".
-        progress: called with the images done and the images in all.
+        progress: called with the images done and the images in all; by default a
+            notebook shows a bar.
 
     Raises:
         RunError: there is no such run or checkpoint.
@@ -128,6 +130,7 @@ def predict(
     paths = [images] if isinstance(images, (str, PathLike)) else images
     named = name_images(list(find_images([Path(path) for path in paths])))
     classifier, epoch = load_classifier(run, checkpoint)
+    progress = progress or notebook_progress("predicting", "images")
     predictions: list[Prediction] = []
     for chunk in _chunks(named):
         predictions += _predict_chunk(chunk, classifier, config)

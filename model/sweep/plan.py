@@ -73,6 +73,11 @@ class SweepPlan:
         return self.folder / "journal.log"
 
     @property
+    def logs_path(self) -> Path:
+        """What TensorBoard is told of the sweep as a whole."""
+        return self.folder / "logs"
+
+    @property
     def picture_path(self) -> Path:
         """Accuracy over each setting, and the trials' curves."""
         return self.folder / "sweep.png"

@@ -6,6 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from alexnet.model.sweep.hparams import log_sweep
 from alexnet.model.sweep.plan import SweepPlan
 from alexnet.model.sweep.progress import SweepProgress
 from alexnet.model.sweep.report import (
@@ -36,6 +37,7 @@ def run_sweep(plan: SweepPlan, jobs: int, progress: SweepProgress) -> SweepRepor
     """
     require(1 <= jobs <= MAX_JOBS, "jobs", jobs, f"1 to {MAX_JOBS:,}")
     plan.save()
+    log_sweep(plan)
     study = open_study(plan)
     gpus = gpu_of_each_job(jobs)
     running: dict[int, TrialProcess] = {}

@@ -11,6 +11,7 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alexnet.model.sweep.hparams import log_trial
 from alexnet.model.sweep.plan import SweepPlan
 from alexnet.model.sweep.study import release
 from alexnet.model.training.history import EpochRecord, best_epoch
@@ -108,6 +109,7 @@ def start_trial(
     run = RunFolder(plan.run_path(trial.number))
     values: dict[str, Any] = trial.user_attrs["values"]
     options = ["--resume"] if run.exists() else plan.fit_options(values)
+    log_trial(plan, run, values)
     gpus = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
     run.path.mkdir(parents=True, exist_ok=True)
     with log_path(run).open("ab") as log:

@@ -10,11 +10,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
@@ -22,11 +21,16 @@ from tensorflow import keras
 
 from alexnet.model.training.optimizer import unwrapped
 from alexnet.model.training.run import RunFolder
+from alexnet.model.training.shared_folder import is_seen
 from alexnet.model.training.train_step import TrainableClassifier
 from alexnet.pipeline.errors import RunError
 from alexnet.pipeline.files import sync_folder, write_text
 
-POINTER, SPARE = "checkpoint", "worker-"
+POINTER = "checkpoint"
+# TensorFlow's folder in memory, of each process its own.
+SPARE = "ram://state"
+# Clients of NFS ask the server again within a minute (acdirmax).
+SEEN_SECONDS = 70.0
 # A name and nothing else: who hands on a run folder says nothing about other files.
 NAMED = re.compile(rb'^model_checkpoint_path: "(ckpt-\d+(-again)?)"$', re.MULTILINE)
 # What TensorFlow raises of files that are no checkpoint, or of another network.
@@ -65,16 +69,26 @@ class Checkpoints:
             epoch=self.epoch,
         )
 
-    def restore_last(self) -> int:
+    def restore_last(self, from_chief: Callable[[str], str] = str) -> int:
         """Load the last state; return how many steps it has behind it.
+
+        Workers of a cluster load the one that `from_chief` names to all of them.
 
         Raises:
             RunError: it is damaged, or does not fit the network.
         """
-        # From the chief's folder: every worker goes on from the same state.
-        path = latest(self.run.checkpoints_path("last"))
-        if path is None:
+        folder = self.run.checkpoints_path("last")
+        found = latest(folder)
+        name = from_chief(found.name if found else "")
+        if not name:
             return 0
+        path = folder / name
+        if not self.is_chief and not is_seen(Path(f"{path}.index"), SEEN_SECONDS):
+            raise RunError(
+                f"this worker does not see {path}, the state that the chief goes on"
+                " from. Share the run folder among all workers, or copy the chief's"
+                " here, then start all of them again."
+            )
         with _readable(path, "cannot be restored"):
             self._last.read(str(path)).assert_existing_objects_matched()
         return int(self.step.numpy())
@@ -108,17 +122,15 @@ class Checkpoints:
         """Delete what killed saves have left behind."""
         for which in ("last", "best"):
             _sweep(self.run.checkpoints_path(which))
-        for spare in self.run.checkpoints_path("last").parent.glob(f"{SPARE}*"):
-            _delete(spare)
 
     def _write(self, checkpoint: tf.train.Checkpoint, which: str) -> None:
-        folder = self.run.checkpoints_path(which)
-        folder.mkdir(parents=True, exist_ok=True)
         if not self.is_chief:
             # Every worker has to take part in saving; only the chief's copy is kept.
-            with TemporaryDirectory(prefix=SPARE, dir=folder.parent) as spare:
-                checkpoint.write(f"{spare}/ckpt")
+            checkpoint.write(f"{SPARE}/ckpt")
+            tf.io.gfile.rmtree(SPARE)
             return
+        folder = self.run.checkpoints_path(which)
+        folder.mkdir(parents=True, exist_ok=True)
         try:
             path = _free_path(folder, int(self.step.numpy()))
             checkpoint.write(str(path))

@@ -59,8 +59,13 @@ class Classifier(tf.Module):
 
     def run_network(self, view: tf.Tensor, training: bool) -> tf.Tensor:
         """Logits float32 [batch, classes] of a preprocessed or augmented batch."""
-        inputs = tf.cast(view, self.network.input.dtype)
-        return tf.cast(self.network(inputs, training=training), tf.float32)
+        network = self.network_for(view.shape[1])
+        inputs = tf.cast(view, network.input.dtype)
+        return tf.cast(network(inputs, training=training), tf.float32)
+
+    def network_for(self, side: int) -> keras.Model:
+        """The network for images of a side: by default the one that it evaluates."""
+        return self.network
 
 
 def compiled(function: Any) -> Any:

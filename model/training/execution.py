@@ -64,8 +64,10 @@ class Execution:
         steps_at_once: int = 1,
         *,
         device_lags: bool = False,
+        side: int | None = None,
     ) -> None:
-        self.classifier, self.strategy = classifier, strategy
+        """`side` is that of the images that steps take, by default the network's."""
+        self.classifier, self.strategy, self.side = classifier, strategy, side
         self.steps_at_once, self.device_lags = steps_at_once, device_lags
         self._clock = InputClock()
         several = steps_at_once > 1
@@ -128,7 +130,7 @@ class Execution:
     @without_autograph
     def _train_step(self, batches: Any, steps: tf.Tensor) -> None:
         batch = self._clock.timed_next(batches)
-        self.strategy.run(self.classifier.train_step, args=(batch,))
+        self.strategy.run(self.classifier.train_step, args=(batch, self.side))
 
     @without_autograph
     def _test_step(self, batches: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import fields
+from dataclasses import fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ from alexnet.model.config import CHECKPOINT_MINUTES, NetworkConfig, TrainConfig
 from alexnet.model.network.own import NetworkFunction
 from alexnet.model.recipe import RecipeName, gather_settings
 from alexnet.model.training import training
-from alexnet.model.training.hardware import set_up_hardware
+from alexnet.model.training.hardware import cluster_to_join, set_up_hardware
+from alexnet.model.training.multi_worker import new_run
+from alexnet.model.training.notebook_progress import default_progress
 from alexnet.model.training.plan import plan_training
 from alexnet.model.training.progress import Progress
 from alexnet.model.training.report import FitReport
-from alexnet.model.training.run import RunFolder, new_run
+from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.remote.location import Location
@@ -54,7 +56,7 @@ def fit(
         resume: go on from the run's last state, with the run's own settings.
         overwrite: delete the run that is in the folder first.
         checkpoint_minutes: between saved states, besides every epoch's.
-        progress: hears of steps and epochs.
+        progress: hears of steps and epochs; by default a notebook shows a bar.
         **settings: fields of `NetworkConfig` and `TrainConfig`, such as `epochs`,
             `batch_size`, `augment`, `learning_rate`, `mixed_precision`, `seed`; they
             win over both.
@@ -77,17 +79,20 @@ def fit(
     if isinstance(data, OpenedSet):
         settings = {**cache_settings(data), **settings}
         data = data.place
-    progress = progress or Progress()
-    with nullcontext(RunFolder(Path(run))) if run else new_run() as run_folder:
-        plan = plan_training(
-            as_place(data) if data is not None else None,
-            run_folder,
-            settings,
-            resume=resume,
-            overwrite=overwrite,
-            checkpoint_minutes=checkpoint_minutes,
-        )
-        hardware = set_up_hardware(plan.config.train)
+    progress = progress or default_progress()
+    plan = plan_training(
+        as_place(data) if data is not None else None,
+        RunFolder(Path(run)) if run else None,
+        settings,
+        resume=resume,
+        overwrite=overwrite,
+        checkpoint_minutes=checkpoint_minutes,
+    )
+    if cluster := cluster_to_join(plan.config.train):
+        progress.join(cluster)
+    hardware = set_up_hardware(plan.config.train)
+    with nullcontext(plan.run) if run else new_run(plan.run, hardware) as made:
+        plan = replace(plan, run=made)
         progress.plan(plan, hardware)
         return training.train(plan, hardware, progress)
 

@@ -5,26 +5,19 @@ Everything that has to be decided before TensorFlow touches a device.
 
 from __future__ import annotations
 
-import json
-import os
 import platform
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
 
 import tensorflow as tf
 from tensorflow import keras
 
 from alexnet.model.config import TrainConfig
+from alexnet.model.training.cluster import EXAMPLE, Cluster, find_cluster
 from alexnet.pipeline.errors import ConfigError, RunError
 from alexnet.pipeline.files import count
 from alexnet.pipeline.machine import cpu_model, num_cpus
-
-# A TF_CONFIG.
-EXAMPLE = (
-    '{"cluster": {"worker": ["host1:2222", "host2:2222"]},'
-    ' "task": {"type": "worker", "index": 0}}'
-)
 
 
 @dataclass(frozen=True)
@@ -79,17 +72,35 @@ def set_up_hardware(config: TrainConfig) -> Hardware:
     Raises:
         ConfigError: the strategy does not fit the machine.
     """
+    cluster = cluster_to_join(config)
     gpus = enable_memory_growth()
     if config.logical_cpus is not None:
         _split_cpu(config.logical_cpus)
-    kind = _choose(config, len(gpus))
+    kind = "multi-worker" if cluster else _choose(config, len(gpus))
     strategy = _make_strategy(kind, bool(gpus))
     half = "mixed_float16" if gpus else "mixed_bfloat16"
     policy = half if config.mixed_precision else "float32"
     keras.mixed_precision.set_global_policy(policy)
     # Measured on a CPU: 26 images/s with XLA, 47 without.
     xla = bool(gpus) if config.xla is None else config.xla
-    return Hardware(strategy, kind, len(gpus), policy, xla, _is_chief(kind))
+    is_chief = cluster is None or cluster.is_chief
+    return Hardware(strategy, kind, len(gpus), policy, xla, is_chief)
+
+
+def cluster_to_join(config: TrainConfig) -> Cluster | None:
+    """The cluster that a run trains in; None where it trains alone.
+
+    Raises:
+        ConfigError: TF_CONFIG makes no sense, or is not there and has to be.
+    """
+    cluster = find_cluster()
+    if config.strategy == "multi-worker" and not cluster.jobs:
+        raise ConfigError(
+            "`strategy='multi-worker'` needs TF_CONFIG in the environment of every"
+            f" process, such as {EXAMPLE}"
+        )
+    is_joined = cluster.jobs and config.strategy in ("auto", "multi-worker")
+    return cluster if is_joined else None
 
 
 def enable_memory_growth() -> list[tf.config.PhysicalDevice]:
@@ -119,48 +130,25 @@ def _split_cpu(num_cpus: int) -> None:
 
 
 def _choose(config: TrainConfig, num_gpus: int) -> str:
-    cluster = _tf_config()["cluster"]
-    if config.strategy == "multi-worker" and not cluster:
-        raise ConfigError(
-            "`strategy='multi-worker'` needs TF_CONFIG in the environment of every"
-            f" process, such as {EXAMPLE}"
-        )
     if config.strategy != "auto":
         return config.strategy
-    if cluster:
-        return "multi-worker"
     return "mirrored" if num_gpus > 1 or (config.logical_cpus or 1) > 1 else "none"
 
 
 def _make_strategy(kind: str, on_gpu: bool) -> tf.distribute.Strategy:
     if kind == "mirrored":
         devices = tf.config.list_logical_devices("GPU" if on_gpu else "CPU")
-        return tf.distribute.MirroredStrategy([device.name for device in devices])
-    if kind == "multi-worker":
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    return tf.distribute.get_strategy()
+        return _mirrored(tuple(device.name for device in devices))
+    return _multi_worker() if kind == "multi-worker" else tf.distribute.get_strategy()
 
 
-def _is_chief(kind: str) -> bool:
-    if kind != "multi-worker":
-        return True
-    asked = _tf_config()
-    task = asked["task"]
-    first = task.get("type") == "worker" and task.get("index") == 0
-    return task.get("type") == "chief" or ("chief" not in asked["cluster"] and first)
+# One for all runs of a process: each strategy counts its collective operations from the
+# same number, and TensorFlow takes a second one's for the first one's, of other shapes.
+@cache
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    return tf.distribute.MirroredStrategy(devices)
 
 
-def _tf_config() -> dict[str, dict[str, Any]]:
-    """What TF_CONFIG says of the cluster and of this process's task in it.
-
-    Raises:
-        ConfigError: it is no JSON, or JSON of another form.
-    """
-    text = os.environ.get("TF_CONFIG") or "{}"
-    try:
-        values = json.loads(text)
-        return {name: dict(values.get(name, {})) for name in ("cluster", "task")}
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"TF_CONFIG in the environment is {text!r}; it needs {EXAMPLE}, or nothing"
-        ) from error
+@cache
+def _multi_worker() -> tf.distribute.Strategy:
+    return tf.distribute.MultiWorkerMirroredStrategy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -57,12 +58,7 @@ class TrainingLoop:
         plan, config, start = self.plan, self.plan.config.train, self.start
         progress.start(start.total_steps, config.epochs * start.steps_per_epoch)
         log = EpochLog(plan.run.logs_path)
-        execution = Execution(
-            self.classifier,
-            self.hardware.strategy,
-            config.steps_per_execution,
-            device_lags=self.hardware.num_gpus > 0,
-        )
+        execution_at = lru_cache(1)(self._make_execution)
         with GpuMonitor(self.hardware.num_gpus) as gpus, StopSignals() as signals:
             pauses = Pauses(
                 self.checkpoints,
@@ -76,6 +72,7 @@ class TrainingLoop:
             if self.hardware.is_chief and not start.total_steps:
                 log.write_picture("augmented_samples", self._draw_samples(), epoch=1)
             while not self.is_over():
+                execution = execution_at(plan.image_sides.of_epoch(len(self.history)))
                 training = self._train_epoch(execution, batches, pauses)
                 validation = self._validate(execution)
                 load = Load.of(gpus.take())
@@ -92,6 +89,16 @@ class TrainingLoop:
         config = self.plan.config.train
         has_all = len(self.history) >= config.epochs
         return has_all or is_out_of_patience(self.history, config.patience)
+
+    def _make_execution(self, side: int) -> Execution:
+        """Steps on images of a side, which is traced and compiled once."""
+        return Execution(
+            self.classifier,
+            self.hardware.strategy,
+            self.plan.config.train.steps_per_execution,
+            device_lags=self.hardware.num_gpus > 0,
+            side=side,
+        )
 
     @property
     def _first_step(self) -> int:

@@ -1,14 +1,23 @@
-"""Several workers that train together: what they agree on, and the loss of one."""
+"""Several workers that train together: what they agree on, and the loss of one.
+
+The chief, worker 0, alone writes the run folder, and says what is in it: two machines
+may see a shared file system as it was at different moments.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from alexnet.model.training.hardware import Hardware
-from alexnet.model.training.run import RunFolder
+from alexnet.model.training.plan import TrainPlan, list_differences
+from alexnet.model.training.run import RunFolder, new_folder
 from alexnet.pipeline.errors import RunError
 
 
@@ -41,16 +50,90 @@ def agreement(hardware: Hardware) -> Agreement:
     return agree
 
 
-def require_all(hardware: Hardware, run: RunFolder, error: Exception) -> None:
-    """Look whether an error means that another worker is gone.
+def from_chief(hardware: Hardware, text: str) -> str:
+    """The chief's text, whatever the others have; one alone keeps its own.
 
     Raises:
-        RunError: it does.
+        RunError: another worker is gone.
     """
-    aborted = "Collective ops is aborted" in str(error)
-    gone = aborted or isinstance(error, tf.errors.UnavailableError)
-    if hardware.kind == "multi-worker" and gone:
+    if hardware.kind != "multi-worker":
+        return text
+    letters = list(text.encode()) if hardware.is_chief else []
+    with loss_told(hardware):
+        (length,) = _from_chief(hardware, [len(letters)])
+        told = _from_chief(hardware, letters or [0] * length) if length else []
+    return bytes(told).decode()
+
+
+def _from_chief(hardware: Hardware, numbers: list[int]) -> list[int]:
+    """The chief's numbers, whole and below 2 ** 24, at every worker."""
+    strategy = hardware.strategy
+
+    @tf.function
+    def first(mine: tf.Tensor) -> tf.Tensor:
+        def masked() -> tf.Tensor:
+            context = tf.distribute.get_replica_context()
+            is_first = tf.equal(context.replica_id_in_sync_group, 0)  # the chief's
+            return tf.where(is_first, mine, tf.zeros_like(mine))
+
+        total = tf.distribute.ReduceOp.SUM
+        return strategy.reduce(total, strategy.run(masked), axis=None)
+
+    found: list[float] = first(tf.constant(numbers, tf.float32)).numpy().tolist()
+    return list(map(int, found))
+
+
+def require_chiefs_plan(hardware: Hardware, plan: TrainPlan) -> None:
+    """Check that a worker was started as the chief was, on the same records.
+
+    Raises:
+        RunError: it was not, or another worker is gone.
+    """
+    settings = {**asdict(plan.config), "resume": plan.resume}
+    mine = json.loads(json.dumps(settings))
+    chiefs = json.loads(from_chief(hardware, json.dumps(mine)))
+    mine["reader_reason"] = chiefs["reader_reason"]  # it tells of this machine
+    if differences := list_differences(chiefs, mine):
+        raise RunError(
+            "this worker was started with other settings than the chief, worker 0:"
+            f" {'; '.join(differences)}. Start all of them with the same command, on"
+            " the same records."
+        )
+
+
+@contextmanager
+def new_run(run: RunFolder, hardware: Hardware) -> Iterator[RunFolder]:
+    """Make the folder of a run, under another name where it is taken.
+
+    The chief does, and tells the other workers.
+
+    Raises:
+        RunError: another worker is gone.
+    """
+    if not hardware.is_chief:
+        yield RunFolder(Path(from_chief(hardware, "")))
+        return
+    with new_folder(run.path) as path:
+        from_chief(hardware, str(path))
+        yield RunFolder(path)
+
+
+@contextmanager
+def loss_told(hardware: Hardware, run: RunFolder | None = None) -> Iterator[None]:
+    """Tell errors in the block that mean that another worker is gone.
+
+    Raises:
+        RunError: one is.
+    """
+    try:
+        yield
+    except (tf.errors.OpError, RuntimeError) as error:
+        aborted = "Collective ops is aborted" in str(error)
+        gone = aborted or isinstance(error, tf.errors.UnavailableError)
+        if hardware.kind != "multi-worker" or not gone:
+            raise
+        how = f" with `{run.resume_command}`" if run and run.exists() else ""
         raise RunError(
             "another worker has stopped, or cannot be reached any more. What was saved"
-            f" is kept: start all of them again with `{run.resume_command}`."
+            f" is kept: start all of them again{how}."
         ) from error

@@ -63,6 +63,7 @@ class Pauses:
         if steps_of_epoch and (wishes.save or wishes.stop):
             self._save(step, epoch)
             if wishes.stop:
+                self._agree(Wishes())  # wait for the chief: it alone writes a state
                 self._signals.stop()
         self._progress.step(step, metrics)
         self._looked_at = time.monotonic()

@@ -20,8 +20,9 @@ from alexnet.model.network.own import (
     find_function,
     name_of_function,
 )
+from alexnet.model.training.image_sides import ImageSides, make_image_sides
 from alexnet.model.training.initial import settings_of_source
-from alexnet.model.training.run import RunFolder
+from alexnet.model.training.run import RunFolder, dated
 from alexnet.model.training.run_config import RunConfig
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import READ, ReadConfig, require
@@ -32,6 +33,9 @@ from alexnet.pipeline.read.image_folder import open_data
 from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.records.manifest import Manifest
 from alexnet.pipeline.remote.place import Place, as_place
+
+# Where runs go that are given no folder.
+RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ class TrainPlan:
         return steps_per_epoch(self.records, self.config.train.batch_size)
 
     @property
+    def image_sides(self) -> ImageSides:
+        """Sides of the training images, by the epoch."""
+        return make_image_sides(self.config.network, self.config.train)
+
+    @property
     def resume(self) -> bool:
         """Whether the run goes on from its last state."""
         return self.former is not None
@@ -71,7 +80,7 @@ class TrainPlan:
 
 def plan_training(
     data: Place | None,
-    run: RunFolder,
+    run: RunFolder | None,
     settings: dict[str, Any],
     *,
     resume: bool = False,
@@ -80,23 +89,24 @@ def plan_training(
 ) -> TrainPlan:
     """The plan of a run on the records in `data`; None is where a resumed run's are.
 
-    `settings` are the NetworkConfig and TrainConfig values that were asked for, where
-    `network` may be the function itself; the others are the run's own when it is
-    resumed, and the defaults otherwise.
+    Without `run` it is runs/<date-time>, to be made when the run begins. `settings` are
+    the NetworkConfig and TrainConfig values that were asked for, where `network` may be
+    the function itself; the others are the run's own when it is resumed, and the
+    defaults otherwise.
 
     Raises:
         ConfigError: the settings do not fit each other or the records.
         DataError: the records cannot be used.
         RunError: the run folder is taken, missing, or of other settings.
     """
-    old = run.load_config() if resume else None
+    old = run.load_config() if run and resume else None
     if data is None and old is not None:
         data = as_place(old.data)
     if data is None:
         raise ConfigError("a new run needs the folder of its records")
-    if overwrite:
+    if run and overwrite:
         run.require_ours()
-    elif not resume:
+    elif run and not resume:
         run.require_free()
     settings = _complete(settings, old)
     records = open_data(data, read=read_config(settings, old))
@@ -106,8 +116,9 @@ def plan_training(
     config = make_run_config(data, records, settings, old)
     if not callable(function):
         function = _find_network(config.network)
-    if old is not None:
+    if run and old:
         require_same_settings(run, old, config)
+    run = run or RunFolder(dated(RUNS))
     steps_per_epoch(records, config.train.batch_size)  # refuses too large a batch
     return TrainPlan(run, config, records, old, overwrite, checkpoint_minutes, function)
 
@@ -176,6 +187,7 @@ def make_run_config(
     )
     _require_side(records, network.image_size)
     _require_validation(records, train)
+    make_image_sides(network, train)  # refuses sides that do not rise
     # The order of an epoch is the reader's: a run keeps the one it began with.
     chosen = records.reader(train.reader)
     if chosen.name != "photos":
@@ -263,9 +275,16 @@ def require_same_settings(run: RunFolder, old: RunConfig, new: RunConfig) -> Non
     Raises:
         RunError: anything else differs; the message lists it.
     """
+    if old.order_version != new.order_version:
+        raise RunError(
+            f"{run.path} was begun by an alexnet that gives epochs another order"
+            f" (version {old.order_version} of it, here {new.order_version}): an epoch"
+            " that goes on here would have some examples twice and others never. Go on"
+            " with the alexnet that began it, or start another `run`."
+        )
     names = ("epochs", "patience", "cache", "cache_limit_bytes")
     same = replace(new.train, **{name: getattr(old.train, name) for name in names})
-    differences = _differences(asdict(old), asdict(replace(new, train=same)))
+    differences = list_differences(asdict(old), asdict(replace(new, train=same)))
     if new.train.epochs < old.train.epochs:
         differences.append(f"epochs {old.train.epochs} -> {new.train.epochs}")
     if differences:
@@ -275,11 +294,12 @@ def require_same_settings(run: RunFolder, old: RunConfig, new: RunConfig) -> Non
         )
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+def list_differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """The settings that differ, `name old -> new`, but for where the records lie."""
     found = []
     for name, value in old.items():
-        if isinstance(value, dict):
-            found += _differences(value, new[name])
+        if isinstance(value, dict) and isinstance(new[name], dict):
+            found += list_differences(value, new[name])
         elif value != new[name] and name != "data":
             found.append(f"{name} {value} -> {new[name]}")
     return found

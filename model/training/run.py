@@ -225,21 +225,18 @@ class RunFolder:
         return read_history(self.history_path)
 
 
-@contextmanager
-def new_run() -> Iterator[RunFolder]:
-    """Make the folder of a run, runs/<date-time>, as `new_folder` does."""
-    with new_folder(Path("runs")) as path:
-        yield RunFolder(path)
+def dated(parent: Path) -> Path:
+    """<parent>/<date-time>, the name of what begins now."""
+    return parent / datetime.now().strftime("%Y-%m-%d-%H%M%S")
 
 
 @contextmanager
-def new_folder(parent: Path) -> Iterator[Path]:
-    """Make <parent>/<date-time>, with a number where that is taken.
+def new_folder(base: Path) -> Iterator[Path]:
+    """Make a folder, with a number behind its name where that is taken.
 
     Nobody else gets the same; it is deleted when the block leaves it empty.
     """
-    base = parent / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    with removed_when_empty(parent):
+    with removed_when_empty(base.parent):
         others = (base.with_name(f"{base.name}-{number}") for number in count(2))
         path = next(path for path in chain([base], others) if _make(path))
         try:

@@ -8,6 +8,7 @@ from typing import Any
 
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.pipeline.config import (
+    ORDER_VERSION,
     AugmentConfig,
     BuildConfig,
     Resize,
@@ -48,6 +49,8 @@ class RunConfig:
     reader_reason: str
     # Known when the run has begun.
     initial: InitialWeights | None = None
+    # By which the seed decides the epochs' order.
+    order_version: int = ORDER_VERSION
 
     def __post_init__(self) -> None:
         BuildConfig(
@@ -94,4 +97,6 @@ def run_config_from_json(values: dict[str, Any]) -> RunConfig:
         initial=None
         if initial is None
         else InitialWeights(initial["fingerprint"], tuple(initial["fresh_layers"])),
+        # The first version left no mark.
+        order_version=values.get("order_version", 1),
     )

@@ -8,12 +8,14 @@ where a replica's rows of the batch are more than its memory takes at once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 from tensorflow import keras
 
 from alexnet.model.network.layers import batch_position
+from alexnet.model.network.other_sides import at_sides
 from alexnet.model.training.classifier import Classifier, compiled, without_autograph
 from alexnet.model.training.loss import TrainingLoss, cross_entropy
 from alexnet.model.training.loss_scale import LossScale
@@ -46,6 +48,7 @@ class TrainableClassifier(Classifier):
         loss: TrainingLoss = TrainingLoss(),
         global_batch: int = 1,
         accumulate: int = 1,
+        other_sides: Sequence[int] = (),
         seed: int = 0,
         xla: bool = False,
     ) -> None:
@@ -55,6 +58,7 @@ class TrainableClassifier(Classifier):
             optimizer: that of the network's trainable weights.
             average: what is evaluated, instead of the network as the last step left it.
             accumulate: micro-batches, by whose gradients together a step is taken.
+            other_sides: sides of images that steps may take, besides the network's.
 
         Raises:
             ConfigError: replicas cannot have as many equal micro-batches.
@@ -68,21 +72,32 @@ class TrainableClassifier(Classifier):
         is_even = global_batch % (self.num_replicas * accumulate) == 0
         needs = f"a multiple of `accumulate={accumulate}` x {self.num_replicas} devices"
         require(accumulate == 1 or is_even, "batch_size", global_batch, needs)
+        self._networks = at_sides(network, other_sides) if other_sides else {}
         self.metrics = MetricSums()
         gradients: Any = self._compute_gradients
         self._gradients = compiled(gradients) if xla else gradients
 
+    def network_for(self, side: int) -> keras.Model:
+        """The network for images of a side, one of those that steps may take."""
+        return self._networks.get(side, self.network)
+
     @without_autograph
-    def train_step(self, batch: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    def train_step(
+        self, batch: tuple[tf.Tensor, tf.Tensor], side: int | None = None
+    ) -> tf.Tensor:
         """Take one optimizer step on a replica's rows of the global batch.
 
-        Returns its losses, float32 [batch].
+        Their images become those of `side`, by default the network's. Returns the
+        losses, float32 [batch].
         """
         images, labels = batch
+        side = side or self.side
         step = tf.identity(self.optimizer.iterations)
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         first_row = tf.cast(replica, tf.int32) * tf.shape(images)[0]
-        losses, hits, gradients = self._run_replica(images, labels, step, first_row)
+        losses, hits, gradients = self._run_replica(
+            images, labels, side, step, first_row
+        )
         skipped = self._apply(sum_over_replicas(gradients))
         if self.average:
             self.average.follow(self.network, step)
@@ -93,12 +108,13 @@ class TrainableClassifier(Classifier):
         self,
         images: tf.Tensor,
         labels: tf.Tensor,
+        side: int,
         step: tf.Tensor,
         first_row: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         """Losses and hits, float32 [batch], and the gradients of a replica's rows."""
         if self.accumulate == 1:
-            return self._run_rows(images, labels, step, first_row)
+            return self._run_rows(images, labels, side, step, first_row)
         count = (images.shape[0] or tf.shape(images)[0]) // self.accumulate
         losses, hits = [], []
         sums: list[tf.Tensor] = []
@@ -107,7 +123,7 @@ class TrainableClassifier(Classifier):
             # One after the other: memory has to hold the activations of one alone.
             with tf.control_dependencies(sums):
                 more_losses, more_hits, gradients = self._run_rows(
-                    images[rows], labels[rows], step, first_row + number * count
+                    images[rows], labels[rows], side, step, first_row + number * count
                 )
                 sums = list(map(tf.add, sums, gradients)) if sums else gradients
             losses.append(more_losses)
@@ -118,13 +134,14 @@ class TrainableClassifier(Classifier):
         self,
         images: tf.Tensor,
         labels: tf.Tensor,
+        side: int,
         step: tf.Tensor,
         first_row: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         """Losses and hits, float32 [rows], and the gradients of rows run at once."""
         draws = fold_seed(self.seed, DRAWS, step)
         view = augment_batch(
-            images, self.augment, self.side, draws, first_row, self.global_batch
+            images, self.augment, side, draws, first_row, self.global_batch
         )
         targets = labels
         if self._uses_one_hot():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,11 @@ from alexnet.model.training.loop import ResumePoint, TrainingLoop
 from alexnet.model.training.loss import TrainingLoss, balanced_weights
 from alexnet.model.training.loss_scale import LossScale
 from alexnet.model.training.moving_average import AveragedClassifier
-from alexnet.model.training.multi_worker import require_all
+from alexnet.model.training.multi_worker import (
+    from_chief,
+    loss_told,
+    require_chiefs_plan,
+)
 from alexnet.model.training.optimizer import make_optimizer, trainable_weights
 from alexnet.model.training.plan import (
     TrainPlan,
@@ -37,6 +43,7 @@ from alexnet.model.training.progress import Progress
 from alexnet.model.training.report import FitReport
 from alexnet.model.training.run import RunFolder
 from alexnet.model.training.run_config import InitialWeights
+from alexnet.model.training.shared_folder import is_seen
 from alexnet.model.training.train_step import TrainableClassifier
 from alexnet.pipeline.config import AugmentConfig
 from alexnet.pipeline.errors import DataError, RunError
@@ -58,14 +65,16 @@ def train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
             fit, or the disk is full.
         DataError: a shard is damaged.
     """
-    if not hardware.is_chief:
-        return _train(plan, hardware, progress)
-    with plan.run.sole_training():
-        return _train(plan, hardware, progress)
+    with loss_told(hardware, plan.run):
+        if not hardware.is_chief:
+            return _train(plan, hardware, progress)
+        with plan.run.sole_training():
+            return _train(plan, hardware, progress)
 
 
 def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport:
     config, run = plan.config.train, plan.run
+    require_chiefs_plan(hardware, plan)
     keras.utils.set_random_seed(config.seed)
     network = build_replicated(plan.config.network, hardware, plan.function)
     if config.init_from:
@@ -83,16 +92,22 @@ def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport
             plan.config.initial,
             averaged,
             plan.records.manifest.splits["train"].class_counts,
+            plan.image_sides.sides,
         )
     if hardware.is_chief:
         _take_over(plan)
         if plan.config.network.network == SAVED_NETWORK:
             run.save_network(describe_network(classifier.network))
         run.save_config(plan.config, hardware.machine)
+    from_chief(hardware, "the settings are written")
+    if not is_seen(run.config_path, seconds=5):
+        progress.unseen(run)
     checkpoints = Checkpoints(run, classifier, hardware.is_chief)
-    done = checkpoints.restore_last() if plan.resume else 0
+    done = 0
+    if plan.resume:
+        done = checkpoints.restore_last(partial(from_chief, hardware))
     start = ResumePoint(*divmod(done, plan.steps_per_epoch), plan.steps_per_epoch)
-    history = _history(run, start) if plan.resume else []
+    history = _chiefs_history(run, start, hardware) if plan.resume else []
     if hardware.is_chief:
         checkpoints.sweep()
     loop = TrainingLoop(plan, hardware, classifier, checkpoints, history, start)
@@ -100,9 +115,9 @@ def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport
         checkpoints.save(0, 0)
     if not loop.is_over():
         try:
-            loop.run(progress)
+            with loss_told(hardware, run):
+                loop.run(progress)
         except (tf.errors.OpError, DataError) as error:
-            require_all(hardware, run, error)
             _blame_data(plan, error)
             _blame_room(run, error)
             raise
@@ -165,6 +180,15 @@ def _remove_run(run: RunFolder) -> None:
             picture.unlink()
 
 
+def _chiefs_history(
+    run: RunFolder, start: ResumePoint, hardware: Hardware
+) -> list[EpochRecord]:
+    """The records of the epochs before `start`, as the chief reads them."""
+    mine = _history(run, start) if hardware.is_chief else []
+    chiefs = from_chief(hardware, json.dumps([asdict(record) for record in mine]))
+    return [EpochRecord(**record) for record in json.loads(chiefs)]
+
+
 def _history(run: RunFolder, start: ResumePoint) -> list[EpochRecord]:
     """The records of the epochs before `start`; one more may not have been saved.
 
@@ -201,12 +225,14 @@ def make_classifier(
     initial: InitialWeights | None = None,
     averaged: keras.Model | None = None,
     class_counts: Sequence[int] = (),
+    sides: Sequence[int] = (),
 ) -> TrainableClassifier:
     """A classifier to be trained, in the current strategy's scope.
 
     `steps` are those of an epoch; `initial` is where the network's weights are from.
     `averaged`, another such network, gets the average that `ema` asks for. The examples
-    of each class, `class_counts`, are for `class_weights`.
+    of each class, `class_counts`, are for `class_weights`; `sides` are those of the
+    images that it trains on.
 
     Raises:
         ConfigError: `freeze` names what the network has not, or the batch cannot be
@@ -227,6 +253,7 @@ def make_classifier(
         loss=_make_loss(config, class_counts),
         global_batch=config.batch_size,
         accumulate=config.accumulate,
+        other_sides=[side for side in sides if side != network.input_shape[1]],
         seed=config.seed,
         xla=hardware.xla,
     )

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from alexnet.pipeline.augment.device import HOST
 from alexnet.pipeline.augment.resample import resample
+from alexnet.pipeline.augment.trivial import warp_views
 from alexnet.pipeline.augment.yuv import stored_side_of
 from alexnet.pipeline.config import AugmentConfig, Geometry, require
 
@@ -80,6 +81,7 @@ def apply_affine(
     *,
     axis_aligned: bool = False,
     needs_no_resampling: bool = False,
+    warp: tf.Tensor | None = None,
 ) -> list[tf.Tensor]:
     """Return the batch's layers, float32 [batch, side, side, channels] in [0, 255].
 
@@ -87,6 +89,8 @@ def apply_affine(
         axis_aligned: the draw neither rotates nor shears: the same values, sooner.
         needs_no_resampling: the draw only crops and flips, so that each pixel is a
             stored one: the same values, sooner yet.
+        warp: of the view that the draw makes, float32 [batch, 2, 3], as
+            `TrivialDraw` has it.
 
     Raises:
         ConfigError: the pictures are not square, or smaller than a crop's side.
@@ -94,6 +98,8 @@ def apply_affine(
     stored_side = stored_side_of(images)
     with tf.device(HOST):
         transforms = affine_transforms(draw, stored_side, side, geometry)
+        if warp is not None:
+            transforms = warp_views(transforms, warp, side)
     return resample(
         images,
         transforms,

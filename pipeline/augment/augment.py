@@ -7,6 +7,7 @@ step sees the same draws on any number of replicas.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar
 
 import tensorflow as tf
@@ -18,6 +19,7 @@ from alexnet.pipeline.augment.affine import (
     scaled_side,
 )
 from alexnet.pipeline.augment.color import (
+    ColorDraw,
     apply_color,
     apply_diagonal,
     color_matrix,
@@ -32,6 +34,7 @@ from alexnet.pipeline.augment.mix import (
     draw_mix,
 )
 from alexnet.pipeline.augment.resample import average_blocks
+from alexnet.pipeline.augment.trivial import TrivialDraw, apply_levels, draw_trivial
 from alexnet.pipeline.augment.yuv import is_yuv420, split_planes, stored_side_of
 from alexnet.pipeline.config import AugmentConfig, Geometry
 
@@ -77,12 +80,15 @@ def augment_batch(
     """
     count, stored_side = tf.shape(images)[0], stored_side_of(images)
     ycbcr = is_yuv420(images)
+    change = None
     with tf.device(HOST):
         affine = draw_affine(config, fold_seed(seed, 0), total_rows, stored_side, side)
         color = draw_color(config, fold_seed(seed, 1), total_rows)
         box = draw_erasing(config, fold_seed(seed, 2), total_rows, side)
         affine, color, box = _rows((affine, color, box), first_row, count)
-        matrix, bias = color_matrix(config, color, ycbcr)
+        if config.trivial:
+            change = draw_trivial(fold_seed(seed, 4), total_rows)
+            change = _rows(change, first_row, count)
     layers = apply_affine(
         images,
         affine,
@@ -90,12 +96,44 @@ def augment_batch(
         config.geometry,
         axis_aligned=config.axis_aligned,
         needs_no_resampling=config.needs_no_resampling,
+        warp=change and change.warp,
     )
-    if ycbcr or config.saturation:
-        view = apply_color(layers, matrix, bias)
+    if change:
+        view = _change(layers, config, color, change, ycbcr)
     else:
-        view = compiled(apply_diagonal)(layers[0], matrix, bias)
+        view = _color(layers, config, color, ycbcr)
     return compiled(apply_erasing)(view, box) if config.erasing else view
+
+
+def _color(
+    layers: list[tf.Tensor], config: AugmentConfig, draw: ColorDraw, ycbcr: bool
+) -> tf.Tensor:
+    """Return RGB in the drawn colours, normalised."""
+    with tf.device(HOST):
+        matrix, bias = color_matrix(config, draw, ycbcr)
+    if ycbcr or config.saturation:
+        return apply_color(layers, matrix, bias)
+    return compiled(apply_diagonal)(layers[0], matrix, bias)
+
+
+def _change(
+    layers: list[tf.Tensor],
+    config: AugmentConfig,
+    color: ColorDraw,
+    change: TrivialDraw,
+    ycbcr: bool,
+) -> tf.Tensor:
+    """Return RGB in the drawn colours and with each image's change, normalised."""
+    with tf.device(HOST):
+        color = color._replace(
+            brightness=color.brightness * change.brightness,
+            contrast=color.contrast * change.contrast,
+            saturation=color.saturation * change.saturation,
+        )
+        pixels = replace(config, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+        matrix, bias = color_matrix(pixels, color, ycbcr)
+    view = apply_color(layers, matrix, bias)
+    return compiled(apply_levels)(view, change, config.mean, config.std)
 
 
 def preprocess_batch(

@@ -51,6 +51,17 @@ PRESETS: dict[str, AugmentConfig] = {
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
     ),
+    # TrivialAugment (Müller 2021, section 3) after a random-resized-crop and flip, as
+    # in its ImageNet runs; the crop's lower end is that of `modern`.
+    "trivial": AugmentConfig(
+        geometry="resized",
+        scale=(0.35, 1.0),
+        ratio=(3 / 4, 4 / 3),
+        flip_horizontal=True,
+        trivial=True,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+    ),
     # The centre crop, in training as in evaluation.
     "none": AugmentConfig(geometry="centre", mean=IMAGENET_MEAN, std=IMAGENET_STD),
 }

@@ -76,7 +76,7 @@ def make_plan(
     Raises:
         DataError: more shards are asked for than there are examples.
     """
-    ordered = sorted(files, key=lambda file: (_salted(file.key, config.seed), file.key))
+    ordered = sorted(files, key=lambda file: _salted(file.key, config.seed))
     splits = _splits(ordered, len(class_names), config)
     layout = plan_layout(config, _longest_names(files, class_names))
     sizes = {

@@ -40,8 +40,10 @@ class Batches(ABC):
     def distribute(self, strategy: tf.distribute.Strategy) -> Any:
         """The batches shared among a strategy's replicas and workers, dataset-like.
 
-        `batch_size` is the global one, and a multiple of the number of replicas; any
-        number of them sees the same global batches.
+        `batch_size` is the global one, and a multiple of the number of replicas. Of
+        rows that are mapped any number of workers sees the same global batches; where
+        records are streamed each worker reads a part of its own. Either way every
+        example comes once an epoch.
 
         Raises:
             ConfigError: the batch cannot be shared evenly.

@@ -7,6 +7,7 @@ from typing import Any
 
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import MAX_BAD, BuildConfig
+from alexnet.pipeline.notebook_bar import notebook_progress
 from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.remote.place import Place, as_place
 from alexnet.pipeline.source.scan import scan
@@ -19,7 +20,7 @@ def build_records(
     workers: int | None = None,
     max_bad: float = MAX_BAD,
     overwrite: bool = False,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] | None = None,
     **settings: Any,
 ) -> OpenedRecords:
     """Make a record set of an image source, or what is missing of it, and open it.
@@ -32,7 +33,8 @@ def build_records(
         max_bad: share of the files that may be set aside because they cannot be used; a
             single one always may, unless it is 0.
         overwrite: delete a record set made with other settings first.
-        progress: is called with the images done and the images in all.
+        progress: is called with the images done and the images in all; by default a
+            notebook shows a bar.
         **settings: as the command `alexnet records build` has them: `storage` ("jpeg",
             "raw", "yuv420", "original"), `side` in pixels, `resize` ("crop", "squash"),
             `quality`, `labels` ("auto", "folder", "name", "csv"),
@@ -56,6 +58,6 @@ def build_records(
         workers=workers,
         max_bad=max_bad,
         overwrite=overwrite,
-        progress=progress,
+        progress=progress or notebook_progress("building", "images"),
     )
     return open_records(out)

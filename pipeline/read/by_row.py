@@ -13,21 +13,28 @@ from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.read.order import PipelineShard, epoch_order
 from alexnet.pipeline.read.rows import Rows
 from alexnet.pipeline.read.selection import Selection, annotate
-from alexnet.pipeline.read.stage import EpochStage, Stage, WholeStage
+from alexnet.pipeline.read.stage import Epoch, EpochStage, Stage, WholeStage
 
 BATCHES_AHEAD = 2
+# Rows of an order that are found together: enough that what a call costs is little.
+ROWS_AT_ONCE = 8192
 
 
 def row_stages(
     records: ExampleSet, config: ReadConfig, shard: PipelineShard, selection: Selection
 ) -> list[Stage]:
     """Shuffled batches of row numbers, then the batches themselves."""
-    rows = records.open_rows("train")
+    rows, count = records.open_rows("train"), selection.num_examples
+    batches_here = count // config.batch_size * shard.replicas_here
 
-    def shuffled(_: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
-        order = epoch_order(selection.num_examples, config.seed, epoch)
-        batches = selection.take(shard.rows_of(order))
-        return tf.data.Dataset.from_tensor_slices(batches)
+    def shuffled(_: tf.data.Dataset, epoch: Epoch) -> tf.data.Dataset:
+        def rows_of(batches: tf.Tensor) -> tf.Tensor:
+            places = shard.places(batches)
+            return selection.take(epoch_order(places, count, config.seed, epoch.number))
+
+        batches = tf.data.Dataset.range(epoch.first_batch, batches_here)
+        at_once = max(1, ROWS_AT_ONCE // shard.per_replica)
+        return batches.batch(at_once).map(rows_of).unbatch()
 
     return [
         EpochStage("shuffle", shuffled),

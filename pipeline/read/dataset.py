@@ -110,27 +110,32 @@ def eval_dataset(
     """Every example of a split, or of a selection of it, once, in order.
 
     Yields uint8 [batch, side, side, 3] and int64 [batch] labels, or what the selection
-    has in their place and behind them. The last batch is padded, and float32 [batch]
-    weights follow the labels, which are 0 for padding: weighted metrics are exact on
-    any number of replicas. Without `pad`, the last batch is smaller.
+    has in their place and behind them. Every pipeline reads its part, in as many
+    batches as the others. These are padded, and float32 [batch] weights follow the
+    labels, which are 0 for padding: weighted metrics are exact on any number of
+    replicas. Without `pad`, the last batch is smaller.
     """
     shard = shard or PipelineShard(config.batch_size)
     selection = selection or select_all(records, split)
-    padding = -selection.num_examples % config.batch_size if pad else 0
+    num_examples = selection.num_examples
+    steps, part = -(-num_examples // config.batch_size), shard.part(num_examples)
+    padding = steps * shard.rows_here - len(part) if pad else 0
 
     def batched(examples: tf.data.Dataset) -> tf.data.Dataset:
-        return shard.of(examples) if pad else examples.batch(config.batch_size)
+        return examples.batch(shard.per_replica, drop_remainder=pad)
 
-    places = batched(tf.data.Dataset.range(selection.num_examples + padding))
+    behind_last = tf.data.Dataset.from_tensors(tf.constant(num_examples, tf.int64))
+    in_part = tf.data.Dataset.range(part.start, part.stop)
+    places = batched(in_part.concatenate(behind_last.repeat(padding)))
     # The same examples in the same order, either way.
     if records.reader(config.reader).random_access and records.is_here(split):
         dataset = rows_in_order(records, config, split, places, selection)
     else:
-        stored = records_in_order(records, split, padding, selection)
+        stored = records_in_order(records, split, selection, part, padding)
         dataset = decoded_batches(batched(stored), records, selection)
     if pad:
         dataset = _with_padding(dataset, places, selection)
-    num_batches = -(-selection.num_examples // config.batch_size) * shard.replicas_here
+    num_batches = steps * shard.replicas_here
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches))
     return _prefetch(dataset, config).with_options(host_options())
 

@@ -55,8 +55,8 @@ class ExampleSet(ABC):
         """Whether a split can be read without a store."""
         return True
 
-    def arrivals(self, split: str) -> Arrivals | None:
-        """What brings the split's shards to one reader; None where they are here."""
+    def arrivals(self, split: str, paths: Sequence[str]) -> Arrivals | None:
+        """What brings a reader its shards of a split; None where they are here."""
         return None
 
     def reader(self, asked: Reader = "auto") -> ReaderChoice:

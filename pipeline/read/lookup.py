@@ -83,7 +83,7 @@ def _column(records: RecordSet, split: str, feature: str) -> Iterator[Any]:
     for shard in records.shards(split):
         with records.held(shard) as path, path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            places = _places(records, shard).tolist()
+            places = record_places(records, shard).tolist()
         data = memoryview(mapped)
         for number, (offset, size) in enumerate(places):
             record = data[offset : offset + size][HEADER_BYTES:-FOOTER_BYTES]
@@ -112,13 +112,13 @@ def read_records(
         record = row - int(first_rows[number])
         with records.held(shard):
             if shard.name not in places:
-                places[shard.name] = _places(records, shard)
+                places[shard.name] = record_places(records, shard)
             place = places[shard.name][record].tolist()
             data = _read(records, shard, record, *place)
         yield data
 
 
-def _places(records: RecordSet, shard: Shard) -> np.ndarray:
+def record_places(records: RecordSet, shard: Shard) -> np.ndarray:
     """int64 [records, 2]: where each record of a shard starts, and its framed size."""
     import numpy as np
 

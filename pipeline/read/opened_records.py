@@ -44,11 +44,12 @@ class OpenedRecords(RecordSet, OpenedSet):
 
         return open_rows(self, split)
 
-    def arrivals(self, split: str) -> Arrivals | None:
-        """What brings the split's shards to one reader; None where they are here."""
+    def arrivals(self, split: str, paths: Sequence[str]) -> Arrivals | None:
+        """What brings a reader its shards of a split; None where they are here."""
         if self.remote is None:
             return None
-        return Arrivals(self.remote.hold, self.shards(split))
+        by_path = dict(zip(self.paths(split), self.shards(split), strict=True))
+        return Arrivals(self.remote.hold, [by_path[path] for path in paths])
 
     def labels(self, split: str) -> np.ndarray:
         """The class numbers of a split's examples, int64 [examples], in order.

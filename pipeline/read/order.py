@@ -1,7 +1,9 @@
 """Which example comes when, and which worker takes it: pure functions, nothing saved.
 
-(seed, epoch) decides an epoch's order; a worker's share is a slice of every global
-batch, so that any number of workers sees the batches that one process would.
+(seed, epoch) decides an epoch's order, in which any place is found by itself. Of rows
+that are fetched by number a worker takes a slice of every global batch, so that any
+number of workers sees the batches that one process would. Of what is streamed it reads
+its part alone, and its batches are drawn from that.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.read.permutation import hashed, permute
 
 
 @dataclass(frozen=True)
@@ -43,32 +46,44 @@ class PipelineShard:
         """Batches that this pipeline yields for every step."""
         return self.num_replicas // self.num_pipelines
 
-    def of(self, records: tf.data.Dataset) -> tf.data.Dataset:
-        """Batches [per_replica] of this pipeline's part of `records`, in order."""
-        rows = self.batch_size // self.num_pipelines
-        groups = records.batch(rows, drop_remainder=True)
-        groups = groups.shard(self.num_pipelines, self.pipeline)
-        return groups.rebatch(self.per_replica, drop_remainder=True)
+    @property
+    def rows_here(self) -> int:
+        """Rows that this pipeline yields for every step."""
+        return self.replicas_here * self.per_replica
 
-    def rows_of(self, order: tf.Tensor) -> tf.Tensor:
-        """As `of`, of int64 [examples]: int64 [batches, per_replica]."""
-        steps = tf.shape(order)[0] // self.batch_size
-        whole = order[: steps * self.batch_size]
-        by_step = tf.reshape(whole, [steps, self.num_pipelines, -1])
-        return tf.reshape(by_step[:, self.pipeline], [-1, self.per_replica])
+    def places(self, batches: tf.Tensor) -> tf.Tensor:
+        """int64 [batches, per_replica]: places in the epoch of this pipeline's batches.
+
+        `batches`, int64 [batches], counts those that it yields in an epoch, from 0 on.
+        """
+        step, turn = batches // self.replicas_here, batches % self.replicas_here
+        first = step * self.batch_size + self.pipeline * self.rows_here
+        first += turn * self.per_replica
+        return first[:, None] + tf.range(self.per_replica, dtype=tf.int64)
+
+    def part(self, count: int) -> range:
+        """The examples, of `count` that follow each other, that this pipeline reads.
+
+        The pipelines' parts are all of them, and differ by one at most: each has its
+        rows of every full batch.
+        """
+        here, total = self.pipeline, self.num_pipelines
+        return range(count * here // total, count * (here + 1) // total)
 
 
-def epoch_seed(seed: int, epoch: tf.Tensor) -> tf.Tensor:
-    """int64 [2]: the stateless seed of an epoch."""
-    return tf.stack([tf.constant(seed, tf.int64), tf.cast(epoch, tf.int64)])
+def epoch_key(seed: int, epoch: tf.Tensor) -> tf.Tensor:
+    """uint64 []: what an epoch's random numbers are drawn with."""
+    start = hashed(tf.cast(tf.constant(seed, tf.int64), tf.uint64))
+    return hashed(start + tf.cast(epoch, tf.uint64))
 
 
-def epoch_order(count: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
-    """int32 [count]: a permutation, any of them as likely as another.
+def part_key(seed: int, epoch: tf.Tensor, shard: PipelineShard) -> tf.Tensor:
+    """As `epoch_key`, another one for each pipeline: no two mix their parts alike."""
+    return hashed(epoch_key(seed, epoch) + tf.constant(shard.pipeline, tf.uint64))
 
-    The keys that are sorted have 53 random bits: two are hardly ever equal.
-    """
-    drawn = tf.random.stateless_uniform(
-        [count], epoch_seed(seed, epoch), dtype=tf.float64
-    )
-    return tf.argsort(drawn)
+
+def epoch_order(
+    places: tf.Tensor, count: int, seed: int, epoch: tf.Tensor
+) -> tf.Tensor:
+    """The rows, int64 [...], at `places`, int64 [...], of an order of `count`."""
+    return permute(places, count, epoch_key(seed, epoch))

@@ -41,6 +41,12 @@ class Selection:
         """The rows of the split at places of the selection, int [...]."""
         return places if self.rows is None else tf.gather(self.rows, places)
 
+    def span(self, places: range) -> range:
+        """The rows of the split from the first to the last at places in a row."""
+        if self.rows is None or not places:
+            return places
+        return range(int(self.rows[places[0]]), int(self.rows[places[-1]]) + 1)
+
     def lend(self) -> dict[str, tf.Tensor]:
         """The tables, to be given to `annotate`."""
         return {name: tf.constant(table) for name, table in self.tables.items()}
@@ -92,7 +98,7 @@ def select(
     """
     num_rows = records.manifest.split(split).num_examples
     names = records.manifest.class_names
-    rows, tables = np.arange(num_rows), {}
+    count, rows, tables = num_rows, None, {}
     if missing := [name for name in numbers if name not in names]:
         raise ConfigError(
             f"`classes` has {name_some(missing)}, and the records hold"
@@ -102,17 +108,21 @@ def select(
         tables["classes"] = np.array([numbers.get(name, -1) for name in names])
     if len(numbers) < len(names):
         rows = np.flatnonzero(tables["classes"][records.labels(split)] >= 0)
+        count = len(rows)
     if limit is not None:
         require(limit >= 1, "limit", limit, "1 or more")
-        rows = rows[:limit]
-    if not len(rows):
+        count = min(limit, count)
+    if count < num_rows:
+        rows = np.arange(count) if rows is None else rows[:count]
+    if not count:
         raise DataError(
             f"the {split} split in {records.place} has no examples of"
             f" {name_some(list(numbers))}. Choose other `classes`."
         )
     if keys or weights is not None or labels is not None:
-        tables |= _by_key(records, split, rows, num_rows, keys, weights, labels)
-    return Selection(len(rows), None if len(rows) == num_rows else rows, tables)
+        every = np.arange(num_rows) if rows is None else rows
+        tables |= _by_key(records, split, every, num_rows, keys, weights, labels)
+    return Selection(count, rows, tables)
 
 
 def _by_key(

@@ -17,15 +17,24 @@ FOREVER = 2**62
 
 
 @dataclass(frozen=True)
-class EpochStage:
-    """A step that begins anew with every epoch, whose number it is given, int64 [].
+class Epoch:
+    """An epoch's number, int64 [], and that of the first batch that is wanted of it."""
 
-    The first one is given a dataset of that number alone, later ones what the step
-    before made.
+    number: tf.Tensor
+    first_batch: tf.Tensor
+
+
+@dataclass(frozen=True)
+class EpochStage:
+    """A step that begins anew with every epoch.
+
+    The first one is given a dataset of the epoch's number alone, later ones what the
+    step before made. The one that makes batches leaves out those before the first that
+    is wanted.
     """
 
     name: str
-    apply: Callable[[tf.data.Dataset, tf.Tensor], tf.data.Dataset]
+    apply: Callable[[tf.data.Dataset, Epoch], tf.data.Dataset]
 
 
 @dataclass(frozen=True)
@@ -40,20 +49,22 @@ Stage: TypeAlias = EpochStage | WholeStage
 
 
 def compose(
-    stages: Sequence[Stage], first_epoch: int = 0, skip: int = 0
+    stages: Sequence[Stage], first_epoch: int = 0, first_batch: int = 0
 ) -> tf.data.Dataset:
     """The dataset the stages make, epoch after epoch without end.
 
-    `stages` may be any prefix of `train_stages`. Of the first epoch, `skip` elements
-    are left out before anything is decoded.
+    `stages` may be any prefix of `train_stages`. The first epoch begins with one of its
+    batches; those before it are left out before anything is decoded.
     """
 
-    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        dataset = tf.data.Dataset.from_tensors(epoch)
+    def one_epoch(number: tf.Tensor) -> tf.data.Dataset:
+        is_first = tf.cast(number == first_epoch, tf.int64)
+        epoch = Epoch(number, first_batch * is_first)
+        dataset = tf.data.Dataset.from_tensors(number)
         for stage in stages:
             if isinstance(stage, EpochStage):
                 dataset = stage.apply(dataset, epoch)
-        return dataset.skip(skip * tf.cast(epoch == first_epoch, tf.int64))
+        return dataset
 
     dataset = tf.data.Dataset.range(first_epoch, FOREVER).flat_map(one_epoch)
     # Before the other stages: nothing may follow a copy to a device.

@@ -1,4 +1,9 @@
-"""The streaming way to read: shards, interleaved in an epoch's order -> batches."""
+"""The streaming way to read: shards, interleaved in an epoch's order -> batches.
+
+Of several pipelines each reads its own part of the split, from the first byte of it to
+the last, and no other's: the same one in every epoch, which a file system's cache may
+then hold.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +16,14 @@ from alexnet.pipeline.config import ReadConfig
 from alexnet.pipeline.read.callback import after_call, lease
 from alexnet.pipeline.read.choose import OPEN_SHARDS
 from alexnet.pipeline.read.example_set import ExampleSet
-from alexnet.pipeline.read.order import PipelineShard, epoch_order, epoch_seed
+from alexnet.pipeline.read.lookup import record_places
+from alexnet.pipeline.read.order import PipelineShard, part_key
 from alexnet.pipeline.read.parse import decode, parse
+from alexnet.pipeline.read.permutation import permute
 from alexnet.pipeline.read.selection import Selection, annotate
-from alexnet.pipeline.read.stage import FOREVER, EpochStage, Stage, WholeStage
+from alexnet.pipeline.read.stage import FOREVER, Epoch, EpochStage, Stage, WholeStage
 from alexnet.pipeline.records.manifest import SplitCard
+from alexnet.pipeline.records.record_set import RecordSet
 
 # Measured: larger read buffers are slower, the page cache reads ahead already.
 READ_BUFFER_BYTES = 2**20
@@ -35,31 +43,38 @@ def stream_stages(
     records: ExampleSet, config: ReadConfig, shard: PipelineShard, selection: Selection
 ) -> list[Stage]:
     """Records one by one until they are shuffled, from then on in batches."""
-    card, shards = records.manifest.split("train"), Shards(records, "train", selection)
-    used = selection.num_examples // config.batch_size * config.batch_size
-    size = shuffle_size(card, config.ram_budget_bytes)
+    card, part = records.manifest.split("train"), shard.part(selection.num_examples)
+    shards = Shards(records, "train", selection, part)
+    used = selection.num_examples // config.batch_size * shard.rows_here
+    size = min(len(part), shuffle_size(card, config.ram_budget_bytes))
 
-    def read(_: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
-        return shards.interleaved(config.seed, epoch)
+    def read(_: tf.data.Dataset, epoch: Epoch) -> tf.data.Dataset:
+        return shards.interleaved(part_key(config.seed, epoch.number, shard))
 
-    def shuffled(dataset: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
-        return shuffle(dataset, size, config.seed, epoch).take(used)
+    def shuffled(dataset: tf.data.Dataset, epoch: Epoch) -> tf.data.Dataset:
+        key = part_key(config.seed, epoch.number, shard)
+        return shuffle(dataset, size, key).take(used)
+
+    def batched(dataset: tf.data.Dataset, epoch: Epoch) -> tf.data.Dataset:
+        batches = dataset.batch(shard.per_replica, drop_remainder=True)
+        return batches.skip(epoch.first_batch)
 
     return [
         EpochStage("read", read),
         EpochStage("shuffle", shuffled),
-        EpochStage("batch", lambda dataset, _: shard.of(dataset)),
+        EpochStage("batch", batched),
         WholeStage("parse", lambda dataset: _parsed(dataset, records)),
         WholeStage("decode", lambda dataset: _decoded(dataset, records, selection)),
     ]
 
 
 def records_in_order(
-    records: ExampleSet, split: str, padding: int, selection: Selection
+    records: ExampleSet, split: str, selection: Selection, part: range, padding: int
 ) -> tf.data.Dataset:
-    """The records of a split in order, then the first one, `padding` times."""
-    stored = Shards(records, split, selection).in_order()
-    return stored.concatenate(stored.take(1).repeat(padding))
+    """The records of a part of a split in order, then the split's first as padding."""
+    stored = Shards(records, split, selection, part).in_order()
+    first = Shards(records, split, selection, range(1)).in_order()
+    return stored.concatenate(first.cache().repeat(padding))
 
 
 def decoded_batches(
@@ -70,35 +85,46 @@ def decoded_batches(
 
 
 class Shards:
-    """The shard files of a split, and which of their records are read.
+    """The shard files that a part of a selection lies in, and its records there.
 
     An element is a record, string []; where not the split is read as it is stored, the
     record's row follows, int64 []. Shards in a store are waited for before they are
     opened, and kept until they are read.
     """
 
-    def __init__(self, records: ExampleSet, split: str, selection: Selection) -> None:
-        card = records.manifest.split(split)
-        counts = [shard.num_examples for shard in card.shards if shard.num_examples]
-        self._paths = records.paths(split)
-        self._first_rows = np.cumsum([0, *counts])[:-1]
-        self._arrivals = records.arrivals(split)
-        self._lease = lease(self._arrivals) if self._arrivals else None
-        self._numbered = not selection.is_plain
-        self._chosen = None
-        if selection.rows is not None:
-            self._chosen = np.zeros(sum(counts), bool)
-            self._chosen[selection.rows] = True
+    def __init__(
+        self, records: ExampleSet, split: str, selection: Selection, part: range
+    ) -> None:
+        """Find out where in which shards to begin, and how many records to read.
 
-    def interleaved(self, seed: int, epoch: tf.Tensor) -> tf.data.Dataset:
-        """The records of one epoch, shards in the epoch's order, interleaved."""
-        order = epoch_order(len(self._paths), seed, epoch)
+        Args:
+            part: the places in the selection of the examples to read.
+
+        Raises:
+            DataError: a shard that is begun in its midst is not what its index says.
+        """
+        wanted = selection.span(part)
+        paths, *places = _pieces(records, split, wanted)
+        self._arrivals = records.arrivals(split, paths)
+        self._lease = lease(self._arrivals) if self._arrivals else None
+        self._pieces, self._num_pieces = (tf.constant(paths), *places), len(paths)
+        self._numbered = not selection.is_plain
+        self._first_row, self._chosen = wanted.start, None
+        if selection.rows is not None:
+            self._chosen = np.zeros(len(wanted), bool)
+            chosen = selection.rows[part.start : part.stop]
+            self._chosen[chosen - wanted.start] = True
+
+    def interleaved(self, key: tf.Tensor) -> tf.data.Dataset:
+        """The records of one epoch, shards in the order of its key, interleaved."""
+        numbers = tf.range(self._num_pieces, dtype=tf.int64)
+        order = permute(numbers, self._num_pieces, key)
         if self._arrivals:
             order = after_call(order, self._arrivals.expect, self._lease, order)
-        shards = tf.gather(self._paths, order), tf.gather(self._first_rows, order)
-        return tf.data.Dataset.from_tensor_slices(shards).interleave(
+        pieces = tuple(tf.gather(column, order) for column in self._pieces)
+        return tf.data.Dataset.from_tensor_slices(pieces).interleave(
             self._read,
-            cycle_length=min(OPEN_SHARDS, len(self._paths)),
+            cycle_length=min(OPEN_SHARDS, self._num_pieces),
             block_length=BLOCK_RECORDS,
             # Ahead of shards that arrive there is nothing to read.
             num_parallel_calls=None if self._arrivals else tf.data.AUTOTUNE,
@@ -107,30 +133,78 @@ class Shards:
 
     def in_order(self) -> tf.data.Dataset:
         """Every record once, in the order of the shards."""
-        shards = tf.data.Dataset.from_tensor_slices((self._paths, self._first_rows))
-        return shards.flat_map(self._read)
+        return tf.data.Dataset.from_tensor_slices(self._pieces).flat_map(self._read)
 
-    def _read(self, path: tf.Tensor, first_row: tf.Tensor) -> tf.data.Dataset:
-        stored = self._open(path)
+    def _read(
+        self,
+        path: tf.Tensor,
+        first_byte: tf.Tensor,
+        first_row: tf.Tensor,
+        count: tf.Tensor,
+    ) -> tf.data.Dataset:
+        stored = self._open(path, first_byte, count)
         if not self._numbered:
             return stored
         rows = tf.data.Dataset.range(first_row, FOREVER)
         numbered = tf.data.Dataset.zip((stored, rows))
         if self._chosen is None:
             return numbered
-        return numbered.filter(lambda _, row: tf.gather(self._chosen, row))
+        return numbered.filter(
+            lambda _, row: tf.gather(self._chosen, row - self._first_row)
+        )
 
-    def _open(self, path: tf.Tensor) -> tf.data.Dataset:
-        """The records of a shard that is here, or arrives."""
+    def _open(
+        self, path: tf.Tensor, first_byte: tf.Tensor, count: tf.Tensor
+    ) -> tf.data.Dataset:
+        """The records to read of a shard that is here, or arrives."""
         if self._arrivals is None:
-            return tf.data.TFRecordDataset(path, buffer_size=READ_BUFFER_BYTES)
+            return _records_from(path, first_byte).take(count)
         path = after_call(path, self._arrivals.take, self._lease, path)
-        stored = tf.data.TFRecordDataset(path, buffer_size=READ_BUFFER_BYTES)
+        stored = _records_from(path, first_byte).take(count)
         give_back, lent = self._arrivals.give_back, self._lease
         # Behind the last record, and no record itself.
         end = tf.data.Dataset.from_tensors(path)
         end = end.map(lambda path: after_call(path, give_back, lent, path)).skip(1)
         return stored.concatenate(end)
+
+
+def _pieces(
+    records: ExampleSet, split: str, rows: range
+) -> tuple[list[str], tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Shards that hold `rows`: paths, the first bytes, rows and numbers of records."""
+    card = records.manifest.split(split)
+    shards = [shard for shard in card.shards if shard.num_examples]
+    edges = np.cumsum([0, *(shard.num_examples for shard in shards)])
+    first_rows = np.maximum(edges[:-1], rows.start)
+    counts = np.minimum(edges[1:], rows.stop) - first_rows
+    held = np.flatnonzero(counts > 0)
+    paths = records.paths(split)
+    record_set = RecordSet(records.folder, records.manifest, records.remote)
+
+    def first_byte(number: int) -> int:
+        before = first_rows[number] - edges[number]
+        if not before:
+            return 0
+        with record_set.held(shards[number]):
+            return int(record_places(record_set, shards[number])[before, 0])
+
+    return (
+        [paths[number] for number in held],
+        tf.constant([first_byte(number) for number in held], tf.int64),
+        tf.constant(first_rows[held], tf.int64),
+        tf.constant(counts[held], tf.int64),
+    )
+
+
+def _records_from(path: tf.Tensor, first_byte: tf.Tensor) -> tf.data.Dataset:
+    """A file's records from a byte on; `tf.data.TFRecordDataset` has no such option."""
+    stored = tf.raw_ops.TFRecordDatasetV2(
+        filenames=path,
+        compression_type="",
+        buffer_size=READ_BUFFER_BYTES,
+        byte_offsets=first_byte,
+    )
+    return tf.data.experimental.from_variant(stored, tf.TensorSpec([], tf.string))
 
 
 def _parsed(dataset: tf.data.Dataset, records: ExampleSet) -> tf.data.Dataset:
@@ -174,11 +248,7 @@ def shuffle_size(card: SplitCard, ram_budget_bytes: int) -> int:
     return max(1, min(card.num_examples, MAX_SHUFFLE_RECORDS, affordable))
 
 
-def shuffle(
-    records: tf.data.Dataset, size: int, seed: int, epoch: tf.Tensor
-) -> tf.data.Dataset:
-    """`records` through a shuffle buffer whose draws belong to the epoch."""
-    seeds = tf.random.stateless_uniform(
-        [], epoch_seed(seed, epoch), 0, tf.int64.max, tf.int64
-    )
-    return records.shuffle(size, seed=seeds, reshuffle_each_iteration=False)
+def shuffle(records: tf.data.Dataset, size: int, key: tf.Tensor) -> tf.data.Dataset:
+    """`records` through a shuffle buffer whose draws are those of an epoch's key."""
+    seed = tf.bitcast(key, tf.int64)
+    return records.shuffle(size, seed=seed, reshuffle_each_iteration=False)

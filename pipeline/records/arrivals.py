@@ -41,6 +41,8 @@ class Arrivals:
             self._order = shards
             self._places = {shard.name: place for place, shard in enumerate(shards)}
             self._ahead.clear()
+            # Of an epoch that was left before its end.
+            self._taken.clear()
 
     def take(self, path: bytes | str) -> None:
         """Wait for a shard, told by its path in the cache.
@@ -62,7 +64,8 @@ class Arrivals:
     def give_back(self, path: bytes | str) -> None:
         """Let go of a shard that was taken."""
         with self._lock:
-            self._taken[_name(path)].pop().release()
+            if taken := self._taken.get(_name(path)):
+                taken.pop().release()
 
 
 def _start(hold: Callable[[Shard], Held], shard: Shard) -> Future[Held]:

@@ -40,7 +40,7 @@ def test_a_network_that_cannot_be_built_is_refused(
         ("loss", "hinge", "one of sparse, one-hot"),
         ("strategy", "tpu", "one of auto, none, mirrored, multi-worker"),
         ("reader", "dma", "one of auto, stream, mmap"),
-        ("augment", "cutout", "one of article, paper, modern, none"),
+        ("augment", "cutout", "one of article, paper, modern, trivial, none"),
         ("epochs", 0, "1 to 1,000,000"),
         ("batch_size", 0, "1 to 1,000,000"),
         ("decay_epochs", 10**7, "1 to 1,000,000"),

@@ -17,14 +17,14 @@ from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.read.dataset import train_stages
 from alexnet.pipeline.read.opened_records import open_records
-from alexnet.pipeline.read.stage import EpochStage, Stage, WholeStage
+from alexnet.pipeline.read.stage import Epoch, EpochStage, Stage, WholeStage
 
 
 @pytest.fixture
 def stages() -> list[Stage]:
     """Batches of two, of the numbers from 0 on, which are their own labels."""
 
-    def read(_: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+    def read(_: tf.data.Dataset, epoch: Epoch) -> tf.data.Dataset:
         return tf.data.Dataset.range(100).map(lambda number: (number, number))
 
     return [

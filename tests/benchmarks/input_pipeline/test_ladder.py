@@ -19,7 +19,7 @@ from alexnet.benchmarks.input_pipeline.ladder import (
 )
 from alexnet.benchmarks.measure import GROUP_RECORDS
 from alexnet.pipeline.config import StorageName
-from alexnet.pipeline.read.stage import EpochStage, Stage, WholeStage, compose
+from alexnet.pipeline.read.stage import Epoch, EpochStage, Stage, WholeStage, compose
 from alexnet.pipeline.records.storage import STORAGES
 
 BATCH = 6
@@ -53,7 +53,7 @@ def test_every_rung_runs_its_stages_and_counts_what_passed_them() -> None:
 
         return tf.ensure_shape(tf.py_function(add, [number], tf.int64), [])
 
-    def read(_: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+    def read(_: tf.data.Dataset, epoch: Epoch) -> tf.data.Dataset:
         return tf.data.Dataset.range(RECORDS).map(count)
 
     none_injected = tf.data.Options()
@@ -81,7 +81,7 @@ def test_prefixes_have_the_options_of_the_whole() -> None:
     """A rung measured with other threads than training's would say nothing of it."""
     seen = []
 
-    def read(dataset: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+    def read(dataset: tf.data.Dataset, epoch: Epoch) -> tf.data.Dataset:
         return dataset.repeat(GROUP_RECORDS)
 
     stages: list[Stage] = [
@@ -120,7 +120,7 @@ PICTURES = (tf.zeros([8, 4, 4, 3], tf.uint8), tf.zeros([8], tf.int64))
 def test_the_limit_is_that_of_what_an_element_is(
     element: Any, storage: StorageName, limit: str | None
 ) -> None:
-    def read(_: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+    def read(_: tf.data.Dataset, epoch: Epoch) -> tf.data.Dataset:
         return tf.data.Dataset.from_tensors(element)
 
     names = limit_names([EpochStage("read", read)], STORAGES[storage])

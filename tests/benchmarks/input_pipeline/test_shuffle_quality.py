@@ -20,7 +20,7 @@ from alexnet.benchmarks.input_pipeline.shuffle_quality import (
 from alexnet.pipeline.config import ReadConfig, Reader, StorageName
 from alexnet.pipeline.read.dataset import train_stages
 from alexnet.pipeline.read.opened_records import open_records
-from alexnet.pipeline.read.stage import EpochStage, Stage, WholeStage, compose
+from alexnet.pipeline.read.stage import Epoch, EpochStage, Stage, WholeStage, compose
 
 COUNT, BATCH = 12_800, 64
 # Of the made-up stages.
@@ -114,14 +114,14 @@ def test_a_single_example_has_nowhere_to_go() -> None:
 def stages(read_dtype: tf.DType, reverse: bool = False) -> list[Stage]:
     """As a reader's stages: records or rows, shuffled by a reversal or not at all."""
 
-    def read(_: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+    def read(_: tf.data.Dataset, epoch: Epoch) -> tf.data.Dataset:
         order = np.arange(NUM_STORED, dtype=np.int64)
         if read_dtype == tf.string:
             return tf.data.Dataset.from_tensor_slices(order.astype(str))
         order = order[::-1] if reverse else order
         return tf.data.Dataset.from_tensor_slices(order.reshape(-1, ROWS))
 
-    def shuffle(dataset: tf.data.Dataset, epoch: tf.Tensor) -> tf.data.Dataset:
+    def shuffle(dataset: tf.data.Dataset, epoch: Epoch) -> tf.data.Dataset:
         if not reverse:
             return dataset
         backwards = dataset.batch(NUM_STORED).map(lambda whole: whole[::-1])

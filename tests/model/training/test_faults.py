@@ -6,12 +6,10 @@ The oracle is the same training unbroken: the same weights and figures, to the b
 from __future__ import annotations
 
 import ast
-import json
 import os
 import random
 import resource
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -222,25 +220,6 @@ def jpegs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return records
 
 
-def cluster() -> list[dict[str, str]]:
-    """The environments of two workers on this machine."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
-    for one in sockets:
-        one.close()
-    return [
-        {
-            "TF_CONFIG": json.dumps(
-                {
-                    "cluster": {"worker": addresses},
-                    "task": {"type": "worker", "index": index},
-                }
-            )
-        }
-        for index in range(2)
-    ]
-
-
 @dataclass
 class Trial:
     """A run that is started as often as it takes, alone or by two workers."""
@@ -254,7 +233,9 @@ class Trial:
         words = ["fit", "--run", str(self.run.path), "--checkpoint-minutes", "0"]
         words += ["--resume"] if self.run.exists() else [str(self.records), *WORDS]
         words += [] if self.run.exists() else self.options
-        environments: list[dict[str, str]] = cluster() if self.workers > 1 else [{}]
+        environments: list[dict[str, str]] = [{}]
+        if self.workers > 1:
+            environments = processes.cluster(self.workers)
         return [
             processes.start(words, self.log(number), environment, pause_seconds)
             for number, environment in enumerate(environments)

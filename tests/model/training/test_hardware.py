@@ -7,10 +7,9 @@ starts, and several strategies in one process disturb each other.
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,12 @@ import tensorflow as tf
 from tensorflow import keras
 
 from alexnet.model.config import TrainConfig
-from alexnet.model.results.evaluation import load_classifier
 from alexnet.model.training.hardware import set_up_hardware
 from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.errors import ConfigError, RunError
 from tests.conftest import TINY_RUN
+from tests.model.processes import cluster
+from tests.model.runs import Figures, figures_of, require_close
 
 ROOT = Path(__file__).parents[3]
 TIMEOUT_SECONDS = 200
@@ -39,7 +39,7 @@ from alexnet.model.training.hardware import set_up_hardware
 from alexnet.model.training.plan import plan_training
 from alexnet.model.training.run import RunFolder
 from tests.conftest import RecordedProgress  # which clears TF_CONFIG
-from tests.model.training.test_hardware import named_weights
+from tests.model.runs import named_weights
 
 os.environ.update(asked["environment"])
 made, make_classifier = [], training.make_classifier
@@ -58,7 +58,6 @@ losses = [[record.loss, record.val_loss] for record in report.history]
 weights = named_weights(made[0].network)
 np.savez(asked["saved"], losses=losses, **weights)
 """
-Figures = dict[str, np.ndarray]
 
 
 @pytest.fixture(autouse=True)
@@ -160,19 +159,19 @@ def train_in_processes(
     data: Path,
     run: Path,
     settings: dict[str, Any],
-    clusters: tuple[dict[str, Any], ...] = (),
+    environments: Sequence[dict[str, str]] = ({},),
     replicas: int = 1,
     resume: bool = False,
 ) -> list[Figures]:
-    """The losses and final weights of one process, or of one for each of `clusters`."""
+    """The losses and final weights of a process for each of `environments`."""
     started, saved = [], []
-    for number, cluster in enumerate(clusters or [None]):
+    for number, environment in enumerate(environments):
         saved.append(run.with_name(f"{run.name}-{number}.npz"))
         asked = {
             "data": str(data),
             "run": str(run),
             "settings": settings,
-            "environment": {"TF_CONFIG": json.dumps(cluster)} if cluster else {},
+            "environment": environment,
             "replicas": replicas,
             "resume": resume,
             "saved": str(saved[-1]),
@@ -189,45 +188,6 @@ def train_in_processes(
         for process in started:
             process.kill()
     return [dict(np.load(path)) for path in saved]
-
-
-def named_weights(network: keras.Model) -> Figures:
-    """The weights by layer and name, which Keras 3 keeps apart."""
-    return {
-        f"{layer.name} {weight.name.split('/')[-1]}": weight.numpy()
-        for layer in network.layers
-        for weight in layer.weights
-    }
-
-
-def figures_of(run: RunFolder) -> Figures:
-    """The same of a run of this process."""
-    network = load_classifier(run, "last")[0].network
-    losses = [[record.loss, record.val_loss] for record in run.load_history()]
-    return {"losses": np.array(losses), **named_weights(network)}
-
-
-def require_close(found: Figures, expected: Figures) -> None:
-    found, expected = _losses_apart(found), _losses_apart(expected)
-    assert found.keys() == expected.keys()
-    for name in found:
-        # One device estimates the variance of n values with n - 1 below the line,
-        # replicas together with n; 72 values (8 x 3 x 3) reach the last norm here.
-        # Validation, not training, normalises by it.
-        rough = "moving_variance" in name or name == "validation losses"
-        np.testing.assert_allclose(
-            found[name],
-            expected[name],
-            rtol=1 / 71 if rough else 2e-3,
-            atol=1e-5,
-            err_msg=name,
-        )
-
-
-def _losses_apart(figures: Figures) -> Figures:
-    train, validation = figures["losses"].T
-    rest = {name: value for name, value in figures.items() if name != "losses"}
-    return {"training losses": train, "validation losses": validation, **rest}
 
 
 def test_two_replicas_are_one(
@@ -265,23 +225,25 @@ def test_two_replicas_follow_the_recipe_of_one(
     require_close(two, one)
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+TWO_NETWORKS = """
+import sys
+from pathlib import Path
+from alexnet.model.training.fit import fit
+from tests.conftest import TINY_RUN
+
+records, runs = map(Path, sys.argv[1:])
+for width in (1 / 16, 1 / 8):
+    settings = {**TINY_RUN, "epochs": 1, "width": width, "logical_cpus": 2}
+    fit(records, run=runs / str(width), **settings)
+"""
 
 
-def two_workers() -> tuple[dict[str, Any], ...]:
-    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
-    return tuple(
-        {
-            "cluster": {"worker": addresses},
-            "task": {"type": "worker", "index": index},
-        }
-        for index in range(2)
-    )
+@pytest.mark.slow
+def test_replicas_of_a_second_network_are_not_taken_for_the_firsts(
+    train_records: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", TWO_NETWORKS, str(train_records), str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=TIMEOUT_SECONDS)
 
 
 @pytest.mark.slow
@@ -294,7 +256,7 @@ def test_two_workers_are_one_and_resume(
             train_records,
             run.path,
             {**TINY_RUN, "epochs": epochs, "decay_epochs": 2},
-            two_workers(),
+            cluster(2),
             replicas=2,
             resume=epochs == 2,
         )

@@ -179,6 +179,20 @@ def test_a_signal_saves_and_stops_at_the_next_step(
     assert saves.saved == [(STEPS + 2, 1, False)]
 
 
+def test_a_worker_leaves_once_all_are_past_the_saving() -> None:
+    """Whoever ends first may have the others stopped, the chief in mid-state."""
+    saves, signals, heard = Saves(), StopSignals(), []
+
+    def agree(wishes: Wishes) -> Wishes:
+        heard.append((wishes, len(saves.saved)))
+        return wishes
+
+    signals.received = signal.SIGTERM
+    with pytest.raises(Terminated):
+        pauses(saves, signals=signals, agree=agree).after_steps(2)
+    assert [saved for _, saved in heard] == [0, 1]
+
+
 def test_a_signal_at_an_epochs_last_step_waits_for_its_validation() -> None:
     saves, signals = Saves(), StopSignals()
     made = pauses(saves, signals=signals)

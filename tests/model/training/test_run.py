@@ -20,7 +20,7 @@ import pytest
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.training.history import EpochRecord
 from alexnet.model.training.plan import describe_data, require_same_settings
-from alexnet.model.training.run import RunFolder, new_run
+from alexnet.model.training.run import RunFolder, dated, new_folder
 from alexnet.model.training.run_config import InitialWeights, RunConfig
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import AugmentConfig
@@ -245,11 +245,12 @@ def test_every_other_difference_is_listed(run: RunFolder) -> None:
 
 
 EIGHT_RUNS = """
-from alexnet.model.training.run import new_run
+from pathlib import Path
+from alexnet.model.training.run import dated, new_folder
 for _ in range(8):
-    with new_run() as run:
-        (run.path / "config.json").touch()
-    print(run.path)
+    with new_folder(dated(Path("runs"))) as path:
+        (path / "config.json").touch()
+    print(path)
 """
 
 
@@ -281,8 +282,8 @@ def test_a_run_that_never_began_leaves_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RunError), new_run() as run:
-        assert run.path.is_dir()
+    with pytest.raises(RunError), new_folder(dated(Path("runs"))) as path:
+        assert path.is_dir()
         raise RunError("the records are gone")
     assert not list(tmp_path.iterdir())
 

@@ -254,6 +254,18 @@ def test_resuming_with_other_settings_lists_them(trained_run: RunFolder) -> None
     assert str(error.value).count("->") == 3
 
 
+def test_a_run_whose_epochs_had_another_order_is_not_gone_on_with(
+    copied_run: RunFolder,
+) -> None:
+    settings = json.loads(copied_run.config_path.read_text("utf-8"))
+    settings.pop("order_version")
+    copied_run.config_path.write_text(json.dumps(settings), "utf-8")
+    with pytest.raises(RunError, match=r"another order \(version 1 of it, here 2\)"):
+        plan_training(None, copied_run, {"epochs": 3}, resume=True)
+    # It can still be used.
+    assert copied_run.load_config().order_version == 1
+
+
 def test_resuming_beyond_a_decay_of_its_own_is_refused(
     train_records: Path, run: RunFolder
 ) -> None:
@@ -532,7 +544,10 @@ def test_a_damaged_shard_ends_the_run(
 def test_a_label_that_somebody_forged_ends_the_run_by_its_name(
     train_records: Path, tmp_path: Path, run: RunFolder
 ) -> None:
-    """Its checksums are right, and so are the manifest's."""
+    """Its checksums are right, and so are the manifest's.
+
+    The record is among those that fill no batch in the first two epochs.
+    """
     records = tmp_path / "records"
     shutil.copytree(train_records, records)
     manifest = open_records(records).manifest
@@ -546,7 +561,7 @@ def test_a_label_that_somebody_forged_ends_the_run_by_its_name(
     forged = replace(shard, crc32c=google_crc32c.value(bytes(data)))
     card = replace(manifest.splits["train"], shards=(forged, *others))
     replace(manifest, splits={**manifest.splits, "train": card}).save(records)
-    plan = plan_training(records, run, {**TINY_RUN, "epochs": 1})
+    plan = plan_training(records, run, {**TINY_RUN, "epochs": 3})
     told = f"{shard.name}, record 1, byte {start}: label 9, the last class is 1"
     with pytest.raises(DataError, match=told):
         do(plan)

@@ -13,12 +13,12 @@ from alexnet.pipeline.errors import ConfigError
 
 
 def test_names() -> None:
-    assert list(PRESETS) == ["article", "paper", "modern", "none"]
+    assert list(PRESETS) == ["article", "paper", "modern", "trivial", "none"]
     assert preset("paper") is PRESETS["paper"]
 
 
 def test_an_unknown_name_lists_the_known() -> None:
-    with pytest.raises(ConfigError, match=r"'papper'.* article, paper, modern, none"):
+    with pytest.raises(ConfigError, match=r"'papper'.* modern, trivial, none"):
         preset("papper")
 
 
@@ -43,7 +43,7 @@ def test_paper_crops_reflects_and_lights() -> None:
     assert paper.flip_horizontal and not paper.flip_vertical
 
 
-@pytest.mark.parametrize("name", ["paper", "modern", "none"])
+@pytest.mark.parametrize("name", ["paper", "modern", "trivial", "none"])
 def test_imagenet_statistics(name: str) -> None:
     mean, std = preset(name).mean, preset(name).std
     assert [m / 255 for m in mean] == pytest.approx([0.485, 0.456, 0.406])

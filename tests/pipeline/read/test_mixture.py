@@ -115,6 +115,14 @@ def test_replicas_are_given_the_shares_each(mixture: Mixture) -> None:
         train.make(PipelineShard(16, 3))
 
 
+def test_workers_that_stream_share_every_set(mixture: Mixture) -> None:
+    """Five steps are an epoch of the second set, whose b's and d's are twenty."""
+    train = mixture.train(batch_size=8, keys=True, reader="stream")
+    halves = [taken(train.make(PipelineShard(8, 2, 2, half)), 5) for half in range(2)]
+    names = [key for half in halves for key in keys_of(half) if key[0] in "bd"]
+    assert len(names) == len(set(names)) == 20
+
+
 def test_what_cannot_be_mixed_is_told(
     few: OpenedRecords, many: OpenedRecords, tmp_path: Path
 ) -> None:

@@ -1,28 +1,31 @@
-"""Order is a function of (seed, epoch); shares are slices of global batches."""
+"""Order is a function of (seed, epoch), and who takes what is arithmetic."""
 
 from __future__ import annotations
 
 from collections import Counter
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.read.order import PipelineShard, epoch_order, epoch_seed
+from alexnet.pipeline.read.order import PipelineShard, epoch_key, epoch_order
+
+
+def order(count: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
+    return epoch_order(tf.range(count, dtype=tf.int64), count, seed, epoch)
 
 
 def orders(seed: int, epochs: int, count: int = 10) -> list[list[int]]:
     return [
-        epoch_order(count, seed, tf.constant(epoch, tf.int64)).numpy().tolist()
+        order(count, seed, tf.constant(epoch, tf.int64)).numpy().tolist()
         for epoch in range(epochs)
     ]
 
 
-def test_every_example_once_and_every_epoch_otherwise() -> None:
+def test_every_epoch_has_another_order() -> None:
     found = orders(seed=1, epochs=20)
-    assert all(sorted(order) == list(range(10)) for order in found)
     assert len({tuple(order) for order in found}) == 20
 
 
@@ -31,15 +34,11 @@ def test_equal_seeds_give_equal_orders_and_others_do_not() -> None:
     assert orders(3, 5) != orders(4, 5)
 
 
-def test_the_order_of_one_is_one() -> None:
-    assert orders(0, 2, count=1) == [[0], [0]]
-
-
 def test_every_order_is_as_likely_as_another() -> None:
     """Chi-square over the 24 orders of four examples, 960 epochs, 40 of each."""
-    epochs = tf.data.Dataset.range(960).map(lambda epoch: epoch_order(4, 5, epoch))
-    found = Counter(tuple(order.tolist()) for order in epochs.as_numpy_iterator())
-    counts = [found[order] for order in permutations(range(4))]
+    epochs = tf.data.Dataset.range(960).map(lambda epoch: order(4, 5, epoch))
+    found = Counter(tuple(drawn.tolist()) for drawn in epochs.as_numpy_iterator())
+    counts = [found[drawn] for drawn in permutations(range(4))]
     assert sum(counts) == 960
     # Of 23 degrees of freedom: above 49.7 once in a thousand seeds.
     assert sum((count - 40) ** 2 / 40 for count in counts) < 49.7
@@ -47,39 +46,21 @@ def test_every_order_is_as_likely_as_another() -> None:
 
 def test_every_example_comes_at_every_place_as_often() -> None:
     """Chi-square over 7 x 7 places, 1400 epochs, 200 of each."""
-    epochs = tf.data.Dataset.range(1400).map(lambda epoch: epoch_order(7, -9, epoch))
+    epochs = tf.data.Dataset.range(1400).map(lambda epoch: order(7, -9, epoch))
     places = np.stack(list(epochs.as_numpy_iterator()))
     counts = np.stack([np.bincount(column, minlength=7) for column in places.T])
     # Rows and columns add up, which leaves 6 x 6 degrees of freedom: 68 is one in 1000.
     assert (((counts - 200) ** 2) / 200).sum() < 68
 
 
-def test_an_order_drawn_inside_tf_data_is_the_one_drawn_outside() -> None:
-    drawn = tf.data.Dataset.range(3).map(lambda epoch: epoch_order(10, 1, epoch))
-    found = [order.tolist() for order in drawn.as_numpy_iterator()]
-    assert found == orders(1, 3)
-
-
-def test_one_thread_draws_what_many_draw() -> None:
-    """Long enough that TensorFlow shares the work among its threads."""
-    count, options = 500_000, tf.data.Options()
-    options.threading.max_intra_op_parallelism = 1
-    options.threading.private_threadpool_size = 1
-    epochs = tf.data.Dataset.range(2, 3).map(lambda epoch: epoch_order(count, 1, epoch))
-    (alone,) = epochs.with_options(options).as_numpy_iterator()
-    found = epoch_order(count, 1, tf.constant(2, tf.int64)).numpy()
-    np.testing.assert_array_equal(found, alone)
-    np.testing.assert_array_equal(np.sort(found), np.arange(count))
-    # Equal keys would stay in order: as many neighbours rise as fall, within four
-    # standard deviations of a random permutation's.
-    rising = (np.diff(found) > 0).sum()
-    assert abs(rising - (count - 1) / 2) < 4 * np.sqrt((count + 1) / 12)
-
-
-def test_the_epochs_seed_is_the_pair() -> None:
-    found = epoch_seed(-5, tf.constant(7, tf.int32))
-    assert found.dtype == tf.int64
-    assert found.numpy().tolist() == [-5, 7]
+def test_seed_and_epoch_are_no_sum() -> None:
+    """No epoch of a seed is one of the next seed's."""
+    keys = [
+        int(epoch_key(seed, tf.constant(epoch)))
+        for seed in range(-9, 9)
+        for epoch in range(9)
+    ]
+    assert len(set(keys)) == len(keys)
 
 
 # Six replicas of one row each; each pipeline serves those of its worker in turn.
@@ -99,32 +80,41 @@ def test_a_share_is_a_slice_of_every_global_batch(
     share = PipelineShard(6, 6, pipelines, pipeline)
     assert share.per_replica == 1
     assert share.replicas_here == 6 // pipelines
-    found = share.of(tf.data.Dataset.range(12)).as_numpy_iterator()
-    assert [batch.tolist() for batch in found] == batches
-    assert share.rows_of(tf.range(12)).numpy().tolist() == batches
+    assert share.rows_here == 6 // pipelines
+    numbers = tf.range(len(batches), dtype=tf.int64)
+    assert share.places(numbers).numpy().tolist() == batches
 
 
 @pytest.mark.parametrize(("pipelines", "replicas"), [(1, 1), (1, 2), (2, 2), (2, 4)])
 def test_shares_put_together_are_the_whole_batches(
     pipelines: int, replicas: int
 ) -> None:
-    """Of 27 rows in batches of 8, the last 3 fill none."""
-    rows = np.random.default_rng(0).permutation(27)
+    """Three steps of 8 places."""
     shares = [
         PipelineShard(8, replicas, pipelines, index) for index in range(pipelines)
     ]
-    whole = rows[:24].reshape(3, pipelines, -1, 8 // replicas)
+    whole = np.arange(24).reshape(3, pipelines, -1, 8 // replicas)
     for index, share in enumerate(shares):
         mine = whole[:, index].reshape(-1, 8 // replicas)
-        np.testing.assert_array_equal(share.rows_of(tf.constant(rows)), mine)
-        records = tf.data.Dataset.from_tensor_slices(rows)
-        np.testing.assert_array_equal(list(share.of(records).as_numpy_iterator()), mine)
+        numbers = tf.range(3 * share.replicas_here, dtype=tf.int64)
+        np.testing.assert_array_equal(share.places(numbers), mine)
 
 
-def test_one_pipeline_takes_all_whole_batches() -> None:
-    found = PipelineShard(2).of(tf.data.Dataset.range(5)).as_numpy_iterator()
-    assert [batch.tolist() for batch in found] == [[0, 1], [2, 3]]
-    assert PipelineShard(2).rows_of(tf.range(5)).numpy().tolist() == [[0, 1], [2, 3]]
+@pytest.mark.parametrize("count", [0, 1, 5, 18, 24, 1000])
+@pytest.mark.parametrize("pipelines", [1, 2, 3, 7])
+def test_parts_are_all_and_each_fills_its_batches(count: int, pipelines: int) -> None:
+    batch_size = 2 * pipelines
+    shares = [
+        PipelineShard(batch_size, pipelines, pipelines, index)
+        for index in range(pipelines)
+    ]
+    parts = [share.part(count) for share in shares]
+    assert [place for part in parts for place in part] == list(range(count))
+    assert all(first.stop == second.start for first, second in pairwise(parts))
+    for share, part in zip(shares, parts, strict=True):
+        full_steps, padded_steps = count // batch_size, -(-count // batch_size)
+        assert full_steps * share.rows_here <= len(part)
+        assert len(part) <= padded_steps * share.rows_here
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:

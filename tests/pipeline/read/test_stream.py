@@ -17,6 +17,7 @@ from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.machine import Memory
 from alexnet.pipeline.read.image_folder import open_photos
 from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
+from alexnet.pipeline.read.order import epoch_key
 from alexnet.pipeline.read.selection import select_all
 from alexnet.pipeline.read.stream import (
     Shards,
@@ -53,8 +54,9 @@ def stored(records: OpenedRecords) -> list[bytes]:
 
 def epoch_of(records: OpenedRecords, seed: int, epoch: int) -> list[bytes]:
     number = tf.constant(epoch, tf.int64)
-    shards = Shards(records, "train", select_all(records, "train"))
-    epoch_records = shards.interleaved(seed, number)
+    every = select_all(records, "train")
+    shards = Shards(records, "train", every, range(every.num_examples))
+    epoch_records = shards.interleaved(epoch_key(seed, number))
     return list(epoch_records.as_numpy_iterator())
 
 
@@ -118,7 +120,7 @@ def test_a_shuffle_belongs_to_its_epoch() -> None:
 
     def shuffled(seed: int, epoch: int) -> list[int]:
         number = tf.constant(epoch, tf.int64)
-        return list(shuffle(numbers, 100, seed, number).as_numpy_iterator())
+        return list(shuffle(numbers, 100, epoch_key(seed, number)).as_numpy_iterator())
 
     found = shuffled(1, 0)
     assert sorted(found) == list(range(100))
