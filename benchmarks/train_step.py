@@ -20,8 +20,8 @@ from alexnet.model.config import NETWORK, TRAIN, NetworkConfig, TrainConfig, Var
 from alexnet.model.network.summary import training_flops
 from alexnet.model.training.execution import step_function
 from alexnet.model.training.hardware import Hardware, set_up_hardware
+from alexnet.model.training.make_classifier import build_replicated, make_classifier
 from alexnet.model.training.train_step import DRAWS, TrainableClassifier
-from alexnet.model.training.training import build_replicated, make_classifier
 from alexnet.pipeline.augment.augment import augment_batch, fold_seed, mixup_cutmix
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import BUILD, Config, Preset, require

@@ -16,8 +16,9 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from alexnet.model.training.hardware import Hardware
-from alexnet.model.training.plan import TrainPlan, list_differences
+from alexnet.model.training.plan import TrainPlan
 from alexnet.model.training.run import RunFolder, new_folder
+from alexnet.model.training.same_run import list_differences
 from alexnet.pipeline.errors import RunError
 
 

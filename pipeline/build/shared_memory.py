@@ -7,6 +7,7 @@ takes to make a `raw` one.
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Iterable, Iterator
 from io import FileIO
 from mmap import mmap
@@ -34,6 +35,8 @@ class SharedMemory:
     def __init__(self, file: FileIO | None, slot_bytes: int) -> None:
         self.file, self.slot_bytes = file, slot_bytes
         self._view = memoryview(mmap(file.fileno(), 0) if file else b"")
+        if file:
+            weakref.finalize(self, file.close)
 
     @classmethod
     def allocate(cls, count: int, slot_bytes: int) -> SharedMemory:

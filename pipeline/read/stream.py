@@ -177,7 +177,7 @@ def _pieces(
     edges = np.cumsum([0, *(shard.num_examples for shard in shards)])
     first_rows = np.maximum(edges[:-1], rows.start)
     counts = np.minimum(edges[1:], rows.stop) - first_rows
-    held = np.flatnonzero(counts > 0)
+    held = np.flatnonzero(counts > 0).tolist()
     paths = records.paths(split)
     record_set = RecordSet(records.folder, records.manifest, records.remote)
 

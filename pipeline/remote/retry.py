@@ -117,10 +117,10 @@ def may_pass(error: Exception) -> bool:
 
 def _status(error: Exception) -> int:
     """Return the status of an HTTP answer that aiohttp or gcsfs made an error of."""
-    for name in ("status", "code"):  # aiohttp's errors have both, and warn of `code`
-        if isinstance(number := getattr(error, name, None), int):
-            return number
-    return 0
+    # aiohttp's errors have both, and warn of `code`.
+    name = "status" if hasattr(error, "status") else "code"
+    number = getattr(error, name, None)
+    return number if isinstance(number, int) else 0
 
 
 def describe(error: Exception) -> str:

@@ -24,8 +24,8 @@ from alexnet.model.config import NetworkConfig
 from alexnet.model.network.alexnet import build_network
 from alexnet.model.network.summary import training_flops
 from alexnet.model.training.hardware import set_up_hardware
+from alexnet.model.training.make_classifier import build_replicated, make_classifier
 from alexnet.model.training.train_step import TrainableClassifier
-from alexnet.model.training.training import build_replicated, make_classifier
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.errors import ConfigError
 

@@ -72,7 +72,8 @@ def _keep_weights(path: Path) -> None:
 
     def run_and_keep(self: TrainingLoop, progress: Progress) -> None:
         run(self, progress)
-        np.savez(path, **named_weights(self.classifier.network))
+        state: dict[str, Any] = dict(named_weights(self.classifier.network))
+        np.savez(path, **state)
 
     TrainingLoop.run = run_and_keep  # type: ignore[method-assign]
 

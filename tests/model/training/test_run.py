@@ -19,9 +19,10 @@ import pytest
 
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.training.history import EpochRecord
-from alexnet.model.training.plan import describe_data, require_same_settings
+from alexnet.model.training.plan import describe_data
 from alexnet.model.training.run import RunFolder, dated, new_folder
 from alexnet.model.training.run_config import InitialWeights, RunConfig
+from alexnet.model.training.same_run import require_same_settings
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import AugmentConfig
 from alexnet.pipeline.errors import RunError

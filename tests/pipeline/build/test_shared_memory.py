@@ -71,3 +71,12 @@ def test_a_result_that_was_taken_stays_when_its_slot_is_used_again() -> None:
     (first,) = memory.take(0, memory.put(0, [encoded(b"first")]))
     list(memory.put(0, [encoded(b"other")]))
     assert first == encoded(b"first")
+
+
+def test_memory_closes_its_file_when_it_goes() -> None:
+    """Python warns of a file that nobody closed, which ends a test here."""
+    memory = SharedMemory.allocate(1, SLOT_BYTES)
+    file = memory.file
+    assert file is not None and not file.closed
+    del memory
+    assert file.closed

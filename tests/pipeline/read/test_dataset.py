@@ -14,7 +14,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-import alexnet.pipeline.read.mapped
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, ReadConfig, Reader, StorageName
 from alexnet.pipeline.errors import ConfigError
@@ -25,7 +24,6 @@ from alexnet.pipeline.read.dataset import (
     train_dataset,
     train_stages,
 )
-from alexnet.pipeline.read.decode import decode_images
 from alexnet.pipeline.read.image_folder import open_photos
 from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.read.order import PipelineShard
@@ -294,15 +292,8 @@ def test_an_epoch_gone_on_with_is_the_tail_of_an_unbroken_run(
 
 
 def test_what_is_skipped_is_not_decoded(
-    record_sets: dict[StorageName, Path], monkeypatch: pytest.MonkeyPatch
+    record_sets: dict[StorageName, Path], decoded: list[int]
 ) -> None:
-    decoded: list[int] = []
-
-    def counting(count: int, *arguments: Any) -> np.ndarray:
-        decoded.append(count)
-        return decode_images(count, *arguments)
-
-    monkeypatch.setattr(alexnet.pipeline.read.mapped, "decode_images", counting)
     records = open_records(record_sets["jpeg"])
     config = ReadConfig(batch_size=1, reader="mmap")
     take(train_dataset(records, config, first_step=17), 1)

@@ -5,17 +5,13 @@ from __future__ import annotations
 import itertools
 import shutil
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import tensorflow as tf
 
-import alexnet.pipeline.read.mapped
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, ReadConfig, Reader, StorageName
 from alexnet.pipeline.read.dataset import eval_dataset, train_dataset
-from alexnet.pipeline.read.decode import decode_images
 from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.read.order import PipelineShard, epoch_key
 from alexnet.pipeline.read.selection import select, select_all
@@ -193,15 +189,8 @@ def test_a_worker_reads_its_share_of_the_bytes(
 
 
 def test_a_worker_fetches_its_rows_alone(
-    record_sets: dict[StorageName, Path], monkeypatch: pytest.MonkeyPatch
+    record_sets: dict[StorageName, Path], decoded: list[int]
 ) -> None:
-    decoded: list[int] = []
-
-    def counting(count: int, *arguments: Any) -> np.ndarray:
-        decoded.append(count)
-        return decode_images(count, *arguments)
-
-    monkeypatch.setattr(alexnet.pipeline.read.mapped, "decode_images", counting)
     records = open_records(record_sets["jpeg"])
     config = ReadConfig(batch_size=6, reader="mmap")
     for shard in pipelines_of((3, 3, 6)):
