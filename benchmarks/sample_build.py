@@ -92,7 +92,7 @@ def measure_sample(
     """
     stopwatch.announce(f"build {config.storage}")
     report, steady = _build(config, sample, folder)
-    size = _size(report, whole, sample)
+    size = _size(folder, report, whole, sample)
     records, write_seconds = _multiply(open_records(folder), whole.num_files)
     stored = Timing(f"read {config.storage}", lambda: _deliver(records))
     warm, cold = stopwatch.time(stored), None
@@ -137,12 +137,12 @@ def pace(times: Sequence[float], skip: int, speed_up: float) -> Pace:
     return Pace(max(0.0, times[skip] - skip * each), speed_up / each)
 
 
-def _size(report: BuildReport, whole: BuildPlan, sample: Source) -> Size:
+def _size(folder: Path, report: BuildReport, whole: BuildPlan, sample: Source) -> Size:
     """The whole set's size: exact where all records have one length."""
     if whole.layout is not None:
         return Size(whole.estimated_bytes, 0)
     (shard,) = report.manifest.split("train").shards
-    built = read_index(report.data, shard)[:, 1].tolist()
+    built = read_index(folder, shard)[:, 1].tolist()
     if STORAGES[report.manifest.config.storage].is_square:
         return extrapolate([0] * len(built), built, 0, whole.num_files)
     bad = {photo.key for photo in report.quarantined}

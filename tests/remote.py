@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -43,6 +44,13 @@ class S3:
         name = f"bucket-{next(self._numbers)}"
         boto3.client("s3").create_bucket(Bucket=name)
         return Location(f"s3://{name}")
+
+    def make_marker(self, folder: Location) -> None:
+        """Mark an empty folder as consoles do; a location has no such name."""
+        import boto3
+
+        bucket, _, key = folder.path.partition("/")
+        boto3.client("s3").put_object(Bucket=bucket, Key=f"{key}/")
 
 
 @contextmanager
@@ -196,7 +204,7 @@ def serve_files(folder: Path, ranges: bool = True) -> Iterator[WebServer]:
         def answer(self, with_body: bool) -> None:
             asked = self.headers.get("Range")
             server.requests.append((self.path, asked))
-            file = folder / self.path.partition("?")[0].lstrip("/")
+            file = folder / unquote(self.path.partition("?")[0]).lstrip("/")
             if not file.is_file():
                 self.send_error(404)
                 return

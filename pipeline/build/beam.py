@@ -57,11 +57,12 @@ class ShardJob:
 
 
 def write_shards(
-    writer: ShardWriter, todo: Sequence[ShardPlan], options: Sequence[str]
+    writer: ShardWriter, out: Path, todo: Sequence[ShardPlan], options: Sequence[str]
 ) -> None:
     """Have Beam write the shards of `todo`, and count them in `writer`.
 
     Args:
+        out: the writer's folder.
         options: a Beam pipeline's, such as "--runner=FlinkRunner"; without them
             threads of this process write the shards.
 
@@ -72,7 +73,7 @@ def write_shards(
     """
     workers_option = f"--direct_num_workers={writer.workers}"
     all_options = _parse([*LOCAL_OPTIONS, workers_option, *options])
-    write = ShardJob(writer.out.absolute(), writer.job).write
+    write = ShardJob(out.absolute(), writer.job).write
     with _counted(writer, todo):
         try:
             with beam.Pipeline(options=all_options) as pipeline:

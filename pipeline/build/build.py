@@ -19,6 +19,7 @@ from alexnet.pipeline.build.finish import finish
 from alexnet.pipeline.build.output import (
     ANEW,
     replace_set,
+    require_folder,
     require_ours,
     require_same,
     require_usable,
@@ -102,7 +103,7 @@ def build(
         progress: is called with the images done and the images in all.
 
     Raises:
-        ConfigError: Apache Beam is asked for and not installed.
+        ConfigError: Apache Beam is asked for and not installed, or cannot write there.
         DataError: `out` holds a set of other settings or another source, another
             process builds there, there is not enough room, or more files are bad than
             `max_bad` allows.
@@ -111,6 +112,7 @@ def build(
     out, start = as_place(out), time.monotonic()
     if beam is not None:
         require_beam()
+        require_folder(out)
     plan = make_plan(source.files, source.class_names, config)
     settings = build_settings(source, config, [shard.name for shard in plan.shards])
     job = EncodeJob(source.store, source.class_names, config, plan.layout)
@@ -153,7 +155,7 @@ def _write(
         return
     from alexnet.pipeline.build.beam import write_shards
 
-    write_shards(writer, todo, beam)
+    write_shards(writer, require_folder(writer.out), todo, beam)
 
 
 def require_beam() -> None:

@@ -16,7 +16,7 @@ from alexnet.pipeline.build.plan import ShardPlan
 from alexnet.pipeline.build.state import STATE
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.records.fixed_layout import Layout
-from alexnet.pipeline.records.interop import index_path, shard_index
+from alexnet.pipeline.records.interop import index_name, shard_index
 from alexnet.pipeline.records.manifest import Shard
 from alexnet.pipeline.records.tfrecord import write_shard
 from alexnet.pipeline.remote.location import Location
@@ -146,6 +146,8 @@ def _send_shard(
     file = attempt / shard.name
     send_file(file, out / shard.name, receipt.shard.crc32c)
     if layout is None:
-        put_text(index_path(out, receipt.shard), shard_index(attempt, receipt.shard))
+        put_text(
+            out / index_name(receipt.shard.name), shard_index(attempt, receipt.shard)
+        )
     receipt.save(out)
     file.unlink()

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from alexnet.pipeline.config import ReadConfig
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.read.callback import after_call
+from alexnet.pipeline.read.callback import once_true
 from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.read.order import PipelineShard, epoch_order
 from alexnet.pipeline.read.rows import Rows
@@ -99,8 +99,8 @@ def _lent(rows: Rows, selection: Selection) -> tf.data.Dataset:
     prepare = rows.prepare
 
     def prepared(held: tuple[tf.Tensor, ...], tables: Any) -> tf.data.Dataset:
-        held = after_call(held, prepare, held[-1])
-        return tf.data.Dataset.from_tensors((held, tables)).repeat()
+        ready = tf.data.Dataset.from_tensors((held, tables)).repeat()
+        return once_true(prepare, held[-1]).flat_map(lambda _: ready)
 
     return lent.flat_map(prepared)
 

@@ -61,6 +61,23 @@ def fetch_outside(
     return images, tf.ensure_shape(labels, rows.shape)
 
 
+def once_true(
+    method: Callable[..., bool], lent: tf.Tensor, *arguments: tf.Tensor
+) -> tf.data.Dataset:
+    """A single element, bool [], as soon as a Python method has returned True.
+
+    The method is called until it does, and must not wait for long itself: whoever drops
+    an iterator, in whichever thread Python collects its garbage, waits for a call that
+    is under way. Between two calls TensorFlow sees that the iterator was dropped.
+
+    Args:
+        method: a method of the object that `lent`, its lease, keeps alive.
+    """
+    asked = tf.data.Dataset.from_tensors((lent, *arguments)).repeat()
+    answers = asked.map(lambda lent, *arguments: _call(method, lent, *arguments))
+    return answers.filter(lambda answer: answer).take(1)
+
+
 def after_call(
     value: Any, method: Callable[..., None], lent: tf.Tensor, *arguments: tf.Tensor
 ) -> Any:
@@ -69,16 +86,22 @@ def after_call(
     Args:
         method: a method of the object that `lent`, its lease, keeps alive.
     """
+    with tf.control_dependencies([_call(method, lent, *arguments)]):
+        return tf.nest.map_structure(tf.identity, value)
+
+
+def _call(
+    method: Callable[..., bool | None], lent: tf.Tensor, *arguments: tf.Tensor
+) -> tf.Tensor:
+    """Whether a Python method of what `lent` keeps alive returned True, bool []."""
     weak = WeakMethod(method)
 
     def call(_: np.ndarray, *arguments: np.ndarray) -> bool:
         alive = weak()
         if alive is None:
             raise ReferenceError("a method was called without its lease")
-        alive(*arguments)
-        return True
+        return bool(alive(*arguments))
 
     # TensorFlow leaves out a stateless call of which nothing is used.
-    done = tf.numpy_function(call, [lent, *arguments], tf.bool, stateful=True)
-    with tf.control_dependencies([done]):
-        return tf.nest.map_structure(tf.identity, value)
+    answer = tf.numpy_function(call, [lent, *arguments], tf.bool, stateful=True)
+    return tf.ensure_shape(answer, [])

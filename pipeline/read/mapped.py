@@ -16,6 +16,7 @@ from threading import Lock
 import numpy as np
 import tensorflow as tf
 
+from alexnet.pipeline.background import Background
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.read.callback import fetch_outside, lease
 from alexnet.pipeline.read.decode import decode_images
@@ -60,11 +61,26 @@ class MappedRows(ABC):
         sizes = [shard.num_bytes for shard in shards]
         self._mapping = Mapping([Path(path) for path in self._paths], sizes)
         self._lock, self._is_mapped = Lock(), False
+        self._mapping_now: Background[None] | None = None
 
     @property
-    def prepare(self) -> Callable[[], None] | None:
-        """What has to be called before `fetch`; None where nothing has."""
-        return None if self._is_mapped else self.map
+    def prepare(self) -> Callable[[], bool] | None:
+        """What has to be called before `fetch` until it returns True; or None."""
+        return None if self._is_mapped else self.try_map
+
+    def try_map(self) -> bool:
+        """Tell whether the shards are mapped by now; the first call begins that.
+
+        Raises:
+            DataError: a shard is damaged, cannot be had, or cannot be mapped.
+        """
+        if self._is_mapped:
+            return True
+        self._mapping_now = mapping = self._mapping_now or Background(self.map)
+        if mapping.has_ended():
+            self._mapping_now = None  # one that failed is tried again
+            mapping.result()
+        return self._is_mapped
 
     def map(self) -> None:
         """Map the split's shards, once all of them are here.

@@ -18,8 +18,8 @@ class Rows(Protocol):
     uses_all_cpus: bool
 
     @property
-    def prepare(self) -> Callable[[], None] | None:
-        """What has to be called before `fetch`; None where nothing has."""
+    def prepare(self) -> Callable[[], bool] | None:
+        """What has to be called before `fetch` until it returns True; or None."""
 
     def lend(self) -> tuple[tf.Tensor, ...]:
         """Tensors that `fetch` takes: what it reads from, or what keeps that alive.

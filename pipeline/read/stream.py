@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet.pipeline.config import ReadConfig
-from alexnet.pipeline.read.callback import after_call, lease
+from alexnet.pipeline.read.callback import after_call, lease, once_true
 from alexnet.pipeline.read.choose import OPEN_SHARDS
 from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.read.lookup import record_places
@@ -159,8 +159,8 @@ class Shards:
         """The records to read of a shard that is here, or arrives."""
         if self._arrivals is None:
             return _records_from(path, first_byte).take(count)
-        path = after_call(path, self._arrivals.take, self._lease, path)
-        stored = _records_from(path, first_byte).take(count)
+        arrived = once_true(self._arrivals.try_take, self._lease, path)
+        stored = arrived.flat_map(lambda _: _records_from(path, first_byte).take(count))
         give_back, lent = self._arrivals.give_back, self._lease
         # Behind the last record, and no record itself.
         end = tf.data.Dataset.from_tensors(path)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from functools import partial
 from pathlib import PurePath
-from threading import Lock, Thread
 from typing import Any
 
+from alexnet.pipeline.background import Background
 from alexnet.pipeline.records.manifest import Shard
 from alexnet.pipeline.remote.cache import Held
 
@@ -20,6 +20,9 @@ class Arrivals:
 
     What is waited for, or was taken, stays in the cache. Threads that fetch hold
     nothing of this: of what is dropped, no more than `AHEAD` shards still arrive.
+
+    There is no lock, for the reason that `Background` has: two iterators that take one
+    shard at a time may both ask the cache for it, which fetches it once.
     """
 
     def __init__(self, hold: Callable[[Shard], Held], shards: Sequence[Shard]) -> None:
@@ -29,20 +32,15 @@ class Arrivals:
             hold: fetches a shard that is not there, and keeps it.
         """
         self._hold, self._shards = hold, shards
-        self._lock = Lock()
-        self._ahead: dict[str, Future[Held]] = {}
-        self._taken: dict[str, list[Held]] = {}
         self.expect(range(len(shards)))
 
     def expect(self, order: Any) -> None:
         """Hear in which order the shards will be taken; their numbers, int [shards]."""
-        shards = [self._shards[int(number)] for number in order]
-        with self._lock:
-            self._order = shards
-            self._places = {shard.name: place for place, shard in enumerate(shards)}
-            self._ahead.clear()
-            # Of an epoch that was left before its end.
-            self._taken.clear()
+        self._order = [self._shards[int(number)] for number in order]
+        self._places = {shard.name: place for place, shard in enumerate(self._order)}
+        self._ahead: dict[str, Background[Held]] = {}
+        # Those of an epoch that was left before its end go with it.
+        self._taken: dict[str, list[Held]] = {}
 
     def take(self, path: bytes | str) -> None:
         """Wait for a shard, told by its path in the cache.
@@ -50,36 +48,31 @@ class Arrivals:
         Raises:
             DataError: it cannot be had.
         """
+        while not self.try_take(path):
+            pass
+
+    def try_take(self, path: bytes | str) -> bool:
+        """Take a shard if it is here, or comes within a moment; tell whether it did.
+
+        Raises:
+            DataError: it cannot be had.
+        """
         name = _name(path)
-        with self._lock:
-            place = self._places[name]
-            for shard in self._order[place : place + 1 + AHEAD]:
-                if shard.name not in self._ahead:
-                    self._ahead[shard.name] = _start(self._hold, shard)
-            arriving = self._ahead.pop(name)
-        held = arriving.result()
-        with self._lock:
-            self._taken.setdefault(name, []).append(held)
+        place = self._places[name]
+        for shard in self._order[place : place + 1 + AHEAD]:
+            if shard.name not in self._ahead:
+                self._ahead[shard.name] = Background(partial(self._hold, shard))
+        arriving = self._ahead[name]
+        if not arriving.has_ended():
+            return False
+        self._ahead.pop(name, None)
+        self._taken.setdefault(name, []).append(arriving.result())
+        return True
 
     def give_back(self, path: bytes | str) -> None:
         """Let go of a shard that was taken."""
-        with self._lock:
-            if taken := self._taken.get(_name(path)):
-                taken.pop().release()
-
-
-def _start(hold: Callable[[Shard], Held], shard: Shard) -> Future[Held]:
-    arriving: Future[Held] = Future()
-    # A process that ends waits for no transfer.
-    Thread(target=_fetch, args=(hold, shard, arriving), daemon=True).start()
-    return arriving
-
-
-def _fetch(hold: Callable[[Shard], Held], shard: Shard, arriving: Future[Held]) -> None:
-    try:
-        arriving.set_result(hold(shard))
-    except BaseException as error:  # it is the reader's, whose thread is another
-        arriving.set_exception(error)
+        if taken := self._taken.get(_name(path)):
+            taken.pop().release()
 
 
 def _name(path: bytes | str) -> str:

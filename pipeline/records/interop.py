@@ -42,16 +42,11 @@ def save_interop(folder: Place, manifest: Manifest) -> None:
     if isinstance(folder, Path):
         make_folder(folder / INDEX_FOLDER)
         for shard in manifest.shards:
-            put_text(index_path(folder, shard), shard_index(folder, shard))
+            put_text(folder / index_name(shard.name), shard_index(folder, shard))
     names = "".join(f"{_printable(name)}\n" for name in manifest.class_names)
     put_text(folder / CLASS_NAMES, names)
     put_json(folder / FEATURES, _features_dict(manifest))
     put_json(folder / DATASET_INFO, _dataset_info(manifest))
-
-
-def index_path(folder: Place, shard: Shard) -> Place:
-    """Where DALI's index of a shard lies."""
-    return folder / index_name(shard.name)
 
 
 def index_name(shard_name: str) -> str:
@@ -94,7 +89,7 @@ def read_index(folder: Path, shard: Shard) -> np.ndarray:
     """
     import numpy as np
 
-    path = index_path(folder, shard)
+    path = folder / index_name(shard.name)
     damaged = DataError(f"{path} is damaged: delete it, it is not needed")
     try:
         text = path.read_text() if path.is_file() else shard_index(folder, shard)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from alexnet.pipeline.remote.file_system import S3
@@ -31,14 +32,18 @@ def _s3_pages(folder: Location) -> Iterator[tuple[str, int]]:
     where = {"Bucket": bucket, "Prefix": folder_prefix, "MaxKeys": PAGE_KEYS}
     next_page: dict[str, str] | None = {}
     while next_page is not None:
-        asked = {**where, **next_page}
-        page = folder.call(lambda fs, path, a=asked: fs.call_s3("list_objects_v2", **a))
+        page = folder.call(partial(_s3_page, asked={**where, **next_page}))
         for item in page.get("Contents", ()):
             key = item["Key"][len(folder_prefix) :]
             if key and not key.endswith("/"):  # which consoles make of empty folders
                 yield key, item["Size"]
         token = page.get("NextContinuationToken")
         next_page = {"ContinuationToken": token} if token else None
+
+
+def _s3_page(fs: Any, path: str, asked: dict[str, Any]) -> dict[str, Any]:
+    page: dict[str, Any] = fs.call_s3("list_objects_v2", **asked)
+    return page
 
 
 def _folders(folder: Location) -> Iterator[tuple[str, int]]:

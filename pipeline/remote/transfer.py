@@ -8,8 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from hashlib import md5
 from pathlib import Path
+from typing import Any
 
 import google_crc32c
+from fsspec.asyn import sync
 
 from alexnet.pipeline.errors import RemoteError
 from alexnet.pipeline.files import atomic_path
@@ -22,6 +24,10 @@ RANGE_BYTES = 2**24
 MOST_TRIES = 3
 # s3fs sends larger files in parts of this size, to twice it in one.
 PART_BYTES = 50 * 2**20
+
+# Of HTTP.
+FIRST_BYTE = {"Range": "bytes=0-0"}
+PARTIAL_CONTENT, NO_SUCH_RANGE = 206, 416
 
 Count = Callable[[int], None]
 
@@ -98,7 +104,8 @@ def append_rest(source: Location, file: Path, num_bytes: int, count: Count) -> N
         OSError: there is no such source, or no right to read it; or the disk is full.
         RemoteError: the store fails for long, or its file has another size.
     """
-    if not takes_ranges(source):
+    is_one_range = num_bytes <= RANGE_BYTES and not file.exists()
+    if not is_one_range and not takes_ranges(source):
         source.call(lambda fs, path: fs.get_file(path, str(file)))
         count(num_bytes)
     else:
@@ -125,7 +132,20 @@ def file_crc32c(file: Path) -> int:
 
 def takes_ranges(source: Location) -> bool:
     """Tell whether parts of a file can be asked for; some web servers cannot."""
-    return source.protocol not in WEB or bool(source.info().get("partial"))
+    if source.protocol not in WEB:
+        return True
+    return source.call(lambda fs, path: bool(sync(fs.loop, _answers_in_part, fs, path)))
+
+
+async def _answers_in_part(fs: Any, url: str) -> bool:
+    """Ask for a byte, and look what the answer would be: it may be the whole file."""
+    options = {**fs.kwargs, "headers": {**fs.kwargs.get("headers", {}), **FIRST_BYTE}}
+    session = await fs.set_session()
+    async with session.get(fs.encode_url(url), **options) as answer:
+        if answer.status == NO_SUCH_RANGE:  # of an empty file
+            return True
+        answer.raise_for_status()
+        return bool(answer.status == PARTIAL_CONTENT)
 
 
 def send_file(source: Path, target: Location, crc32c: int) -> None:

@@ -10,7 +10,9 @@ from urllib.parse import quote, unquote
 from alexnet.pipeline.errors import ConfigError
 
 # `zip://inner::s3://bucket/x.zip` is a chain: what follows `::` holds what precedes it.
-URL = re.compile(r"(?P<anchor>(?:[\w+.-]+::)*(?P<protocol>[A-Za-z][\w+.-]*)://(?:(?!::)[^/?])*)")
+URL = re.compile(
+    r"(?P<anchor>(?:[\w+.-]+::)*(?P<protocol>[A-Za-z][\w+.-]*)://(?:(?!::)[^/?])*)"
+)
 # Their `?` begins a query, which may be a signature; elsewhere it belongs to a name.
 WEB = ("http", "https")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 import tarfile
 import zipfile
-from io import BytesIO
 from pathlib import Path
 from tempfile import mkdtemp
 from weakref import finalize
@@ -75,15 +74,19 @@ def is_archive(path: Path) -> bool:
     return head == ZIP_MAGIC or tarfile.is_tarfile(path)
 
 
-def open_archive(path: Path) -> ArchiveStore:
+def open_archive(path: Path, address: Location | None = None) -> ArchiveStore:
     """Return the store of the zip or tar at `path`.
+
+    Args:
+        address: the place for people of a file that `path` is a copy of.
 
     Raises:
         DataError: it is neither, or cannot be read.
     """
     with path.open("rb") as file:
         head = file.read(len(ZIP_MAGIC) * 2)
-    _require_plain(path, head)
+    place = address or path
+    _require_plain(place, head)
     # First, because a tar whose last member is a zip would pass for that.
     if tarfile.is_tarfile(path):
         return TarStore(path)
@@ -91,10 +94,10 @@ def open_archive(path: Path) -> ArchiveStore:
         return ZipStore(path)
     if head.startswith(ZIP_MAGIC):
         raise DataError(
-            f"{path} is cut short: it begins as a zip and lacks the table of contents"
+            f"{place} is cut short: it begins as a zip and lacks the table of contents"
             f" at the end. {COPY_AGAIN}"
         )
-    raise _no_archive(path)
+    raise _no_archive(place)
 
 
 def _require_plain(place: Place, head: bytes) -> None:
@@ -110,13 +113,16 @@ def _no_archive(place: Place) -> DataError:
 
 
 def _open_remote_archive(location: Location) -> ArchiveStore:
+    if not takes_ranges(location):
+        return _fetched(location)
     head = fetch_range(location, 0, tarfile.BLOCKSIZE)
     _require_plain(location, head)
-    is_zip = head.startswith(ZIP_MAGIC)
-    if is_zip and takes_ranges(location):
+    if head.startswith(ZIP_MAGIC):
         return ZipStore(location)
-    if not is_zip and not tarfile.is_tarfile(BytesIO(head)):
-        raise _no_archive(location)
+    try:
+        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        raise _no_archive(location) from None
     return _fetched(location)
 
 
@@ -132,7 +138,7 @@ def _fetched(location: Location) -> ArchiveStore:
         )
         path = folder / (location.name or "archive")
         fetch_file(location, path)
-        store = open_archive(path)
+        store = open_archive(path, location)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from alexnet.pipeline.records.interop import (
     INDEX_FOLDER,
     index_name,
-    index_path,
     shard_index,
 )
 from alexnet.pipeline.records.manifest import Shard
@@ -37,7 +36,7 @@ def local_copy(folder: Place, shard: Shard, count: Count) -> Iterator[Path]:
         fetch_file(folder / shard.name, here / shard.name, count=count)
         (here / INDEX_FOLDER).mkdir()
         with suppress(FileNotFoundError):
-            fetch_file(index_path(folder, shard), here / index_name(shard.name))
+            fetch_file(folder / index_name(shard.name), here / index_name(shard.name))
         yield here
 
 
@@ -56,4 +55,4 @@ def replaced_shard(folder: Place, shard: Shard, with_index: bool) -> Iterator[Pa
         yield here
         send_file(here / shard.name, folder / shard.name, shard.crc32c)
         if with_index:
-            put_text(index_path(folder, shard), shard_index(here, shard))
+            put_text(folder / index_name(shard.name), shard_index(here, shard))

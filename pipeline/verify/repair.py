@@ -26,7 +26,6 @@ from alexnet.pipeline.files import atomic_path, require_room
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.records.interop import (
     index_name,
-    index_path,
     save_interop,
     shard_index,
 )
@@ -142,7 +141,7 @@ def _send_indexes(folder: Location, manifest: Manifest, broken: Sequence[str]) -
     for shard in manifest.shards:
         if index_name(shard.name) in broken:
             with local_copy(folder, shard, lambda num_bytes: None) as here:
-                put_text(index_path(folder, shard), shard_index(here, shard))
+                put_text(folder / index_name(shard.name), shard_index(here, shard))
 
 
 def _rebuild(origin: Origin, shards: list[Shard], progress: Progress) -> None:

@@ -21,8 +21,9 @@ import pytest
 from alexnet.pipeline.build import claim as claims
 from alexnet.pipeline.build import upload as uploads
 from alexnet.pipeline.build.build import BuildReport, build
+from alexnet.pipeline.build.shard import adopt_shard
 from alexnet.pipeline.config import BuildConfig, StorageName
-from alexnet.pipeline.errors import DataError, RemoteError
+from alexnet.pipeline.errors import ConfigError, DataError, RemoteError
 from alexnet.pipeline.records.manifest import MANIFEST, load_manifest
 from alexnet.pipeline.remote import retry
 from alexnet.pipeline.remote.location import Location
@@ -190,12 +191,13 @@ def test_a_store_that_stays_away_ends_the_build_which_goes_on(
     link: Link, many: Many, bucket: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.2)
-    adopt, left = uploads.adopt_shard, iter(range(2))
+    lock, left = threading.Lock(), iter(range(2))
 
     def adopt_some(*arguments: Any) -> None:
-        if next(left, None) is None:
-            link.down()
-        adopt(*arguments)
+        with lock:  # what is on its way when the link goes would be cut
+            if next(left, None) is None:
+                link.down()
+            adopt_shard(*arguments)
 
     monkeypatch.setattr(uploads, "adopt_shard", adopt_some)
     with pytest.raises(RemoteError, match=r"has not answered .* run the same command"):
@@ -212,12 +214,12 @@ def test_few_shards_are_on_the_disk_at_a_time(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(uploads, "MOST_SHARDS", 2)
-    adopt, seen = uploads.adopt_shard, []
+    seen = []
 
     def adopt_slowly(out: Place, attempt: Path, *rest: Any) -> None:
         time.sleep(0.05)
         seen.append(len(list(attempt.glob("*.tfrecord"))))
-        adopt(out, attempt, *rest)
+        adopt_shard(out, attempt, *rest)
 
     monkeypatch.setattr(uploads, "adopt_shard", adopt_slowly)
     run(many.folder, bucket / "records")
@@ -234,8 +236,8 @@ def test_bytes_that_change_on_the_way_are_sent_again(
 
     def spoil(self: Location, action: Any) -> Any:
         result = call(self, action)
-        is_sent = "put_file" in action.__code__.co_names
-        if is_sent and self.name not in spoilt:
+        code = getattr(action, "__code__", None)
+        if code and "put_file" in code.co_names and self.name not in spoilt:
             spoilt.add(self.name)
             self.write_bytes(b"other bytes")
         return result
@@ -266,12 +268,12 @@ def test_the_later_of_two_builds_goes_on(
     many: Many, bucket: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The earlier one stops before it writes again, whatever it was about to do."""
-    out, adopt = bucket / "records", uploads.adopt_shard
+    out = bucket / "records"
     monkeypatch.setattr(uploads, "MOST_SHARDS", 1)
     sent: list[str] = []
 
     def adopt_then_rival(*arguments: Any) -> None:
-        adopt(*arguments)
+        adopt_shard(*arguments)
         sent.append(arguments[2].name)
         if len(sent) == 2:
             claims.RemoteClaim(out / ".build").take()
@@ -321,6 +323,12 @@ def test_no_credentials_are_written_anywhere(
     told = [out, err, caplog.text, repr(report), json.dumps(report.to_json())]
     for text in (*written, *(part.encode() for part in told)):
         assert KEY.encode() not in text and SECRET.encode() not in text
+
+
+def test_beam_writes_to_folders(many: Many, bucket: Location) -> None:
+    with pytest.raises(ConfigError, match=r"beam runner cannot write to s3://.*/out"):
+        build(scan(many.folder), bucket / "out", config(), beam=[])
+    assert contents(bucket) == {}
 
 
 def test_a_missing_bucket_is_named_and_not_made(many: Many) -> None:

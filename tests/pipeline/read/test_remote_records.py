@@ -5,12 +5,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fsspec.asyn import get_loop
 
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, ReadConfig, Reader, StorageName
@@ -298,6 +301,45 @@ def test_a_dataset_that_is_dropped_lets_shards_go(
     assert locked()
     del dataset, iterator
     assert await_garbage(lambda: not locked())
+
+
+@pytest.mark.parametrize("reader", ["stream", "mmap"])
+def test_an_iterator_may_be_dropped_by_the_thread_that_it_waits_for(
+    reader: Reader, store: WebStore, tmp_path: Path
+) -> None:
+    """Python collects garbage in any thread, also in one that all transfers need."""
+    store.bytes_per_second = 2e4  # seconds for a shard
+    records = remote(store, tmp_path)
+    config = ReadConfig(batch_size=BATCH, reader=reader)
+    held, dropped = [iter(train_dataset(records, config))], threading.Event()
+    until = time.monotonic() + 20
+    while not store.sent:  # what prefetches waits for the first shard then
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+    def drop() -> None:
+        held.clear()
+        dropped.set()
+
+    get_loop().call_soon_threadsafe(drop)
+    assert dropped.wait(5)
+    store.bytes_per_second = float("inf")
+    batches(records, config, 1)
+
+
+def test_an_iterator_that_waits_for_a_lost_store_is_dropped_at_once(
+    store: WebStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "PATIENCE_SECONDS", 60)
+    records = remote(store, tmp_path)
+    store.failures = float("inf")
+    iterator = iter(train_dataset(records, CONFIG))
+    time.sleep(0.3)
+    start = time.monotonic()
+    del iterator
+    assert time.monotonic() - start < 5
+    store.failures = 0
+    batches(records, CONFIG, 1)
 
 
 BRING = """

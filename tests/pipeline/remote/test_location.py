@@ -65,13 +65,13 @@ def test_a_location_travels_without_its_connection(bucket: Location) -> None:
 
 
 def test_a_long_listing_comes_in_pages(
-    bucket: Location, monkeypatch: pytest.MonkeyPatch
+    s3: S3, bucket: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = {f"x/{number % 3}/{number:02d} ü.jpg": number for number in range(20)}
     for key, size in files.items():
         (bucket / key).write_bytes(bytes(size))
     (bucket / "xyz.jpg").write_bytes(b"1")
-    (bucket / "x/folder/").write_bytes(b"")  # as a console makes one
+    s3.make_marker(bucket / "x/folder")
     monkeypatch.setattr(listing, "PAGE_KEYS", 3)
     assert dict(list_files(bucket / "x")) == {k[2:]: n for k, n in files.items()}
     assert dict(list_files(bucket)) == {**files, "xyz.jpg": 1}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import logging
+import random
+import time
 
 import pytest
 
@@ -30,9 +32,9 @@ class Failing:
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits, which take no time but are counted as if they did."""
     waits: list[float] = []
-    monkeypatch.setattr(module.time, "sleep", waits.append)
-    monkeypatch.setattr(module.time, "monotonic", lambda: sum(waits))
-    monkeypatch.setattr(module.random, "uniform", lambda low, high: high)
+    monkeypatch.setattr(time, "sleep", waits.append)
+    monkeypatch.setattr(time, "monotonic", lambda: sum(waits))
+    monkeypatch.setattr(random, "uniform", lambda low, high: high)
     return waits
 
 

@@ -36,12 +36,12 @@ def images(source: Source) -> dict[str, tuple[object, ...]]:
     }
 
 
-def test_class_folders(photos: Path, bucket: Location) -> None:
+def test_class_folders(s3: S3, photos: Path, bucket: Location) -> None:
     upload(photos, bucket / "train")
     (bucket / "train/.hidden/x.jpg").write_bytes(b"x")
     (bucket / "train/@eaDir/x.jpg").write_bytes(b"x")
     (bucket / "train/notes.txt").write_bytes(b"x")
-    (bucket / "train/cat/").write_bytes(b"")
+    s3.make_marker(bucket / "train/cat")
     source = scan(bucket / "train")
     assert images(source) == images(scan(photos))
     assert source.class_names == ("cat", "dog")
