@@ -112,6 +112,13 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert missing_package("memory") == ""
 
 
+@pytest.mark.parametrize("protocol", ["gs", "gcs"])
+def test_a_google_bucket_is_opened_by_its_package(protocol: str) -> None:
+    file = Location(f"{protocol}://bucket/a/b.jpg", {"token": "anon"})
+    assert file.path == "bucket/a/b.jpg"
+    assert type(file.file_system()).__module__.startswith("gcsfs")
+
+
 def test_a_store_that_is_away_is_not_empty(
     s3: S3, bucket: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
