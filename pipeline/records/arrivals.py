@@ -57,15 +57,15 @@ class Arrivals:
         Raises:
             DataError: it cannot be had.
         """
-        name = _name(path)
+        name, ahead = _name(path), self._ahead
         place = self._places[name]
         for shard in self._order[place : place + 1 + AHEAD]:
-            if shard.name not in self._ahead:
-                self._ahead[shard.name] = Background(partial(self._hold, shard))
-        arriving = self._ahead[name]
+            if shard.name not in ahead:
+                ahead[shard.name] = Background(partial(self._hold, shard))
+        arriving = ahead[name]
         if not arriving.has_ended():
             return False
-        self._ahead.pop(name, None)
+        del ahead[name]
         self._taken.setdefault(name, []).append(arriving.result())
         return True
 
