@@ -9,7 +9,7 @@ from typing import Any
 
 from alexnet.pipeline.background import Background
 from alexnet.pipeline.records.manifest import Shard
-from alexnet.pipeline.remote.cache import Held
+from alexnet.pipeline.remote.held import Held
 
 # Fetched at a time, before they are waited for.
 AHEAD = 6

@@ -20,7 +20,8 @@ from alexnet.pipeline.lock import in_turn
 from alexnet.pipeline.records.arrivals import Arrivals
 from alexnet.pipeline.records.interop import INDEX_FOLDER, index_name, shard_index
 from alexnet.pipeline.records.manifest import MANIFEST, Manifest, Shard, load_manifest
-from alexnet.pipeline.remote.cache import Cache, Held, is_whole
+from alexnet.pipeline.remote.cache import Cache
+from alexnet.pipeline.remote.held import Held, hold_all, is_whole
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.retry import may_pass
 
@@ -54,7 +55,7 @@ class CachedShards:
     @cached_property
     def _all_held(self) -> Held | None:
         """What keeps all of the set here for as long as this lives, if that fits."""
-        return self.cache.hold_all(self.folder) if self.fits else None
+        return hold_all(self.folder) if self.fits else None
 
     def is_here(self, shard: Shard) -> bool:
         """Tell whether a shard is in the cache."""

@@ -8,16 +8,13 @@ number of processes share a cache, and fetch nothing twice.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import sys
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
 
 from alexnet.pipeline.errors import DataError
@@ -28,26 +25,24 @@ from alexnet.pipeline.files import (
     partial_path,
 )
 from alexnet.pipeline.lock import clear_if_free, in_turn
+from alexnet.pipeline.remote.held import (
+    Held,
+    evict,
+    hold_whole,
+    is_whole,
+    statuses,
+)
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.transfer import fetch_file
 
 # Below the folder that a user names, which may hold other things.
 SETS = "remote-records"
-# In a folder of files, locked by whoever needs all of them to stay.
-IN_USE = "in-use"
 # Beside a file: locked by whoever fetches it, and as large as that will be.
 FETCHING = ".fetching"
 # Of a disk, without a limit: for others.
 LEFT_SHARE = 0.1
 # Others may give up what they hold meanwhile.
 ROOM_SECONDS, POLL_SECONDS = 60.0, 0.2
-
-
-class Held:
-    """A lock that keeps files in a cache until it is released, or dropped."""
-
-    def __init__(self, file: FileIO) -> None:
-        self.release = weakref.finalize(self, file.close)
 
 
 @dataclass(frozen=True)
@@ -102,7 +97,7 @@ class Cache:
             DataError: it is not in the store, or there is no room for it.
             RemoteError: the store fails for long, or its file is another.
         """
-        while (held := _hold(target, num_bytes)) is None:
+        while (held := hold_whole(target, num_bytes)) is None:
             with in_turn(_reservation(target)):
                 if not is_whole(target, num_bytes):
                     self._fetch(source, target, num_bytes, crc32c)
@@ -110,10 +105,6 @@ class Cache:
         with suppress(OSError):  # a cache that may only be read
             os.utime(target, ns=(time.time_ns(), target.stat().st_mtime_ns))
         return held
-
-    def hold_all(self, folder: Path) -> Held:
-        """Keep all files that are, or will be, in a folder."""
-        return _lock_shared(FileIO(folder / IN_USE, "a"))
 
     def _fetch(
         self, source: Location, target: Path, num_bytes: int, crc32c: int
@@ -165,7 +156,7 @@ class Cache:
             for file in sorted(files, key=lambda file: file.used_ns):
                 if lacking <= 0:
                     break
-                if _evict(file.path):
+                if evict(file.path):
                     lacking -= file.num_bytes
             if lacking <= 0:
                 os.truncate(_reservation(target), num_bytes)
@@ -175,7 +166,7 @@ class Cache:
         return [
             CachedFile(path, status.st_size, status.st_atime_ns)
             for path in self._glob("[!.]*.tfrecord")
-            for status in _status(path)
+            for status in statuses(path)
         ]
 
     def _reservations(self) -> list[CachedFile]:
@@ -183,7 +174,7 @@ class Cache:
         reserved = []
         for path in self._glob(f".*{FETCHING}"):
             if not clear_if_free(path, partial_path(_target(path))):
-                reserved += [CachedFile(path, s.st_size, 0) for s in _status(path)]
+                reserved += [CachedFile(path, s.st_size, 0) for s in statuses(path)]
         return reserved
 
     def _glob(self, names: str) -> Iterator[Path]:
@@ -210,47 +201,6 @@ def open_cache(folder: str | os.PathLike[str] | None, limit_bytes: int | None) -
         left = int(LEFT_SHARE * shutil.disk_usage(place).total)
         limit_bytes = max(0, Cache(place, sys.maxsize).room_bytes - left)
     return Cache(place, limit_bytes)
-
-
-def is_whole(target: Path, num_bytes: int) -> bool:
-    """Tell whether a file is there at its size."""
-    return any(status.st_size == num_bytes for status in _status(target))
-
-
-def _status(path: Path) -> list[os.stat_result]:
-    """Return a file's status; nothing of one that is gone."""
-    with suppress(FileNotFoundError):
-        return [path.stat()]
-    return []
-
-
-def _hold(target: Path, num_bytes: int) -> Held | None:
-    """Lock a whole file against eviction; None where there is none."""
-    with suppress(FileNotFoundError):
-        file = FileIO(target)
-        held = _lock_shared(file)
-        # It may have been evicted, or replaced, between our opening and our locking.
-        for status in _status(target):
-            if os.path.samestat(os.fstat(file.fileno()), status):
-                return held if status.st_size == num_bytes else None
-    return None
-
-
-def _lock_shared(file: FileIO) -> Held:
-    with suppress(OSError):  # there are file systems without locks
-        fcntl.flock(file, fcntl.LOCK_SH)
-    return Held(file)
-
-
-def _evict(path: Path) -> bool:
-    """Delete a file unless a process holds it; tell whether it is gone."""
-    with suppress(OSError), FileIO(path.parent / IN_USE, "a") as all_files:
-        fcntl.flock(all_files, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with FileIO(path) as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
-            return True
-    return False
 
 
 def _reservation(target: Path) -> Path:

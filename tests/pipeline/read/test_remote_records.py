@@ -28,6 +28,7 @@ from alexnet.pipeline.read.order import PipelineShard
 from alexnet.pipeline.records.arrivals import AHEAD
 from alexnet.pipeline.remote import cache as caches
 from alexnet.pipeline.remote import retry
+from alexnet.pipeline.remote.held import evict
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import SIDE, await_garbage, flip, smooth_photo
 from tests.web_store import WebStore, serve
@@ -291,7 +292,7 @@ def test_a_dataset_that_is_dropped_lets_shards_go(
 ) -> None:
     def locked() -> bool:
         path = next(iter(cached(tmp_path)))
-        return not caches._evict(path)
+        return not evict(path)
 
     records = remote(store, tmp_path)
     dataset = train_dataset(records, CONFIG)

@@ -18,7 +18,8 @@ import pytest
 from alexnet.pipeline.errors import DataError, RemoteError
 from alexnet.pipeline.remote import cache as caches
 from alexnet.pipeline.remote import retry
-from alexnet.pipeline.remote.cache import Cache, Held, open_cache
+from alexnet.pipeline.remote.cache import Cache, open_cache
+from alexnet.pipeline.remote.held import Held, hold_all
 from alexnet.pipeline.remote.location import Location
 from tests.web_store import WebStore, serve
 
@@ -98,7 +99,7 @@ def test_what_is_held_stays(cache: Cache, store: WebStore) -> None:
 
 def test_no_file_of_a_folder_in_use_goes(cache: Cache, store: WebStore) -> None:
     hold(cache, store, NAMES[0])
-    whole = cache.hold_all(place_of(cache, store, NAMES[0]).parent)
+    whole = hold_all(place_of(cache, store, NAMES[0]).parent)
     for name in NAMES[1:3]:
         hold(cache, store, name)
     with pytest.raises(DataError, match=r"no room for train-00003.* Running proc"):
