@@ -20,8 +20,11 @@ def parse_space(texts: list[str], context: typer.Context) -> dict[str, Choices |
     """Return what is varied, by setting; the command has the options that may be.
 
     Raises:
-        typer.BadParameter: an option is unknown or given twice, or has no such values.
+        typer.BadParameter: there is nothing to vary, or an option is unknown, given
+            twice, or has no such values.
     """
+    if not texts:
+        raise typer.BadParameter(f"nothing is varied: --vary says what, {WAYS}")
     parameters = {x.name: x for x in context.command.params if x.name in OPTIONS}
     names = {
         max(parameter.opts, key=len).removeprefix("--"): name
@@ -55,17 +58,21 @@ def _setting(text: str, names: Mapping[str, str]) -> str:
 def _parse_values(name: str, text: str, read: Callable[[str], Any]) -> Choices | Range:
     """Return the values in a text, each read as the option's own would be."""
     kind = get_type_hints(OPTIONS[name])[name]
+    written = f"--vary {name.replace('_', '-')}={text}"
 
     def value(word: str) -> Any:
         if word == "none" and NoneType in get_args(kind):
             return None
-        return read(word)
+        try:
+            return read(word)
+        except typer.BadParameter as error:
+            raise typer.BadParameter(f"{written}: {error.message}") from None
 
     if {int, float} & {kind, *get_args(kind)} and ":" in text:
         low, _, rest = text.partition(":")
         high, _, scale = rest.partition(":")
         if scale not in ("", "log") or rest.endswith(":"):
-            raise typer.BadParameter(f"--vary {name}={text} is no range: {WAYS}")
+            raise typer.BadParameter(f"{written} is no range: {WAYS}")
         return Range(value(low.strip()), value(high.strip()), scale == "log")
     words = [word.strip() for word in text.split(",") if word.strip()]
     return Choices(tuple(dict.fromkeys(map(value, words))))

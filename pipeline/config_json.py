@@ -14,6 +14,12 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from alexnet.pipeline.errors import ConfigError
 
+WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+}
 # What 64 bits hold.
 MAX_INTEGER = 2**63 - 1
 
@@ -30,8 +36,20 @@ def require_kinds(cls: type, values: Any) -> None:
     for name in {field.name for field in fields(cls)} & set(values):
         kind, value = kinds[name], values[name]
         if not _fits(value, kind):
-            told = kind.__name__ if isinstance(kind, type) else kind
-            raise ConfigError(f"{name} is {reprlib.repr(value)}; it needs {told}")
+            needs = _told(kind)
+            raise ConfigError(f"{name} is {reprlib.repr(value)}; it needs {needs}")
+
+
+def _told(kind: Any) -> str:
+    """A kind in words, for somebody who writes JSON or TOML by hand."""
+    origin, choices = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return " or ".join(_told(one) for one in choices if one is not NoneType)
+    if origin is Literal:
+        return f"one of {', '.join(map(repr, choices))}"
+    if is_dataclass(kind) or origin is dict:
+        return "an object"
+    return "a list" if origin is tuple else WORDS[kind]
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -88,7 +88,7 @@ def test_another_kind_is_named(name: str, value: Any) -> None:
 
 
 def test_objects_are_looked_into() -> None:
-    with pytest.raises(ConfigError, match="size is 'big'; it needs int"):
+    with pytest.raises(ConfigError, match="size is 'big'; it needs a whole number"):
         require_kinds(Outer, GOOD | {"inner": {"size": "big"}})
     with pytest.raises(ConfigError, match=r"Inner is \[1\], not an object"):
         require_kinds(Outer, GOOD | {"inner": [1]})

@@ -129,7 +129,7 @@ def test_the_command_that_goes_on_can_be_copied() -> None:
         ('"stored_side"', '"stored"', "stored_side"),
         ('"variant": "bn"', '"variant": "vgg"', "variant is 'vgg'"),
         ('"dropout"', '"drop"', "unknown NetworkConfig settings: drop"),
-        ('"epochs": 3', '"epochs": "3"', "epochs is '3'; it needs int"),
+        ('"epochs": 3', '"epochs": "3"', "epochs is '3'; it needs a whole number"),
         ('"image_size": 227', '"image_size": 300', "the records' 256 px or less"),
         ('"num_classes": 2', '"num_classes": 3', "it needs 3 names"),
         ('"/data/records"', '"a\\u0000b"', "it needs a path"),
