@@ -53,7 +53,7 @@ class ShardJob:
             attempt = Path(name)
             (attempt / STATE).mkdir()
             write_planned(attempt, shard, results)
-            adopt_shard(self.out, attempt, shard, self.encode_job.layout)
+            adopt_shard(self.out, attempt, shard)
 
 
 def write_shards(

@@ -121,25 +121,21 @@ def drop_receipt(out: Place, shard: ShardPlan) -> None:
     _receipt_path(out, shard.name).unlink()
 
 
-def adopt_shard(
-    out: Place, attempt: Path, shard: ShardPlan, layout: Layout | None
-) -> None:
-    """Move a finished shard, then its receipt, from `attempt` to `out`.
-
-    Raises:
-        RemoteError: the store fails for long, or does not hold what it was sent.
-    """
-    if isinstance(out, Location):
-        _send_shard(out, attempt, shard, layout)
-        return
+def adopt_shard(out: Path, attempt: Path, shard: ShardPlan) -> None:
+    """Move a finished shard, then its receipt, from `attempt` to `out`."""
     for path in (attempt / shard.name, attempt / STATE / f"{shard.name}.json"):
         path.replace(out / path.relative_to(attempt))
 
 
-def _send_shard(
+def send_shard(
     out: Location, attempt: Path, shard: ShardPlan, layout: Layout | None
 ) -> None:
-    """Send a shard, its index, and its receipt last: what has one is whole."""
+    """Send a finished shard, its index, and its receipt last: what has one is whole.
+
+    Raises:
+        DataError: the shard is gone.
+        RemoteError: the store fails for long, or does not hold what it was sent.
+    """
     receipt = read_receipt(attempt, shard)
     if receipt is None:
         raise DataError(f"{attempt / shard.name} is gone: what deletes files there?")

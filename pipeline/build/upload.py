@@ -16,7 +16,7 @@ from typing import TypeAlias
 from alexnet.pipeline.build.claim import Claim
 from alexnet.pipeline.build.encode_job import EncodeResult
 from alexnet.pipeline.build.plan import ShardPlan
-from alexnet.pipeline.build.shard import adopt_shard, write_planned
+from alexnet.pipeline.build.shard import send_shard, write_planned
 from alexnet.pipeline.build.state import STATE
 from alexnet.pipeline.records.fixed_layout import Layout
 from alexnet.pipeline.remote.location import Location
@@ -80,7 +80,7 @@ class Uploads:
     def _send(self, shard: ShardPlan) -> None:
         try:
             self.claim.require()
-            adopt_shard(self.out, self.folder, shard, self.layout)
+            send_shard(self.out, self.folder, shard, self.layout)
         except Exception as error:
             self._failure = self._failure or error
         finally:

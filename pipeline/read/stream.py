@@ -107,7 +107,8 @@ class Shards:
         paths, *places = _pieces(records, split, wanted)
         self._arrivals = records.arrivals(split, paths)
         self._lease = lease(self._arrivals) if self._arrivals else None
-        self._pieces, self._num_pieces = (tf.constant(paths), *places), len(paths)
+        self._pieces = (tf.constant(paths, tf.string), *places)
+        self._num_pieces = len(paths)
         self._numbered = not selection.is_plain
         self._first_row, self._chosen = wanted.start, None
         if selection.rows is not None:

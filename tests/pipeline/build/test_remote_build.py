@@ -21,7 +21,7 @@ import pytest
 from alexnet.pipeline.build import claim as claims
 from alexnet.pipeline.build import upload as uploads
 from alexnet.pipeline.build.build import BuildReport, build
-from alexnet.pipeline.build.shard import adopt_shard
+from alexnet.pipeline.build.shard import send_shard
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import ConfigError, DataError, RemoteError
 from alexnet.pipeline.records.manifest import MANIFEST, load_manifest
@@ -193,13 +193,13 @@ def test_a_store_that_stays_away_ends_the_build_which_goes_on(
     monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.2)
     lock, left = threading.Lock(), iter(range(2))
 
-    def adopt_some(*arguments: Any) -> None:
+    def send_some(*arguments: Any) -> None:
         with lock:  # what is on its way when the link goes would be cut
             if next(left, None) is None:
                 link.down()
-            adopt_shard(*arguments)
+            send_shard(*arguments)
 
-    monkeypatch.setattr(uploads, "adopt_shard", adopt_some)
+    monkeypatch.setattr(uploads, "send_shard", send_some)
     with pytest.raises(RemoteError, match=r"has not answered .* run the same command"):
         run(many.folder, far(link, bucket / "records"))
     check_nothing_half(many, bucket / "records")
@@ -216,12 +216,12 @@ def test_few_shards_are_on_the_disk_at_a_time(
     monkeypatch.setattr(uploads, "MOST_SHARDS", 2)
     seen = []
 
-    def adopt_slowly(out: Place, attempt: Path, *rest: Any) -> None:
+    def send_slowly(out: Location, attempt: Path, *rest: Any) -> None:
         time.sleep(0.05)
         seen.append(len(list(attempt.glob("*.tfrecord"))))
-        adopt_shard(out, attempt, *rest)
+        send_shard(out, attempt, *rest)
 
-    monkeypatch.setattr(uploads, "adopt_shard", adopt_slowly)
+    monkeypatch.setattr(uploads, "send_shard", send_slowly)
     run(many.folder, bucket / "records")
     assert len(seen) > NUM_SHARDS and max(seen) <= 2
     assert list(tmp_path.iterdir()) == []
@@ -272,13 +272,13 @@ def test_the_later_of_two_builds_goes_on(
     monkeypatch.setattr(uploads, "MOST_SHARDS", 1)
     sent: list[str] = []
 
-    def adopt_then_rival(*arguments: Any) -> None:
-        adopt_shard(*arguments)
+    def send_then_rival(*arguments: Any) -> None:
+        send_shard(*arguments)
         sent.append(arguments[2].name)
         if len(sent) == 2:
             claims.RemoteClaim(out / ".build").take()
 
-    monkeypatch.setattr(uploads, "adopt_shard", adopt_then_rival)
+    monkeypatch.setattr(uploads, "send_shard", send_then_rival)
     with pytest.raises(DataError, match=r"another build, on .*, has begun in s3://"):
         run(many.folder, out)
     assert len(sent) == 2
