@@ -23,6 +23,7 @@ from alexnet.model.training.hardware import Hardware, set_up_hardware
 from alexnet.model.training.make_classifier import build_replicated, make_classifier
 from alexnet.model.training.train_step import DRAWS, TrainableClassifier
 from alexnet.pipeline.augment.augment import augment_batch, fold_seed, mixup_cutmix
+from alexnet.pipeline.augment.device import HOST
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import BUILD, Config, Preset, require
 from alexnet.pipeline.files import count
@@ -226,10 +227,12 @@ def _noise(config: TrainStepConfig) -> tuple[tf.Tensor, tf.Tensor]:
 def _augment(classifier: TrainableClassifier) -> DeviceStage:
     """The part of `TrainableClassifier.train_step` before the network."""
     rows = classifier.global_batch
+    with tf.device(HOST):
+        step = tf.Variable(0, trainable=False, dtype=tf.int64)
 
     @tf.function
     def augment(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        draws = fold_seed(classifier.seed, DRAWS, classifier.optimizer.iterations)
+        draws = fold_seed(classifier.seed, DRAWS, step.assign_add(1))
         view = augment_batch(
             images, classifier.augment, classifier.side, draws, 0, rows
         )

@@ -10,13 +10,8 @@ import typer
 from alexnet.benchmarks.config import BenchConfig, Loader
 from alexnet.cli.console import Meter, print_json, say
 from alexnet.cli.ladder import print_changes, print_ladder, print_train_step
-from alexnet.cli.options import (
-    Json,
-    RecordsArgument,
-    Verbose,
-    command_group,
-    examples,
-)
+from alexnet.cli.options import DataArgument, Json, Verbose, command_group, examples
+from alexnet.cli.quiet import start_xla_quietly
 from alexnet.cli.settings import takes_settings
 from alexnet.model.config import NETWORK, NetworkConfig, TrainConfig
 
@@ -53,7 +48,7 @@ app = command_group(
 )
 @takes_settings(NetworkConfig, TrainConfig, only=PIPELINE_SETTINGS)
 def input_pipeline(
-    data: RecordsArgument = Path("records"),
+    data: DataArgument = Path("records"),
     seconds: SecondsOption = 5.0,
     train_step: Annotated[
         bool, typer.Option(help="Time a training step on top of the pipeline.")
@@ -97,12 +92,15 @@ def input_pipeline(
     # After the checks of usage: TensorFlow, which these bring, takes seconds.
     from alexnet.benchmarks.input_pipeline import compare as comparison
     from alexnet.benchmarks.input_pipeline.input_pipeline import run_bench
+    from alexnet.model.training.hardware import enable_memory_growth
 
     mixed_precision = settings.pop("mixed_precision")
     settings["image_size"] = settings["image_size"] or NETWORK.image_size
     names = tuple(loader.value for loader in against)
     config = BenchConfig(seconds=seconds, against=names, **settings)
     old = comparison.load_figures(compare) if compare else None
+    enable_memory_growth()
+    start_xla_quietly()
     step = _make_step(data, config, mixed_precision) if train_step else None
     if old:
         _require_comparable(old, data, config)
@@ -188,10 +186,13 @@ def train_step(
     the device computes in that precision.
     """
     from alexnet.benchmarks.train_step import TrainStepConfig, run_train_step
+    from alexnet.model.training.hardware import enable_memory_growth
 
     side = NetworkConfig(variant=settings["variant"]).image_size
     settings["image_size"] = settings["image_size"] or side
     config = TrainStepConfig(seconds=seconds, num_classes=classes, **settings)
+    enable_memory_growth()
+    start_xla_quietly()
     with Meter("measuring", "timings") as meter:
         report = run_train_step(config, meter.announce)
     if as_json:

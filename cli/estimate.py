@@ -10,6 +10,7 @@ import typer
 from alexnet.benchmarks.config import EstimateConfig
 from alexnet.cli.console import Meter, print_json, print_table, say
 from alexnet.cli.options import Json, Verbose, examples
+from alexnet.cli.quiet import start_xla_quietly
 from alexnet.cli.settings import takes_settings
 from alexnet.cli.source import SourceArgument, say_source
 from alexnet.model.config import TrainConfig
@@ -54,8 +55,14 @@ def estimate(
     say_source(source, photos, verbose)
     # After the scan: TensorFlow, which it brings, takes seconds.
     from alexnet.benchmarks.estimate import run_estimate
+    from alexnet.model.training.hardware import enable_memory_growth, hide_gpus
 
     config = EstimateConfig(**settings)
+    if config.train_step:
+        enable_memory_growth()
+        start_xla_quietly()
+    else:
+        hide_gpus()
     with Meter("trying", "steps") as meter:
         report = run_estimate(source, photos, out, config, meter.announce)
     if as_json:

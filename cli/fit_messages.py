@@ -6,6 +6,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from alexnet.cli.console import Meter, say
+from alexnet.cli.quiet import start_xla_quietly
 from alexnet.cli.source import say_source
 from alexnet.model.training.progress import Progress
 from alexnet.pipeline.files import count, format_bytes
@@ -122,7 +123,8 @@ class FitProgress(Progress):
         say(f"{cluster.describe()}: waiting for the others")
 
     def plan(self, plan: TrainPlan, hardware: Hardware) -> None:
-        """Print what will be trained."""
+        """Print what will be trained; the hardware is set up by now."""
+        start_xla_quietly()
         self.run, self.is_chief = plan.run, hardware.is_chief
         say_plan(plan, hardware, self.verbose)
 
@@ -193,12 +195,9 @@ def say_report(report: FitReport) -> None:
     if not report.history:
         say(f"no epochs: {run} holds its initial weights. Next: alexnet evaluate {run}")
         return
-    lost = sum(e.seconds * e.input_wait_share for e in report.history)
-    total = sum(epoch.seconds for epoch in report.history)
     say(
         f"epoch {report.last.epoch}, step {report.last.step:,}:"
-        f" {report.images_per_second:,.0f} images/s. Of {total:,.0f} s of training,"
-        f" {lost:,.1f} s ({report.input_wait_share:.1%}) were lost waiting for input."
+        f" {report.images_per_second:,.0f} images/s. {report.time_summary}"
     )
     say(_describe_accuracy(report))
     if report.spent_patience:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from alexnet.cli.console import print_json, print_table
-from alexnet.cli.options import Json, RecordsArgument, Verbose, examples
+from alexnet.cli.options import DataArgument, Json, Verbose, examples
 
 if TYPE_CHECKING:
     from alexnet.pipeline.inspect.info import RecordsInfo
@@ -21,7 +21,7 @@ app = typer.Typer()
 
 @app.command(epilog=examples("alexnet records info records"))
 def info(
-    data: RecordsArgument = Path("records"),
+    data: DataArgument = Path("records"),
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:

@@ -107,7 +107,7 @@ Verbose = Annotated[
 RunArgument = Annotated[
     Path, typer.Argument(metavar="RUN", help="Run folder that `alexnet fit` made.")
 ]
-RecordsArgument = Annotated[
+DataArgument = Annotated[
     Place,
     typer.Argument(
         metavar="DATA",

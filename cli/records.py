@@ -11,13 +11,8 @@ import typer
 
 from alexnet.cli import estimate, info, verify
 from alexnet.cli.console import Meter, print_json, print_table, say
-from alexnet.cli.options import (
-    Json,
-    RecordsArgument,
-    Verbose,
-    command_group,
-    examples,
-)
+from alexnet.cli.options import DataArgument, Json, Verbose, command_group, examples
+from alexnet.cli.quiet import start_xla_quietly
 from alexnet.cli.settings import takes_settings
 from alexnet.cli.source import (
     OutOption,
@@ -197,7 +192,7 @@ def _say_set_aside(report: BuildReport, verbose: bool) -> None:
     )
 )
 def show(
-    data: RecordsArgument = Path("records"),
+    data: DataArgument = Path("records"),
     out: Annotated[Path, typer.Option(help="Picture file to write.")] = Path(
         "sheet.png"
     ),
@@ -230,8 +225,12 @@ def show(
     The images are drawn at random from the whole split; of a set at a URL, from its
     first shard.
     """
+    from alexnet.model.training.hardware import hide_gpus
     from alexnet.pipeline.inspect.contact_sheet import draw_sheet
 
+    hide_gpus()
+    if augment:
+        start_xla_quietly()
     drawn, number = draw_sheet(data, out, split, augment, image_size, seed)
     if as_json:
         values = {"data": str(data), "split": drawn, "images": number}

@@ -9,6 +9,7 @@ import typer
 
 from alexnet.cli.console import Meter, print_json, say
 from alexnet.cli.options import CheckpointOption, Json, RunArgument, Verbose, examples
+from alexnet.cli.quiet import start_xla_quietly
 
 app = typer.Typer()
 
@@ -55,8 +56,11 @@ def _report_runs(
     runs: list[Path], out: Path, checkpoint: str
 ) -> list[dict[str, object]]:
     from alexnet.model.report.report import write_report
+    from alexnet.model.training.hardware import enable_memory_growth
     from alexnet.model.training.run import RunFolder
 
+    enable_memory_growth()
+    start_xla_quietly()
     folders = [RunFolder(path) for path in dict.fromkeys(runs)]
     with Meter("evaluating", "images") as meter:
         reports = write_report(folders, out, checkpoint, meter.show)

@@ -11,9 +11,9 @@ import typer
 from alexnet.cli.console import Meter, print_json, print_table, say
 from alexnet.cli.options import (
     ConfigOption,
+    DataArgument,
     Json,
     RecipeOption,
-    RecordsArgument,
     Verbose,
     examples,
     given,
@@ -49,7 +49,7 @@ app = typer.Typer()
 @takes_settings(NetworkConfig, TrainConfig)
 def sweep(
     context: typer.Context,
-    data: RecordsArgument = Path("records"),
+    data: DataArgument = Path("records"),
     vary: Annotated[
         list[str] | None,
         typer.Option(

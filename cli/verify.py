@@ -11,9 +11,9 @@ import typer
 from alexnet.cli.console import Meter, print_json, say
 from alexnet.cli.options import (
     TAKES_URLS,
+    DataArgument,
     Json,
     Place,
-    RecordsArgument,
     Verbose,
     examples,
 )
@@ -38,7 +38,7 @@ app = typer.Typer()
     )
 )
 def verify(
-    data: RecordsArgument = Path("records"),
+    data: DataArgument = Path("records"),
     repair: Annotated[
         bool,
         typer.Option("--repair", help="Build damaged shards again from the photos."),

@@ -1,4 +1,4 @@
-"""`records build` beside Pillow alone on the same photos.
+"""`records build` beside its decoder, resampler and encoder alone, on the same photos.
 
 `python -m alexnet.benchmarks.scripts.build_vs_pillow SOURCE`. The limit is the photos'
 bytes in memory, decoded, resized and encoded by as many processes as a build has,
@@ -32,6 +32,7 @@ from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import count
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.records.image import yuv420_planes
+from alexnet.pipeline.records.resample import resample
 from alexnet.pipeline.source.scan import Source, scan
 
 STEADY, WHOLE, LIMIT = "steady", "whole", "limit"
@@ -64,17 +65,17 @@ def pick(source: Source, count: int) -> Source:
 
 
 def bare_pillow(data: bytes, config: BuildConfig) -> bytes:
-    """A photo as a storage keeps it, in as few of Pillow's calls as can be."""
+    """A photo as a storage keeps it, in as few calls as can be."""
     image = Image.open(io.BytesIO(data))
     if config.storage == "original":
         image.load()
         return data
     side, encoded = config.side, io.BytesIO()
     image.draft(None, (2 * side, 2 * side))
-    left, top = ((length - min(image.size)) / 2 for length in image.size)
-    box = (left, top, image.width - left, image.height - top)
+    shorter = min(image.size)
+    left, top = ((length - shorter) / 2 for length in image.size)
     rgb = image if image.mode == "RGB" else image.convert("RGB")
-    square = rgb.resize((side, side), Image.Resampling.BICUBIC, box)
+    square = resample(rgb, side, (left, top, shorter, shorter))
     if config.storage == "raw":
         return square.tobytes()
     if config.storage == "yuv420":

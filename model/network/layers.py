@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from tensorflow import keras
 
+from alexnet.pipeline.augment.device import HOST
+
 
 @keras.utils.register_keras_serializable(package="alexnet")
 class LocalResponseNorm(keras.layers.Layer):
@@ -120,9 +122,11 @@ def batch_position(
 
 def _uniform(key: int, step: tf.Tensor | int, shape: list[int]) -> tf.Tensor:
     """Numbers in [0, 1], float32, the same on every device and under XLA."""
+    with tf.device(HOST):  # where TensorFlow reads seeds
+        seed = tf.stack([tf.constant(key, tf.int64), tf.cast(step, tf.int64)])
     bits = tf.random.stateless_uniform(
         shape,
-        seed=tf.stack([tf.constant(key, tf.int64), tf.cast(step, tf.int64)]),
+        seed=seed,
         # Of the same bits XLA makes other floats than TensorFlow, so take the bits.
         minval=None,
         maxval=None,

@@ -10,7 +10,7 @@ from alexnet.model.report.page import number, percent
 from alexnet.model.report.run_report import HeldOut, RunReport
 from alexnet.model.report.run_settings import Setting, fit_command, run_settings
 from alexnet.model.results.scores import ClassFigures
-from alexnet.model.training.report import FitReport
+from alexnet.model.training.report import ACCOUNTS, FitReport
 from alexnet.pipeline.charts import Bar, Series, bar_chart, line_chart
 
 # A page stays small: rows of a table of classes, classes of a matrix, pairs of classes.
@@ -19,10 +19,9 @@ MOST_CLASSES, MATRIX_CLASSES, MOST_PAIRS = 40, 15, 40
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of training, and what they were spent on."""
+    """What the seconds of all epochs were spent on, in the order of the bar."""
 
-    computing: float
-    waiting: float
+    parts: dict[str, float]
     summary: str
 
 
@@ -152,22 +151,19 @@ class RunView:
 
     @property
     def times(self) -> Times | None:
-        """Seconds of training, where there are any."""
+        """Seconds of the run's epochs, where there are any."""
         history = self.report.history
         if not history:
             return None
-        seconds = sum(epoch.seconds for epoch in history)
-        waiting = sum(epoch.seconds * epoch.input_wait_share for epoch in history)
+        fit = FitReport(self.report.run.path, tuple(history))
+        parts = {ACCOUNTS[account]: part for account, part in fit.seconds.items()}
+        summary = fit.time_summary
         busy = [e.gpu_busy_percent for e in history if e.gpu_busy_percent is not None]
-        summary = (
-            f"{seconds:,.1f} s of training, without validation, of which"
-            f" {waiting:,.1f} s ({waiting / seconds:.1%}) went on waiting for input."
-        )
         if busy:
             summary += (
                 f" The GPU was busy for {sum(busy) / len(busy):.0f} % of the time."
             )
-        return Times(seconds - waiting, waiting, summary)
+        return Times(parts, summary)
 
 
 def history_series(report: RunReport, name: str, column: str) -> Series:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from alexnet.model.training.epoch_clock import EpochTime
 from alexnet.pipeline.errors import RunError
 from alexnet.pipeline.files import atomic_path
 
@@ -18,7 +19,8 @@ class EpochRecord:
     """What one epoch gave: a line of `history.csv`.
 
     Validation figures are None where there is no validation split; `seconds` is the
-    training's part, of which `input_wait_share` was spent waiting for batches.
+    training's part, of which `input_wait_share` was spent waiting for batches. The
+    other seconds are those of an `EpochTime`.
     """
 
     epoch: int
@@ -35,6 +37,31 @@ class EpochRecord:
     skipped_steps: int = 0
     # Mean over the epoch and its validation; None without a GPU that tells.
     gpu_busy_percent: float | None = None
+    step_seconds: float = 0.0
+    host_seconds: float = 0.0
+    validation_seconds: float = 0.0
+    saving_seconds: float = 0.0
+
+    @property
+    def time(self) -> EpochTime:
+        """Every second of the epoch, by what it was spent on."""
+        return EpochTime(
+            step=self.step_seconds,
+            input=self.input_wait_share * self.seconds,
+            host=self.host_seconds,
+            validation=self.validation_seconds,
+            saving=self.saving_seconds,
+        )
+
+    def with_time(self, time: EpochTime) -> EpochRecord:
+        """The record with the times of `time`; its input's are here already."""
+        return replace(
+            self,
+            step_seconds=time.step,
+            host_seconds=time.host,
+            validation_seconds=time.validation,
+            saving_seconds=time.saving,
+        )
 
 
 def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from alexnet.model.training.checkpoints import Checkpoints
+from alexnet.model.training.epoch_clock import EpochClock, EpochTime
 from alexnet.model.training.epoch_log import EpochLog
 from alexnet.model.training.execution import Execution, Training
 from alexnet.model.training.gpu_monitor import GpuMonitor, Load
@@ -57,8 +58,8 @@ class TrainingLoop:
         """Finish the epoch that was begun, then train the others."""
         plan, config, start = self.plan, self.plan.config.train, self.start
         progress.start(start.total_steps, config.epochs * start.steps_per_epoch)
-        log = EpochLog(plan.run.logs_path)
-        execution_at = lru_cache(1)(self._make_execution)
+        log, clock = EpochLog(plan.run.logs_path), EpochClock()
+        execution_at = lru_cache(1)(partial(self._make_execution, clock=clock))
         with GpuMonitor(self.hardware.num_gpus) as gpus, StopSignals() as signals:
             pauses = Pauses(
                 self.checkpoints,
@@ -67,22 +68,29 @@ class TrainingLoop:
                 signals,
                 agreement(self.hardware),
                 progress,
+                clock,
             )
             batches = iter(self._train_batches())
             if self.hardware.is_chief and not start.total_steps:
                 log.write_picture("augmented_samples", self._draw_samples(), epoch=1)
             while not self.is_over():
+                clock.reset()
                 execution = execution_at(plan.image_sides.of_epoch(len(self.history)))
                 training = self._train_epoch(execution, batches, pauses)
-                validation = self._validate(execution)
+                with clock.spent_on("validation"):
+                    validation = self._validate(execution)
                 load = Load.of(gpus.take())
-                record = self._record(training, validation, load)
+                record = self._record(training, validation, load, clock.read())
                 self.history.append(record)
                 if self.hardware.is_chief:
                     plan.run.save_history(self.history)
                     log.write(record)
                 progress.epoch(record, config.epochs, load.describe())
                 pauses.after_epoch(self.history)
+                # What saving the epoch took is known only now.
+                self.history[-1] = record.with_time(clock.read())
+        if self.hardware.is_chief:
+            plan.run.save_history(self.history)
 
     def is_over(self) -> bool:
         """Whether the run has all of its epochs, or no patience left for more."""
@@ -90,7 +98,7 @@ class TrainingLoop:
         has_all = len(self.history) >= config.epochs
         return has_all or is_out_of_patience(self.history, config.patience)
 
-    def _make_execution(self, side: int) -> Execution:
+    def _make_execution(self, side: int, clock: EpochClock) -> Execution:
         """Steps on images of a side, which is traced and compiled once."""
         return Execution(
             self.classifier,
@@ -98,6 +106,7 @@ class TrainingLoop:
             self.plan.config.train.steps_per_execution,
             device_lags=self.hardware.num_gpus > 0,
             side=side,
+            clock=clock,
         )
 
     @property
@@ -120,7 +129,10 @@ class TrainingLoop:
         if self._steps_left == self.start.steps_per_epoch:
             self.classifier.metrics.reset()
         return execution.train(
-            batches, self._steps_left, lambda taken: pauses.after_steps(first + taken)
+            batches,
+            self._steps_left,
+            lambda taken: pauses.after_steps(first + taken),
+            first,
         )
 
     def _validate(self, execution: Execution) -> Metrics | None:
@@ -135,7 +147,11 @@ class TrainingLoop:
         return execution.validate(iter(batches), steps)
 
     def _record(
-        self, training: Training, validation: Metrics | None, load: Load
+        self,
+        training: Training,
+        validation: Metrics | None,
+        load: Load,
+        time: EpochTime,
     ) -> EpochRecord:
         metrics, seconds = training.metrics, training.seconds
         step = self._first_step + self._steps_left
@@ -153,7 +169,7 @@ class TrainingLoop:
             seconds=seconds,
             skipped_steps=metrics.skipped_steps,
             gpu_busy_percent=load.busy_percent,
-        )
+        ).with_time(time)
 
     def _draw_samples(self) -> np.ndarray:
         """A row for each of some images: as evaluation sees it, then augmented."""

@@ -28,12 +28,17 @@ class LossScale(tf.Module):
         self.scale = replicated_variable(first, tf.float32)
         self.good_steps = replicated_variable(0, tf.int64)
 
-    def apply(self, optimizer: Optimizer, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
+    def apply(
+        self,
+        optimizer: Optimizer,
+        gradients: Sequence[tf.Tensor],
+        step: tf.Tensor | int,
+    ) -> tf.Tensor:
         """Take a step by scaled gradients; bool [], true where it was skipped."""
         scale, good_steps = tf.identity(self.scale), tf.identity(self.good_steps)
         gradients = [gradient / scale for gradient in gradients]
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
-        tf.cond(finite, lambda: optimizer.apply(gradients), optimizer.skip)
+        tf.cond(finite, lambda: optimizer.apply(gradients, step), lambda: None)
         grows = finite & (good_steps + 1 >= self.growth_steps)
         factor = tf.where(finite, tf.where(grows, 2.0, 1.0), 0.5)
         counted = tf.where(finite & ~grows, good_steps + 1, 0)

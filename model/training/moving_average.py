@@ -11,6 +11,7 @@ from tensorflow import keras
 
 from alexnet.model.training.classifier import Classifier
 from alexnet.model.training.optimizer import unwrapped
+from alexnet.pipeline.augment.device import HOST
 from alexnet.pipeline.config import AugmentConfig
 
 
@@ -33,7 +34,7 @@ class AveragedClassifier(Classifier):
         super().__init__(network, augment, xla=xla)
         self.decay = decay
 
-    def follow(self, network: keras.Model, step: tf.Tensor) -> None:
+    def follow(self, network: keras.Model, step: tf.Tensor | int) -> None:
         """Take in the weights that `network` has after a step; the first one is 0."""
         decay = self._decay_at(step)
         for average, weight in zip(self.network.weights, network.weights, strict=True):
@@ -44,11 +45,12 @@ class AveragedClassifier(Classifier):
             # As in an optimizer, each replica's own: all of them have the same.
             tf.raw_ops.AssignVariableOp(resource=average.handle, value=value)
 
-    def _decay_at(self, step: tf.Tensor) -> tf.Tensor:
+    def _decay_at(self, step: tf.Tensor | int) -> tf.Tensor:
         """The decay, or less of it while the average is young, float32 [].
 
         As `tf.train.ExponentialMovingAverage` has it with `num_updates`, which here
         begin at -1, so that the average begins as the weights after the first step.
         """
-        done = tf.cast(step, tf.float32)
-        return tf.minimum(self.decay, done / (done + 9))
+        with tf.device(HOST):
+            done = tf.cast(step, tf.float32)
+            return tf.minimum(self.decay, done / (done + 9))

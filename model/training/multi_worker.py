@@ -28,16 +28,18 @@ class Wishes(NamedTuple):
     look: bool = False
     save: bool = False
     stop: bool = False
+    # Until workers ask each other again, which has all of them wait for their devices.
+    steps: float = 1
 
 
-# Given what one worker wishes, what any of them wishes.
+# Given what one worker wishes, what any of them wishes, and the mean of their steps.
 Agreement = Callable[[Wishes], Wishes]
 
 
 def agreement(hardware: Hardware) -> Agreement:
     """What tells every worker what any of them wishes; one alone has its way."""
     if hardware.kind != "multi-worker":
-        return lambda wishes: wishes
+        return lambda wishes: wishes._replace(steps=1)
     strategy = hardware.strategy
 
     @tf.function
@@ -46,7 +48,9 @@ def agreement(hardware: Hardware) -> Agreement:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None)
 
     def agree(wishes: Wishes) -> Wishes:
-        return Wishes(*(total(tf.constant(wishes, tf.float32)).numpy() > 0).tolist())
+        sums = total(tf.constant([*map(float, wishes)])).numpy().tolist()
+        look, save, stop = (number > 0 for number in sums[:3])
+        return Wishes(look, save, stop, max(1, round(sums[3] / hardware.num_replicas)))
 
     return agree
 

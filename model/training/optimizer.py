@@ -16,7 +16,7 @@ from tensorflow import keras
 
 from alexnet.model.config import OptimizerName, TrainConfig
 from alexnet.model.training.learning_rate import LearningRate, make_learning_rate
-from alexnet.model.training.replicas import replicated_variable
+from alexnet.pipeline.augment.device import HOST
 
 # Krizhevsky 2012, section 5.
 MOMENTUM = 0.9
@@ -60,7 +60,6 @@ class Optimizer(tf.Module, ABC):
         super().__init__()
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.clip_norm = clip_norm
-        self.iterations = replicated_variable(0, tf.int64)
         self.slots = [
             [tf.Variable(tf.zeros(weight.shape), trainable=False) for _ in self._slots]
             for weight in weights
@@ -72,25 +71,24 @@ class Optimizer(tf.Module, ABC):
     def _slots(self) -> range:
         return range(self.num_slots)
 
-    def apply(self, gradients: Sequence[tf.Tensor]) -> None:
-        """Take a step; the gradients are the sums of all replicas'."""
+    def apply(self, gradients: Sequence[tf.Tensor], step: tf.Tensor | int) -> None:
+        """Take a step, of which the first is 0.
+
+        The gradients are the sums of all replicas'; the step's number is on the host.
+        """
         if self.clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
-        full_rate = self.learning_rate(self.iterations)
+        with tf.device(HOST):  # a few numbers: not a kernel for each of them
+            full_rate = self.learning_rate(step)
         for weight, slots, gradient, scale in zip(
             self._weights, self.slots, gradients, self._scales, strict=True
         ):
-            rate = full_rate * scale
+            with tf.device(HOST):
+                rate = full_rate * scale
+                kept = 1 - rate * self.weight_decay
             if self.weight_decay and self.decays_apart and is_kernel(weight):
-                _assign(weight, weight * (1 - rate * self.weight_decay))
-            self._update(weight, slots, gradient, rate)
-        self.skip()
-
-    def skip(self) -> None:
-        """Count a step without taking it."""
-        # An assignment of the variable would make replicas wait for each other.
-        one = tf.constant(1, tf.int64)
-        tf.raw_ops.AssignAddVariableOp(resource=self.iterations.handle, value=one)
+                _assign(weight, weight * kept)
+            self._update(weight, slots, gradient, rate, step)
 
     @abstractmethod
     def _update(
@@ -99,6 +97,7 @@ class Optimizer(tf.Module, ABC):
         slots: Sequence[tf.Variable],
         gradient: tf.Tensor,
         rate: tf.Tensor,
+        step: tf.Tensor | int,
     ) -> None:
         """Update one weight and its slots."""
 
@@ -125,6 +124,7 @@ class Sgd(Optimizer):
         slots: Sequence[tf.Variable],
         gradient: tf.Tensor,
         rate: tf.Tensor,
+        step: tf.Tensor | int,
     ) -> None:
         tf.raw_ops.ResourceApplyGradientDescent(
             var=weight.handle, alpha=rate, delta=gradient
@@ -142,6 +142,7 @@ class Momentum(Optimizer):
         slots: Sequence[tf.Variable],
         gradient: tf.Tensor,
         rate: tf.Tensor,
+        step: tf.Tensor | int,
     ) -> None:
         (velocity,) = slots
         tf.raw_ops.ResourceApplyKerasMomentum(
@@ -164,15 +165,16 @@ class Adam(Optimizer):
         slots: Sequence[tf.Variable],
         gradient: tf.Tensor,
         rate: tf.Tensor,
+        step: tf.Tensor | int,
     ) -> None:
         mean, variance = slots
-        step = tf.cast(self.iterations + 1, tf.float32)
+        powers = _powers(step)
         tf.raw_ops.ResourceApplyAdam(
             var=weight.handle,
             m=mean.handle,
             v=variance.handle,
-            beta1_power=BETA_1**step,
-            beta2_power=BETA_2**step,
+            beta1_power=powers[0],
+            beta2_power=powers[1],
             lr=rate,
             beta1=BETA_1,
             beta2=BETA_2,
@@ -196,12 +198,13 @@ class Lars(Momentum):
         slots: Sequence[tf.Variable],
         gradient: tf.Tensor,
         rate: tf.Tensor,
+        step: tf.Tensor | int,
     ) -> None:
         if is_kernel(weight):
             norm = tf.norm(gradient) + self.weight_decay * tf.norm(weight)
             rate *= _trust(LARS_TRUST * tf.norm(weight), norm)
             gradient += self.weight_decay * weight
-        super()._update(weight, slots, gradient, rate)
+        super()._update(weight, slots, gradient, rate, step)
 
 
 class Lamb(Optimizer):
@@ -220,18 +223,26 @@ class Lamb(Optimizer):
         slots: Sequence[tf.Variable],
         gradient: tf.Tensor,
         rate: tf.Tensor,
+        step: tf.Tensor | int,
     ) -> None:
-        step = tf.cast(self.iterations + 1, tf.float32)
+        powers = _powers(step)
         mean = BETA_1 * slots[0] + (1 - BETA_1) * gradient
         variance = BETA_2 * slots[1] + (1 - BETA_2) * gradient**2
-        deviation = tf.sqrt(variance / (1 - BETA_2**step)) + LAMB_EPSILON
-        update = mean / (1 - BETA_1**step) / deviation
+        deviation = tf.sqrt(variance / (1 - powers[1])) + LAMB_EPSILON
+        update = mean / (1 - powers[0]) / deviation
         if is_kernel(weight):
             update += self.weight_decay * weight
             rate *= _trust(tf.norm(weight), tf.norm(update))
         values = (mean, variance, weight - rate * update)
         for variable, value in zip((*slots, weight), values, strict=True):
             _assign(variable, value)
+
+
+def _powers(step: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
+    """What the first mean's and the first variance's zeros weigh after a step."""
+    with tf.device(HOST):
+        taken = tf.cast(step + 1, tf.float32)
+        return BETA_1**taken, BETA_2**taken
 
 
 def _trust(wanted: tf.Tensor, norm: tf.Tensor) -> tf.Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 
 from alexnet.model.training.checkpoints import Checkpoints, divergence_error
+from alexnet.model.training.epoch_clock import EpochClock
 from alexnet.model.training.history import EpochRecord, best_epoch
 from alexnet.model.training.metrics import Metrics
 from alexnet.model.training.multi_worker import Agreement, Wishes
@@ -32,12 +33,14 @@ class Pauses:
         signals: StopSignals,
         agree: Agreement,
         progress: Progress,
+        clock: EpochClock,
     ) -> None:
         """`agree` tells what any of the workers wishes."""
         self._checkpoints, self._steps_per_epoch = checkpoints, steps_per_epoch
         self._save_seconds, self._signals = 60 * minutes, signals
-        self._agree, self._progress = agree, progress
+        self._agree, self._progress, self._clock = agree, progress, clock
         self._looked_at = float("-inf")  # the first step is shown
+        self._looked_step, self._next_ask = 0, 0.0
         self._saved_at = time.monotonic()
 
     def after_steps(self, step: int) -> bool:
@@ -47,16 +50,10 @@ class Pauses:
             RunError: the run has diverged.
             KeyboardInterrupt: a signal asked for it; the state is saved.
         """
-        now = time.monotonic()
-        wishes = self._agree(
-            Wishes(
-                look=now - self._looked_at >= LOOK_SECONDS,
-                save=now - self._saved_at >= self._save_seconds,
-                stop=self._signals.received is not None,
-            )
-        )
+        wishes = self._ask(step) if step >= self._next_ask else Wishes()
         epoch, steps_of_epoch = divmod(step, self._steps_per_epoch)
-        if not (any(wishes) or steps_of_epoch == 0):
+        pauses = wishes.look or wishes.save or wishes.stop or steps_of_epoch == 0
+        if not pauses:
             return False
         metrics = self._require_sound(step)
         # A whole epoch is validated first.
@@ -66,8 +63,23 @@ class Pauses:
                 self._agree(Wishes())  # wait for the chief: it alone writes a state
                 self._signals.stop()
         self._progress.step(step, metrics)
-        self._looked_at = time.monotonic()
+        self._looked_at, self._looked_step = time.monotonic(), step
         return True
+
+    def _ask(self, step: int) -> Wishes:
+        """What any of the workers wishes; all of them ask after the same steps."""
+        now = time.monotonic()
+        seconds = max(now - self._looked_at, 1e-9)
+        wishes = self._agree(
+            Wishes(
+                look=seconds >= LOOK_SECONDS,
+                save=now - self._saved_at >= self._save_seconds,
+                stop=self._signals.received is not None,
+                steps=LOOK_SECONDS * (step - self._looked_step) / seconds,
+            )
+        )
+        self._next_ask = step + wishes.steps
+        return wishes
 
     def after_epoch(self, history: list[EpochRecord]) -> None:
         """Save the state of the epoch that the history ends with, the best or not.
@@ -89,7 +101,8 @@ class Pauses:
             RunError: its mean loss is no number or hopeless, as one bad step makes it.
         """
         classifier, run = self._checkpoints.classifier, self._checkpoints.run
-        metrics = classifier.metrics.read()
+        with self._clock.spent_on("step"):
+            metrics = classifier.metrics.read()
         epoch_start = (step - 1) // self._steps_per_epoch * self._steps_per_epoch
         if metrics.sound_steps < step - epoch_start:
             bad_step = epoch_start + metrics.sound_steps + 1
@@ -99,5 +112,6 @@ class Pauses:
         return metrics
 
     def _save(self, step: int, epoch: int, is_best: bool = False) -> None:
-        self._checkpoints.save(step, epoch, is_best)
+        with self._clock.spent_on("saving"):
+            self._checkpoints.save(step, epoch, is_best)
         self._saved_at = time.monotonic()

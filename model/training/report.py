@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import sqrt
 from pathlib import Path
 from statistics import NormalDist
@@ -13,6 +13,14 @@ from alexnet.model.training.history_html import history_html
 
 # How often a run at chance may be taken for a better one.
 DOUBT = 0.05
+# What time is spent on, for people: see `EpochTime`.
+ACCOUNTS = {
+    "step": "steps",
+    "input": "waiting for input",
+    "host": "Python between steps",
+    "validation": "validation",
+    "saving": "saving",
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,22 @@ class FitReport:
         return waited / sum(epoch.seconds for epoch in self.history)
 
     @property
+    def seconds(self) -> dict[str, float]:
+        """All seconds of all epochs, by what they were spent on: see `EpochTime`."""
+        times = [asdict(epoch.time) for epoch in self.history]
+        return {account: sum(time[account] for time in times) for account in times[0]}
+
+    @property
+    def time_summary(self) -> str:
+        """Tell in a sentence what the time was spent on."""
+        total = sum(self.seconds.values())
+        shares = [
+            f"{ACCOUNTS[account]} {seconds / max(total, 1e-9):.1%}"
+            for account, seconds in self.seconds.items()
+        ]
+        return f"{total:,.1f} s in all: {', '.join(shares)}."
+
+    @property
     def chance_warning(self) -> str | None:
         """Tell of a validation that has stayed at chance, or fallen back to it."""
         best, last = self.best, self.last
@@ -73,7 +97,7 @@ class FitReport:
         """The report's promised fields."""
         if not self.history:  # the run holds the weights that it started from
             nothing = ("train", "validation", "best", "images_per_second")
-            values = dict.fromkeys((*nothing, "input_wait_share"))
+            values = dict.fromkeys((*nothing, "input_wait_share", "seconds"))
             return {"run": str(self.run), "epochs": 0, "step": 0, **values}
         last, best = self.last, self.best
         return {
@@ -85,6 +109,7 @@ class FitReport:
             "best": best and {"epoch": best.epoch, **_validation(best)},
             "images_per_second": self.images_per_second,
             "input_wait_share": self.input_wait_share,
+            "seconds": self.seconds,
         }
 
 

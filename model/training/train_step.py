@@ -24,6 +24,7 @@ from alexnet.model.training.moving_average import AveragedClassifier
 from alexnet.model.training.optimizer import Optimizer, trainable_weights
 from alexnet.model.training.replicas import sum_over_replicas
 from alexnet.pipeline.augment.augment import augment_batch, fold_seed, mixup_cutmix
+from alexnet.pipeline.augment.device import HOST
 from alexnet.pipeline.config import AugmentConfig, require
 
 # Seeds of the step's draws and of dropout are apart.
@@ -83,22 +84,27 @@ class TrainableClassifier(Classifier):
 
     @without_autograph
     def train_step(
-        self, batch: tuple[tf.Tensor, tf.Tensor], side: int | None = None
+        self,
+        batch: tuple[tf.Tensor, tf.Tensor],
+        step: tf.Tensor | int,
+        side: int | None = None,
     ) -> tf.Tensor:
         """Take one optimizer step on a replica's rows of the global batch.
 
-        Their images become those of `side`, by default the network's. Returns the
-        losses, float32 [batch].
+        The step's number decides its draws and its rate, which the host makes: it has
+        to be there, or the host would wait until the device has taken the step before.
+        The images become those of `side`, by default the network's. Returns the losses,
+        float32 [batch].
         """
         images, labels = batch
         side = side or self.side
-        step = tf.identity(self.optimizer.iterations)
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        first_row = tf.cast(replica, tf.int32) * tf.shape(images)[0]
+        with tf.device(HOST):
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            first_row = tf.cast(replica, tf.int32) * tf.shape(images)[0]
         losses, hits, gradients = self._run_replica(
             images, labels, side, step, first_row
         )
-        skipped = self._apply(sum_over_replicas(gradients))
+        skipped = self._apply(sum_over_replicas(gradients), step)
         if self.average:
             self.average.follow(self.network, step)
         self.metrics.add(losses, hits, tf.ones_like(losses), skipped)
@@ -109,7 +115,7 @@ class TrainableClassifier(Classifier):
         images: tf.Tensor,
         labels: tf.Tensor,
         side: int,
-        step: tf.Tensor,
+        step: tf.Tensor | int,
         first_row: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         """Losses and hits, float32 [batch], and the gradients of a replica's rows."""
@@ -135,7 +141,7 @@ class TrainableClassifier(Classifier):
         images: tf.Tensor,
         labels: tf.Tensor,
         side: int,
-        step: tf.Tensor,
+        step: tf.Tensor | int,
         first_row: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         """Losses and hits, float32 [rows], and the gradients of rows run at once."""
@@ -160,7 +166,7 @@ class TrainableClassifier(Classifier):
         self,
         view: tf.Tensor,
         targets: tf.Tensor,
-        step: tf.Tensor,
+        step: tf.Tensor | int,
         first_row: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         """Losses float32 [batch], logits, and gradients, scaled where float16 asks."""
@@ -178,11 +184,13 @@ class TrainableClassifier(Classifier):
                 loss *= self.loss_scale.scale
         return losses, logits, tape.gradient(loss, trainable_weights(self.network))
 
-    def _apply(self, gradients: list[tf.Tensor]) -> tf.Tensor | bool:
+    def _apply(
+        self, gradients: list[tf.Tensor], step: tf.Tensor | int
+    ) -> tf.Tensor | bool:
         """Let the optimizer take a step; true where loss scaling has skipped it."""
         if self.loss_scale:
-            return self.loss_scale.apply(self.optimizer, gradients)
-        self.optimizer.apply(gradients)
+            return self.loss_scale.apply(self.optimizer, gradients, step)
+        self.optimizer.apply(gradients, step)
         return False
 
     @without_autograph

@@ -19,6 +19,7 @@ from alexnet.pipeline.config import Resize
 from alexnet.pipeline.errors import BadImage
 from alexnet.pipeline.records.image_formats import PLUGINS, describe
 from alexnet.pipeline.records.odd_pixels import as_shown, prepare
+from alexnet.pipeline.records.resample import resample
 
 # What phones and cameras come to. Refused by the header, before decoding: reading takes
 # 4 to 16 bytes a pixel, and Pillow refuses twice its own limit.
@@ -156,11 +157,9 @@ def to_square(image: Image.Image, side: int, resize: Resize) -> Image.Image:
     box = (0.0, 0.0, float(width), float(height))
     if resize == "crop":
         shorter = min(width, height)
-        left, top = (width - shorter) / 2, (height - shorter) / 2
-        box = (left, top, left + shorter, top + shorter)
-    rgb = to_rgb(image).resize((side, side), Image.Resampling.BICUBIC, box=box)
-    rgb.info.clear()
-    return apply_exif_orientation(rgb, orientation(image))
+        box = ((width - shorter) / 2, (height - shorter) / 2, shorter, shorter)
+    square = resample(to_rgb(image), side, box)
+    return apply_exif_orientation(square, orientation(image))
 
 
 def orientation(image: Image.Image) -> int:

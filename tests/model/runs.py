@@ -17,7 +17,10 @@ from alexnet.model.training.run import RunFolder
 
 Variables = dict[str, np.ndarray]
 Figures = dict[str, np.ndarray]
-CLOCKED = ("images_per_second", "input_wait_share", "seconds")
+CLOCKED = (
+    *("images_per_second", "input_wait_share", "seconds", "step_seconds"),
+    *("host_seconds", "validation_seconds", "saving_seconds"),
+)
 
 
 def checkpointed(run: RunFolder, which: str = "last") -> Variables:

@@ -24,6 +24,7 @@ from alexnet.model.results.evaluation import evaluate
 from alexnet.model.results.scores import Scores
 from alexnet.model.training.hardware import set_up_hardware
 from alexnet.model.training.plan import plan_training
+from alexnet.model.training.report import FitReport
 from alexnet.model.training.run import RunFolder
 from alexnet.model.training.run_config import RunConfig
 from alexnet.model.training.training import train
@@ -97,7 +98,10 @@ def test_its_history_settings_and_machine_are_the_runs(
 ) -> None:
     for record in trained_run.load_history():
         wait = f"{100 * record.input_wait_share:.1f} %"
-        assert page.row(str(record.epoch))[3:] == [wait, "–", "0"]
+        row = page.row(str(record.epoch))
+        assert [row[3], *row[6:]] == [wait, "–", "0"]
+    fit = FitReport(trained_run.path, tuple(trained_run.load_history()))
+    assert fit.time_summary in page.words
     assert page.row("variant") == ["variant", "bn"]
     assert page.row("learning_rate") == ["learning_rate", "0.02"]
     machine = trained_run.load_circumstances()

@@ -24,6 +24,7 @@ from alexnet.pipeline.config import ReadConfig
 from alexnet.pipeline.errors import DataError, RunError
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.read.opened_records import open_records
+from alexnet.pipeline.records.image import to_square
 from alexnet.pipeline.source.image_items import find_images
 from tests.conftest import NUM_HELD_OUT, smooth_photo
 
@@ -105,8 +106,7 @@ def test_more_images_than_a_batch_and_photos_of_any_size(
     images = [tmp_path / "wide.png"] * (BATCH + 1)
     predictions = predict(trained_run, images).predictions
     assert len(predictions) == BATCH + 1
-    square = wide.resize((72, 72), Image.Resampling.BICUBIC, box=(20, 0, 110, 90))
-    square.save(tmp_path / "square.png")
+    to_square(wide, 72, "crop").save(tmp_path / "square.png")
     (expected,) = predict(trained_run, [tmp_path / "square.png"]).predictions
     for one in (predictions[0], predictions[-1]):
         np.testing.assert_allclose(one.probabilities, expected.probabilities, atol=1e-5)

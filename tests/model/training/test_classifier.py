@@ -79,8 +79,10 @@ def classifier(
     )
 
 
-def weights_after_a_step(made: TrainableClassifier) -> list[np.ndarray]:
-    made.train_step(BATCHED)
+def weights_after_a_step(
+    made: TrainableClassifier, number: int = 0
+) -> list[np.ndarray]:
+    made.train_step(BATCHED, number)
     return made.network.get_weights()
 
 
@@ -102,7 +104,7 @@ def test_a_step_is_plain_keras() -> None:
     before = plain.get_weights()
     view = preprocess_batch(BATCHED[0], PLAIN, IMAGE_SIDE)
     loss, accuracy = plain.train_on_batch(view, BATCHED[1])
-    losses = made.train_step(BATCHED)
+    losses = made.train_step(BATCHED, 0)
     assert losses.numpy().mean() == pytest.approx(loss, rel=1e-5)
     assert made.metrics.read() == pytest.approx((loss, accuracy, 1, 0), rel=1e-5)
     after = plain.get_weights()
@@ -128,7 +130,7 @@ def test_a_networks_own_penalties_are_trained_on(accumulate: int) -> None:
     sgd = Sgd(trainable_weights(made), LearningRate("constant", RATE, 0, 1))
     before = dense.get_weights()[0]
     options: dict[str, Any] = {"global_batch": BATCH, "accumulate": accumulate}
-    TrainableClassifier(made, PLAIN, sgd, **options).train_step(BATCHED)
+    TrainableClassifier(made, PLAIN, sgd, **options).train_step(BATCHED, 0)
     np.testing.assert_allclose(dense.get_weights()[0], before * (1 - RATE), rtol=1e-6)
 
 
@@ -146,9 +148,8 @@ def test_a_step_depends_on_its_number_and_seed_alone() -> None:
     tf.random.normal([3])  # a global generator that has moved on
     again = weights_after_a_step(classifier(**options))
     require_close(again, first, rtol=0)
-    later = classifier(**options)
-    later.optimizer.iterations.assign(7)
-    assert not np.array_equal(weights_after_a_step(later)[0], first[0])
+    later = weights_after_a_step(classifier(**options), 7)
+    assert not np.array_equal(later[0], first[0])
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 7])
@@ -194,10 +195,10 @@ def test_an_overflow_is_skipped_and_the_scale_halved() -> None:
     scale = LossScale(2.0**127)
     made = classifier(loss_scale=scale)
     before = made.network.trainable_variables[0].numpy()
-    made.train_step(BATCHED)
+    made.train_step(BATCHED, 0)
     np.testing.assert_array_equal(made.network.trainable_variables[0].numpy(), before)
     assert float(scale.scale) == 2.0**126
-    assert made.metrics.read().skipped_steps == int(made.optimizer.iterations) == 1
+    assert made.metrics.read().skipped_steps == 1
 
 
 def test_skipped_steps_are_counted_over_an_epoch_and_growth_is_none() -> None:
@@ -205,8 +206,8 @@ def test_skipped_steps_are_counted_over_an_epoch_and_growth_is_none() -> None:
     keras.mixed_precision.set_global_policy("mixed_float16")
     scale = LossScale(2.0**22, growth_steps=2)
     made, scales = classifier(loss_scale=scale, rate=1e-6), [2.0**22]
-    for _ in range(16):
-        made.train_step((BATCHED[0][:2], BATCHED[1][:2]))
+    for number in range(16):
+        made.train_step((BATCHED[0][:2], BATCHED[1][:2]), number)
         scales.append(float(scale.scale))
     changes = [after / before for before, after in pairwise(scales)]
     assert set(changes) == {0.5, 1.0, 2.0}
@@ -244,7 +245,7 @@ def test_mixed_images_are_trained_on_mixed_labels() -> None:
     assert (targets.numpy().max(axis=1) < 1).any()
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     expected = float(loss(targets, plain(view, training=True)))
-    losses = made.train_step(BATCHED).numpy()
+    losses = made.train_step(BATCHED, 0).numpy()
     assert losses.mean() == pytest.approx(expected, rel=1e-4)
 
 
@@ -255,8 +256,8 @@ def test_a_batch_in_parts_takes_the_step_of_the_whole(xla: bool) -> None:
     whole = classifier(variant="paper", **options)
     parts = classifier(variant="paper", accumulate=2, xla=xla, **options)
     step = tf.function(parts.train_step)
-    losses = whole.train_step(BATCHED)
-    np.testing.assert_allclose(step(BATCHED), losses, rtol=1e-4)
+    losses = whole.train_step(BATCHED, 0)
+    np.testing.assert_allclose(step(BATCHED, 0), losses, rtol=1e-4)
     require_close(
         parts.network.get_weights(),
         whole.network.get_weights(),
@@ -264,7 +265,6 @@ def test_a_batch_in_parts_takes_the_step_of_the_whole(xla: bool) -> None:
         atol=1e-6,
     )
     assert parts.metrics.read() == pytest.approx(whole.metrics.read(), rel=1e-4)
-    assert int(parts.optimizer.iterations) == 1
 
 
 def test_replicas_need_equal_parts() -> None:
@@ -283,7 +283,7 @@ def test_a_runs_loss_weighs_classes_by_its_examples() -> None:
 def test_with_batch_norm_a_part_is_normalised_alone() -> None:
     """The averages move once a part, as they would in as many small batches."""
     made, plain = classifier(accumulate=2, variant="bn", rate=0.0), network(0.0, "bn")
-    made.train_step(BATCHED)
+    made.train_step(BATCHED, 0)
     view = preprocess_batch(BATCHED[0], PLAIN, IMAGE_SIDE)
     for part in tf.split(view, 2):
         plain(part, training=True)
@@ -297,8 +297,8 @@ def test_gradients_are_clipped_by_the_norm_of_all(loss_scale: float | None) -> N
     scale = LossScale(loss_scale) if loss_scale else None
     made, plain = classifier(clip_norm=norm, loss_scale=scale), classifier()
     before = trainable(made)
-    made.train_step(BATCHED)
-    plain.train_step(BATCHED)
+    made.train_step(BATCHED, 0)
+    plain.train_step(BATCHED, 0)
     steps = [a - b for a, b in zip(trainable(made), before, strict=True)]
     unclipped = [a - b for a, b in zip(trainable(plain), before, strict=True)]
     length = np.sqrt(sum(float((step**2).sum()) for step in unclipped))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import astuple
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from alexnet.model.training.epoch_clock import EpochClock
 from alexnet.model.training.execution import Execution, InputClock
 from alexnet.model.training.metrics import Metrics
 from alexnet.pipeline.augment.presets import preset
@@ -40,7 +42,7 @@ def test_steps_in_one_call_are_the_same_steps() -> None:
             iter(dataset.repeat()), 5, note
         )
         assert taken == calls
-        assert int(made.optimizer.iterations) == training.metrics.sound_steps == 5
+        assert training.metrics.sound_steps == 5
         trained.append([*made.network.get_weights(), np.array(training.metrics.loss)])
     require_close(trained[1], trained[0], rtol=1e-6, atol=1e-7)
 
@@ -59,7 +61,8 @@ def test_nothing_is_read_between_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     weighted = dataset.map(lambda images, labels: (images, labels, tf.ones(BATCH)))
     made_of = Execution(made, STRATEGY)
     # No tensor of a step reaches the host: TensorFlow would refuse to hand one over.
-    assert made_of._train(iter(dataset), tf.constant(1)) is None
+    numbers = tf.constant(0, tf.int64), tf.constant(1)
+    assert made_of._train(iter(dataset), *numbers) is None
     made_of.train(iter(dataset), 4)
     assert len(reads) == 1
     assert made_of.validate(iter(weighted), 4).loss > 0
@@ -103,15 +106,20 @@ class LaggingDevice(Execution):
     A batch is there every `input_seconds`, and a step takes `step_seconds`.
     """
 
-    def __init__(self, input_seconds: float, step_seconds: float) -> None:
+    def __init__(
+        self,
+        input_seconds: float,
+        step_seconds: float,
+        clock: EpochClock | None = None,
+    ) -> None:
         self.now = self.free_at = self.batch_at = self.waited = self.idle = 0.0
         self.input_seconds, self.step_seconds = input_seconds, step_seconds
         read: Any = SimpleNamespace(metrics=SimpleNamespace(read=self.drain))
-        super().__init__(read, STRATEGY, device_lags=True)
-        clock: Any = SimpleNamespace(take=self.take)
-        self._clock = clock
+        super().__init__(read, STRATEGY, device_lags=True, clock=clock)
+        input_clock: Any = SimpleNamespace(take=self.take)
+        self._input_clock, self._train = input_clock, self.launch
 
-    def _call(self, batches: Any, steps: int) -> None:
+    def launch(self, batches: Any, step: tf.Tensor, steps: tf.Tensor) -> None:
         self.batch_at = max(self.batch_at, self.now - self.input_seconds)
         self.batch_at += self.input_seconds
         self.waited += max(0.0, self.batch_at - self.now)
@@ -145,3 +153,24 @@ def test_a_host_that_waits_beside_a_busy_device_has_lost_nothing(
 
     training = device.train(None, 100, look)
     assert training.input_wait_seconds == pytest.approx(device.idle, abs=2.0)
+
+
+def test_what_is_not_the_steps_is_the_inputs_or_the_hosts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A look every ten steps takes Python a second, and the device has no batch."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    clock = EpochClock()
+    device = LaggingDevice(2.0, 1.0, clock)
+    monkeypatch.setattr(time, "monotonic", lambda: device.now)
+
+    def look(taken: int) -> bool:
+        device.now += taken % 10 == 0
+        return False
+
+    training = device.train(None, 100, look)
+    spent = clock.read()
+    assert spent.host == 10
+    assert spent.input == training.input_wait_seconds > 0
+    assert sum(astuple(spent)) == training.seconds == device.now

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from alexnet.model.training.epoch_clock import EpochTime
 from alexnet.model.training.history import EpochRecord, read_history, write_history
 from alexnet.pipeline.errors import RunError
 
 FIRST = EpochRecord(1, 10, 0.1 + 0.2, 1 / 3, 0.5, None, None, 1e3, 0.25, 1.5)
 SECOND = EpochRecord(2, 20, 1e-7, 2 / 3, 0.75, 0.1, 1.0, 2e3, 0.0, 0.75, 3, 96.5)
+TIME = EpochTime(step=0.7, host=0.05, validation=0.2, saving=0.3)
 
 
 @pytest.fixture
@@ -22,8 +24,10 @@ def path(tmp_path: Path) -> Path:
 
 def test_round_trip(path: Path) -> None:
     assert read_history(path) == []
-    write_history(path, [FIRST, SECOND])
-    assert read_history(path) == [FIRST, SECOND]
+    timed = SECOND.with_time(TIME)
+    write_history(path, [FIRST, timed])
+    assert read_history(path) == [FIRST, timed]
+    assert timed.time == TIME
 
 
 def test_a_history_of_before_lacks_its_last_columns(path: Path) -> None:
@@ -32,7 +36,7 @@ def test_a_history_of_before_lacks_its_last_columns(path: Path) -> None:
         second = replace(second, **lacking)
         write_history(path, [FIRST, SECOND])
         lines = path.read_text().splitlines()
-        columns = -1 if second.skipped_steps else -2
+        columns = -5 if second.skipped_steps else -6
         path.write_text("\n".join(",".join(x.split(",")[:columns]) for x in lines))
         assert read_history(path) == [FIRST, second]
 

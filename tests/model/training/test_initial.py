@@ -105,7 +105,7 @@ def test_what_is_kept_learns_more_slowly() -> None:
     )
     weights = [tf.Variable([[2.0]]), tf.Variable([[2.0]])]
     optimizer = make_optimizer(config, 1, weights, [1.0, 0.1])
-    optimizer.apply([tf.constant([[1.0]])] * 2)
+    optimizer.apply([tf.constant([[1.0]])] * 2, 0)
     moved = [2 * (1 - 0.5 * s * 0.2) - 0.5 * s for s in (1.0, 0.1)]
     np.testing.assert_allclose([float(w[0, 0]) for w in weights], moved, rtol=1e-6)
 

@@ -96,7 +96,7 @@ def test_the_articles_sgd_subtracts_a_thousandth_of_the_gradient() -> None:
     rng = np.random.default_rng(1)
     before, gradient = rng.normal(size=(2, 50)).astype(np.float32)
     kernel = tf.Variable(before, name="kernel")
-    make_optimizer(config, STEPS_PER_EPOCH, [kernel]).apply([gradient])
+    make_optimizer(config, STEPS_PER_EPOCH, [kernel]).apply([gradient], 0)
     expected = before - np.float32(0.001) * gradient
     np.testing.assert_array_equal(kernel.numpy(), expected)
 
@@ -107,8 +107,8 @@ def test_momentum_is_the_papers() -> None:
     kernel = tf.Variable([1.0], name="kernel")
     optimizer = make_optimizer(config, STEPS_PER_EPOCH, [kernel])
     velocity, expected = 0.0, 1.0
-    for gradient in (0.5, -0.25, 1.0):
-        optimizer.apply([tf.constant([gradient])])
+    for step, gradient in enumerate((0.5, -0.25, 1.0)):
+        optimizer.apply([tf.constant([gradient])], step)
         velocity = 0.9 * velocity - 0.1 * gradient
         expected += velocity
     np.testing.assert_allclose(kernel.numpy(), [expected], rtol=1e-6)
@@ -223,12 +223,13 @@ def require_update(
         optimizer = make_optimizer(settings, STEPS_PER_EPOCH, variables)
 
     @tf.function
-    def step(*mine: tf.Tensor) -> None:
+    def step(number: tf.Tensor, *mine: tf.Tensor) -> None:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        optimizer.apply(sum_over_replicas([gradient[replica] for gradient in mine]))
+        summed = sum_over_replicas([gradient[replica] for gradient in mine])
+        optimizer.apply(summed, number)
 
-    for one in gradients:
-        strategy.run(step, args=tuple(map(tf.constant, one)))
+    for number, one in enumerate(gradients):
+        strategy.run(step, args=(tf.constant(number), *map(tf.constant, one)))
     oracle = {"lars": after_lars, "lamb": after_lamb}.get(name, after_kerass)
     expected = oracle(settings, values, gradients)
     for variable, value in zip(variables, expected, strict=True):
@@ -271,7 +272,7 @@ def test_a_kernel_or_gradient_of_zeros_is_no_division_by_zero(name: Any) -> None
     for value, gradient in ((0.0, 1.0), (1.0, 0.0), (0.0, 0.0)):
         kernel = tf.Variable(tf.fill([2, 2], value))
         optimizer = make_optimizer(config, STEPS_PER_EPOCH, [kernel])
-        optimizer.apply([tf.fill([2, 2], gradient)])
+        optimizer.apply([tf.fill([2, 2], gradient)], 0)
         assert np.isfinite(kernel.numpy()).all()
 
 
@@ -299,7 +300,7 @@ def test_decay_shrinks_kernels_and_nothing_else(name: Any) -> None:
     for variable in variables:
         variable.assign(np.ones(variable.shape))
     optimizer = make_optimizer(config, STEPS_PER_EPOCH, trainable_weights(network))
-    optimizer.apply([tf.zeros(variable.shape) for variable in variables])
+    optimizer.apply([tf.zeros(variable.shape) for variable in variables], 0)
     kinds = set()
     for variable in variables:
         kind = variable.name.split("/")[-1].removesuffix(":0")
@@ -312,5 +313,5 @@ def test_decay_shrinks_kernels_and_nothing_else(name: Any) -> None:
 def test_without_decay_kernels_keep() -> None:
     config = TrainConfig(optimizer="adam", weight_decay=0.0)
     kernel = tf.Variable([[1.0, -2.0]], name="kernel")
-    make_optimizer(config, 1, [kernel]).apply([tf.zeros([1, 2])])
+    make_optimizer(config, 1, [kernel]).apply([tf.zeros([1, 2])], 0)
     np.testing.assert_array_equal(kernel.numpy(), [[1.0, -2.0]])

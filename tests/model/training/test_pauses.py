@@ -15,6 +15,7 @@ import pytest
 from tensorflow import keras
 
 from alexnet.model.training import pauses as module
+from alexnet.model.training.epoch_clock import EpochClock
 from alexnet.model.training.history import EpochRecord, is_out_of_patience
 from alexnet.model.training.learning_rate import LearningRate
 from alexnet.model.training.metrics import Metrics
@@ -56,7 +57,7 @@ def pauses(
     steps_per_epoch: int = STEPS,
     minutes: float = 10.0,
     signals: StopSignals | None = None,
-    agree: Agreement = lambda wishes: wishes,
+    agree: Agreement = lambda wishes: wishes._replace(steps=1),
     progress: RecordedProgress | None = None,
 ) -> Pauses:
     checkpoints: Any = saves
@@ -67,6 +68,7 @@ def pauses(
         signals or StopSignals(),
         agree,
         progress or RecordedProgress(),
+        EpochClock(),
     )
 
 
@@ -225,6 +227,27 @@ def test_workers_save_and_stop_when_any_of_them_wants_to(steps_at_once: int) -> 
     assert not any(wishes.save or wishes.stop for wishes in heard)
     steps = [number * steps_at_once for number in (2, 4)]
     assert saves.saved == [(step, 0, False) for step in steps]
+
+
+def test_workers_ask_each_other_as_often_as_they_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Steps of 1/16 s, and a quarter between two looks; the first was compiled."""
+    now, asked = [0.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.25)
+
+    def agree(wishes: Wishes) -> Wishes:
+        asked.append(now[0])
+        return wishes._replace(steps=max(1, round(wishes.steps)))
+
+    saves = Saves()
+    made = pauses(saves, steps_per_epoch=100, agree=agree)
+    for step in range(1, 20):
+        now[0] += 1 / 16
+        made.after_steps(step)
+    assert [16 * seconds for seconds in asked] == [1, 2, 6, 10, 14, 18]
+    assert saves.looks == 5
 
 
 def test_workers_agree_at_an_epochs_end_too() -> None:

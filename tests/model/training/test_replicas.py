@@ -51,14 +51,15 @@ def require_parts_of_two_replicas() -> None:
     one = classifier()
 
     @tf.function
-    def step() -> None:
+    def step(number: tf.Tensor) -> None:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         rows = tf.range(BATCH // 2) + BATCH // 2 * tf.cast(replica, tf.int32)
-        two.train_step((tf.gather(images, rows), tf.gather(labels, rows)))
+        two.train_step((tf.gather(images, rows), tf.gather(labels, rows)), number)
 
-    for _ in range(STEPS):
-        strategy.run(step)
-        one.train_step((tf.constant(images[IN_PARTS]), tf.constant(labels[IN_PARTS])))
+    parts = tf.constant(images[IN_PARTS]), tf.constant(labels[IN_PARTS])
+    for number in range(STEPS):
+        strategy.run(step, args=(tf.constant(number, tf.int64),))
+        one.train_step(parts, number)
     for ours, theirs in zip(two.network.weights, one.network.weights, strict=True):
         for copy in strategy.experimental_local_results(ours):
             np.testing.assert_allclose(

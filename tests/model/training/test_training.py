@@ -6,7 +6,7 @@ import json
 import math
 import re
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.network.alexnet import build_network
 from alexnet.model.results.evaluation import evaluate
 from alexnet.model.training.checkpoints import load_network
+from alexnet.model.training.epoch_clock import EpochTime
 from alexnet.model.training.execution import Execution
 from alexnet.model.training.hardware import set_up_hardware
 from alexnet.model.training.history import EpochRecord
@@ -80,6 +81,9 @@ def test_what_a_run_leaves(trained_run: RunFolder) -> None:
         assert 0 < record.input_wait_share < 1
         rate = STEPS * BATCH / record.seconds
         assert record.images_per_second == pytest.approx(rate)
+        spent = record.time
+        assert min(asdict(spent).values()) > 0
+        assert spent.step + spent.input <= record.seconds
         assert 0 < record.loss < 10
         assert record.val_loss is not None
         # Thirds of eighths, and tenths: counted over the examples, padding left out.
@@ -90,7 +94,7 @@ def test_what_a_run_leaves(trained_run: RunFolder) -> None:
             round((record.val_accuracy or 0) * 10), abs=1e-4
         )
     saved = checkpointed(trained_run)
-    steps = [v for k, v in saved.items() if k.startswith("optimizer/iterations")]
+    steps = [v for k, v in saved.items() if k.startswith("step/")]
     assert [int(step) for step in steps] == [2 * STEPS]
 
 
@@ -463,8 +467,10 @@ def test_a_run_that_was_begun_meanwhile_is_not_begun_again(
 def test_a_reports_totals() -> None:
     """100 images in 1 s, then 300 in 3 s with half of that waiting: 1.5 of 4 s."""
     first = EpochRecord(1, 10, 0.1, 0.7, 0.5, 0.6, 0.5, 100.0, 0.0, 1.0)
+    first = first.with_time(EpochTime(step=0.75, host=0.25, saving=0.5))
     second = EpochRecord(2, 20, 0.1, 0.4, 0.8, 0.3, 0.9, 100.0, 0.5, 3.0)
     second = replace(second, images_per_second=60)
+    second = second.with_time(EpochTime(step=1.5, validation=0.5))
     report = FitReport(Path("runs/x"), (first, second), (50, 50))
     assert report.to_json() == {
         "run": "runs/x",
@@ -475,7 +481,18 @@ def test_a_reports_totals() -> None:
         "best": {"epoch": 2, "loss": 0.3, "accuracy": 0.9},
         "images_per_second": pytest.approx((100 + 180) / 4),
         "input_wait_share": pytest.approx(1.5 / 4),
+        "seconds": {
+            "step": 2.25,
+            "input": 1.5,
+            "host": 0.25,
+            "validation": 0.5,
+            "saving": 0.5,
+        },
     }
+    assert report.time_summary == (
+        "5.0 s in all: steps 45.0%, waiting for input 30.0%, Python between steps 5.0%,"
+        " validation 10.0%, saving 10.0%."
+    )
     json.dumps(report.to_json())
 
 

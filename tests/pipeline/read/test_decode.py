@@ -114,8 +114,9 @@ def test_originals_are_squared_as_a_build_squares_them(resize: Resize) -> None:
             else upright.resize((SIDE, SIDE), method)
         )
         difference = np.abs(image.astype(int) - np.asarray(plain))
-        # A turn rounds apart, and so does libjpeg's scaling, at sharp edges by more.
-        assert difference.max() <= (8 if name == "large JPEG" else 1), name
+        # Pillow has each row first, and ours each column: they round and cut off apart,
+        # and so does libjpeg's scaling, at sharp edges by more.
+        assert difference.max() <= (8 if name == "large JPEG" else 3), name
 
 
 @pytest.mark.parametrize("size", [(8, 8), (23, 24), (48, 12), (25, 24)])
