@@ -84,8 +84,8 @@ def build(
     Bad images are set aside and named. The same files and settings give the same bytes;
     a build that was interrupted goes on where it stopped.
     """
+    from alexnet.pipeline.beam.options import require_beam
     from alexnet.pipeline.build.build import build as run_build
-    from alexnet.pipeline.build.build import require_beam
     from alexnet.pipeline.source.scan import scan
 
     config = BuildConfig(**settings)

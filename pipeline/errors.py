@@ -24,6 +24,10 @@ class ReadError(DataError):
     """A file cannot be read, for a reason that lies outside of it and may pass."""
 
 
+class BeamError(DataError):
+    """An Apache Beam runner, or the program of one of its workers, has failed."""
+
+
 class RunError(AlexnetError):
     """A run folder or a training run is not what it should be."""
 

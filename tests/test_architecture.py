@@ -23,7 +23,10 @@ ROOT = Path(__file__).parent.parent
 ROOMS = ("pipeline", "model", "benchmarks", "cli")
 # The folders of a room in the same order; its files outside of them lie below them all.
 FOLDERS = {
-    "pipeline": ("records", "source", "build", "verify", "augment", "read", "inspect"),
+    "pipeline": (
+        *("beam", "records", "source", "build", "verify", "augment", "read"),
+        "inspect",
+    ),
     "model": ("network", "training", "results", "sweep", "report"),
 }
 SOURCES = {

@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from alexnet.pipeline.beam.options import require_beam
 from alexnet.pipeline.build.encode_job import EncodeJob
 from alexnet.pipeline.build.finish import finish
 from alexnet.pipeline.build.output import (
@@ -29,7 +29,7 @@ from alexnet.pipeline.build.quarantine import read_quarantine
 from alexnet.pipeline.build.state import build_settings, close_state, open_state
 from alexnet.pipeline.build.writer import BadLimit, BuildProgress, Progress, ShardWriter
 from alexnet.pipeline.config import MAX_BAD, BuildConfig
-from alexnet.pipeline.errors import ConfigError, DataError, ReadError
+from alexnet.pipeline.errors import DataError, ReadError
 from alexnet.pipeline.files import require_local
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.records.manifest import MANIFEST, Manifest, load_manifest
@@ -148,18 +148,6 @@ def _write(
     from alexnet.pipeline.build.beam import write_shards
 
     write_shards(writer, todo, beam)
-
-
-def require_beam() -> None:
-    """Check that Apache Beam is installed.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    if find_spec("apache_beam") is None:
-        raise ConfigError(
-            "the beam runner needs Apache Beam: pip install 'alexnet[beam]'"
-        )
 
 
 @contextmanager

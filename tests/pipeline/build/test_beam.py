@@ -10,7 +10,6 @@ from typing import Any, get_args
 import pytest
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
-import alexnet.pipeline.build.beam
 from alexnet.pipeline.build.beam import ShardJob
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.build.encode_job import EncodeJob, EncodeResult
@@ -55,7 +54,8 @@ def test_the_workers_are_as_many_as_are_asked_for(
         seen.append(options.view_as(DirectOptions))
         return options
 
-    monkeypatch.setattr(alexnet.pipeline.build.beam, "PipelineOptions", heard)
+    options_of_beam = "apache_beam.options.pipeline_options.PipelineOptions"
+    monkeypatch.setattr(options_of_beam, heard)
     build(scan(photos), tmp_path / "a", CONFIG, beam=(), workers=2)
     options = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
     build(scan(photos), tmp_path / "b", CONFIG, beam=options, workers=2)
@@ -193,7 +193,7 @@ def test_without_beam_the_error_says_what_to_install(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "apache_beam", None)
-    monkeypatch.setattr("alexnet.pipeline.build.build.find_spec", lambda name: None)
+    monkeypatch.setattr("alexnet.pipeline.beam.options.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'alexnet\[beam\]'"):
         build(scan(photos), tmp_path / "records", CONFIG, beam=())
     assert not (tmp_path / "records").exists()
