@@ -17,7 +17,8 @@ from alexnet.model.config import TrainConfig
 from alexnet.pipeline.config import BuildConfig
 
 if TYPE_CHECKING:
-    from alexnet.benchmarks.estimate import Estimate, EstimateReport
+    from alexnet.benchmarks.estimate import EstimateReport
+    from alexnet.benchmarks.storage_choice import Estimate
 
 SETTINGS = (
     *("labels", "side", "resize", "quality", "mixed_precision"),
