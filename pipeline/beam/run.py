@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from socket import gethostname
 from threading import Event, Thread
 from typing import Any, Protocol, TypeVar
 
@@ -16,7 +18,7 @@ import apache_beam as beam
 
 from alexnet.pipeline import errors
 from alexnet.pipeline.beam.options import parse_options
-from alexnet.pipeline.errors import AlexnetError, BeamError
+from alexnet.pipeline.errors import AlexnetError, BeamError, DataError
 
 Part = TypeVar("Part")
 Part_contra = TypeVar("Part_contra", contravariant=True)
@@ -36,7 +38,7 @@ class Job(Protocol[Part_contra]):
         """Return the context in which a worker does parts, by calling its value."""
 
 
-class _Work(beam.DoFn):  # type: ignore[misc]
+class _Work(beam.DoFn):
     """A job as Beam's workers get it."""
 
     def __init__(self, job: Job[Any]) -> None:
@@ -85,20 +87,34 @@ def run_on_beam(
                     | beam.Reshuffle()  # Part, to whichever worker is free
                     | beam.ParDo(_Work(job))  # nothing
                 )
-        except AlexnetError:
-            raise
         except Exception as error:  # a runner raises what it likes
-            raise _told_by(str(error)) from error
+            raise _told_by(error) from error
 
 
-def _told_by(text: str) -> AlexnetError:
-    """Return the error that the text of a runner's error tells."""
-    text = WHILE_RUNNING.sub("", text.strip())
+def require_seen(folder: Path) -> None:
+    """Check that this process, a worker's, sees a folder.
+
+    Raises:
+        DataError: it does not.
+    """
+    if not folder.is_dir():
+        raise DataError(
+            f"a worker on {gethostname()} sees no {folder}. Photos and records must lie"
+            " on a file system that all workers share, under one path."
+        )
+
+
+def _told_by(error: Exception) -> AlexnetError:
+    """Return the error of a worker that a runner's error is, or tells."""
+    text = WHILE_RUNNING.sub("", str(error).strip())
+    if isinstance(error, AlexnetError):
+        return type(error)(text)
     for name, message in reversed(OWN_ERROR.findall(text)):
         kind = getattr(errors, name, None)
         if isinstance(kind, type) and issubclass(kind, AlexnetError):
             return kind(message)
-    reason = text.rpartition("\n")[2].rstrip(".")
+    # Some runners put an error that Beam tells in an error of theirs.
+    reason = text.rpartition("\n")[2].removeprefix("RuntimeError: ").rstrip(".")
     return BeamError(f"Apache Beam failed: {reason}.")
 
 

@@ -1,7 +1,8 @@
 """Write the same shards on the workers of an Apache Beam runner.
 
 The photos and the record set must have the same paths on every worker, as on a shared
-file system; Beam itself carries only which files belong to which shard.
+file system; Beam itself carries only the names of shards. A list of each one's files,
+its note when it is whole and the shard itself lie in the record set's folder.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from alexnet.pipeline.beam.run import run_on_beam
-from alexnet.pipeline.build.encode_job import EncodeJob, keep_freed_memory
+from alexnet.pipeline.beam.run import require_seen, run_on_beam
+from alexnet.pipeline.build.encode_job import EncodeJob
+from alexnet.pipeline.build.encoder import EncodeAll, encoder
 from alexnet.pipeline.build.plan import ShardPlan
 from alexnet.pipeline.build.shard import adopt_shard, read_receipt, write_planned
-from alexnet.pipeline.build.state import ATTEMPT, STATE
+from alexnet.pipeline.build.state import ATTEMPT, STATE, state_fingerprint
+from alexnet.pipeline.build.work_list import load_work_list, save_work_list
 from alexnet.pipeline.build.writer import ShardWriter
 from alexnet.pipeline.errors import BeamError, DataError
 
@@ -27,25 +30,45 @@ class ShardJob:
 
     out: Path
     encode_job: EncodeJob
+    # Estimate.
+    record_bytes: int
+    # Of the build's settings.
+    fingerprint: str
 
     @contextmanager
-    def open(self) -> Iterator[Callable[[ShardPlan], None]]:
-        """Yield what writes a shard."""
-        keep_freed_memory()
-        yield self.write
+    def open(self) -> Iterator[Callable[[str], None]]:
+        """Yield what writes the shard of a name.
 
-    def write(self, shard: ShardPlan) -> None:
+        A process decodes the photos, which a photo may end without this one.
+
+        Raises:
+            DataError: this worker sees no `out`, or may start no process.
+        """
+        require_seen(self.out / STATE)
+        job, size = self.encode_job, self.record_bytes
+        with encoder(job, 1, size, isolated=True) as encode:
+            yield lambda name: self.write(load_work_list(self.out, name), encode)
+
+    def write(self, shard: ShardPlan, encode: EncodeAll) -> None:
         """Write a shard and its receipt.
 
         A runner may try a shard again while the first worker, believed lost, is still
         at it: each writes into a folder of its own.
+
+        Raises:
+            DataError: the folder is another build's by now.
         """
-        results = map(self.encode_job.encode, shard.files)
         with TemporaryDirectory(prefix=ATTEMPT, dir=self.out / STATE) as name:
+            self._require_current()  # a build that begins later deletes this folder
             attempt = Path(name)
             (attempt / STATE).mkdir()
-            write_planned(attempt, shard, results)
+            write_planned(attempt, shard, encode(shard.files))
             adopt_shard(self.out, attempt, shard)
+
+    def _require_current(self) -> None:
+        """Check that the build goes on, which may have ended without its workers."""
+        if state_fingerprint(self.out) != self.fingerprint:
+            raise DataError(f"the build in {self.out} has ended, or another has begun")
 
 
 def write_shards(
@@ -62,7 +85,8 @@ def write_shards(
         DataError: Beam failed, or more files are bad than may be.
         ReadError: a photo cannot be read, for a reason that lies outside of it.
     """
-    job, pending = ShardJob(writer.out.absolute(), writer.job), list(todo)
+    out, pending = writer.out.absolute(), list(todo)
+    job = ShardJob(out, writer.job, writer.plan.record_bytes, state_fingerprint(out))
 
     def count() -> None:
         """Count shards as they are finished, on whichever machine."""
@@ -73,9 +97,12 @@ def write_shards(
                 writer.counts.add_shard(len(shard.files), receipt.stats.quarantined)
         writer.show_progress()
 
+    for shard in todo:
+        save_work_list(out, shard)
     writer.show_progress()
+    names = [shard.name for shard in todo]
     try:
-        run_on_beam(job, todo, options, writer.workers, look=count)
+        run_on_beam(job, names, options, writer.workers, look=count)
     except BeamError as error:
         raise DataError(
             f"{error} Finished shards are kept; run the same command again to go on."

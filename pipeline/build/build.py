@@ -85,6 +85,7 @@ def build(
     workers: int | None = None,
     max_bad: float = MAX_BAD,
     overwrite: bool = False,
+    isolated: bool = False,
     beam: Sequence[str] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> BuildReport:
@@ -95,6 +96,7 @@ def build(
         max_bad: share of the files that may be set aside; a single one always may,
             unless it is 0.
         overwrite: delete a record set made with other settings first.
+        isolated: let no photo end this process, in which a lone worker else encodes.
         beam: options of an Apache Beam pipeline that is to write the shards; its
             workers must see the photos under the path that was scanned. None: this
             machine's processes write them.
@@ -117,7 +119,7 @@ def build(
     counts = BuildProgress(plan.num_files + len(source.set_aside))
     counts.add_shard(len(source.set_aside), source.set_aside)
     workers, limit = workers or num_cpus(), BadLimit(max_bad)
-    writer = ShardWriter(out, plan, job, workers, limit, counts, progress)
+    writer = ShardWriter(out, plan, job, workers, limit, counts, progress, isolated)
     require_usable(out)
     with sole_build(out), _resume_hint(out):
         if overwrite:

@@ -23,8 +23,12 @@ SETTINGS = "settings.json"
 LOCK = "lock"
 # Beginning of the names of folders in which Beam's workers write.
 ATTEMPT = "attempt-"
+# Ending of the names of lists of the files that they write.
+WORK_LIST = ".files.json"
 # The files in STATE that are a build's: other programs may use the folder's name.
-STATE_FILES = re.compile(rf"\.?(settings|{SHARD_NAME})\.json(\.partial)?|{ATTEMPT}.*")
+STATE_FILES = re.compile(
+    rf"\.?(settings|{SHARD_NAME}(\.files)?)\.json(\.partial)?|{ATTEMPT}.*"
+)
 
 
 def source_fingerprint(source: Source) -> str:
@@ -75,6 +79,11 @@ def read_settings(out: Path) -> dict[str, Any] | None:
         f" the files of the unfinished build. Choose another `out`, or remove {out} by"
         " hand first."
     )
+
+
+def state_fingerprint(out: Path) -> str:
+    """Return a hash of the settings of the unfinished build in `out`."""
+    return fingerprint(read_settings(out))
 
 
 def open_state(out: Path, settings: dict[str, Any]) -> None:

@@ -88,6 +88,8 @@ class ShardWriter:
     limit: BadLimit
     counts: BuildProgress
     progress: Progress
+    # No photo ends this process, in which a lone worker else encodes.
+    isolated: bool
 
     def unfinished_shards(self) -> list[ShardPlan]:
         """Return the shards that are still to be written, and count the others.
@@ -137,7 +139,8 @@ class ShardWriter:
             ReadError: a photo cannot be read, for a reason that lies outside of it.
         """
         files = [file for shard in todo for file in shard.files]
-        with encoder(self.job, self.workers, self.plan.record_bytes) as encode:
+        given = (self.job, self.workers, self.plan.record_bytes)
+        with encoder(*given, isolated=self.isolated) as encode:
             self.show_progress()
             results = self._counted(encode(files))
             for shard in todo:

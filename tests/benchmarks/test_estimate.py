@@ -13,14 +13,10 @@ from typing import Any, get_args
 import pytest
 
 import alexnet.benchmarks.train_step
-from alexnet.benchmarks import estimate, sample_build
+from alexnet.benchmarks import estimate, estimate_plan, sample_build
 from alexnet.benchmarks.config import EstimateConfig
-from alexnet.benchmarks.estimate import (
-    EstimateReport,
-    make_report,
-    plan_estimate,
-    run_estimate,
-)
+from alexnet.benchmarks.estimate import EstimateReport, make_report, run_estimate
+from alexnet.benchmarks.estimate_plan import plan_estimate
 from alexnet.benchmarks.input_pipeline.first_epoch import FirstEpoch, FirstEpochs
 from alexnet.benchmarks.measure import Deliveries, Measurement, Stopwatch, Timing
 from alexnet.benchmarks.sample_build import SampleBuild, Size
@@ -172,7 +168,7 @@ def test_what_memory_does_not_hold_is_timed_from_the_disk(
 
     monkeypatch.setattr(sample_build, "train_stages", remember)
     monkeypatch.setattr(sample_build, "time_first_epochs", slow_disk)
-    monkeypatch.setattr(estimate, "read_memory", lambda: memory)
+    monkeypatch.setattr(estimate_plan, "read_memory", lambda: memory)
     one = predict(photos, tmp_path).storages["raw"]
     assert one.in_memory == expected
     assert (one.images_per_second == 0.25) != expected
@@ -195,7 +191,7 @@ def test_a_cold_disk_is_really_read(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     try_only("raw", monkeypatch)
-    monkeypatch.setattr(estimate, "read_memory", lambda: Memory(1, 1, None))
+    monkeypatch.setattr(estimate_plan, "read_memory", lambda: Memory(1, 1, None))
     one = predict(photos, tmp_path).storages["raw"]
     assert not one.in_memory
     assert one.images_per_second > 0
