@@ -28,6 +28,10 @@ class RemoteError(ReadError):
     """A store or a network fails for long, or gives other bytes than it was given."""
 
 
+class BeamError(DataError):
+    """An Apache Beam runner, or the program of one of its workers, has failed."""
+
+
 class RunError(AlexnetError):
     """A run folder or a training run is not what it should be."""
 

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
+from alexnet.pipeline.beam.options import require_beam
 from alexnet.pipeline.build.claim import Claim
 from alexnet.pipeline.build.encode_job import EncodeJob
 from alexnet.pipeline.build.finish import finish
@@ -30,7 +30,7 @@ from alexnet.pipeline.build.quarantine import read_quarantine
 from alexnet.pipeline.build.state import build_settings, close_state, open_state
 from alexnet.pipeline.build.writer import BadLimit, BuildProgress, Progress, ShardWriter
 from alexnet.pipeline.config import MAX_BAD, BuildConfig
-from alexnet.pipeline.errors import ConfigError, DataError, ReadError, RemoteError
+from alexnet.pipeline.errors import DataError, ReadError, RemoteError
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.records.manifest import MANIFEST, Manifest, load_manifest
 from alexnet.pipeline.remote.place import Place, as_place
@@ -86,6 +86,7 @@ def build(
     workers: int | None = None,
     max_bad: float = MAX_BAD,
     overwrite: bool = False,
+    isolated: bool = False,
     beam: Sequence[str] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> BuildReport:
@@ -97,6 +98,7 @@ def build(
         max_bad: share of the files that may be set aside; a single one always may,
             unless it is 0.
         overwrite: delete a record set made with other settings first.
+        isolated: let no photo end this process, in which a lone worker else encodes.
         beam: options of an Apache Beam pipeline that is to write the shards; its
             workers must see the photos under the path that was scanned. None: this
             machine's processes write them.
@@ -119,7 +121,7 @@ def build(
     counts = BuildProgress(plan.num_files + len(source.set_aside))
     counts.add_shard(len(source.set_aside), source.set_aside)
     workers, limit = workers or num_cpus(), BadLimit(max_bad)
-    writer = ShardWriter(out, plan, job, workers, limit, counts, progress)
+    writer = ShardWriter(out, plan, job, workers, limit, counts, progress, isolated)
     require_usable(out)
     with sole_build(out) as claim, _resume_hint(out):
         if overwrite:
@@ -156,18 +158,6 @@ def _write(
     from alexnet.pipeline.build.beam import write_shards
 
     write_shards(writer, require_folder(writer.out), todo, beam)
-
-
-def require_beam() -> None:
-    """Check that Apache Beam is installed.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    if find_spec("apache_beam") is None:
-        raise ConfigError(
-            "the beam runner needs Apache Beam: pip install 'alexnet[beam]'"
-        )
 
 
 @contextmanager

@@ -32,13 +32,17 @@ EncodeAll = Callable[[Iterable[ImageFile]], Iterator[EncodeResult]]
 
 
 @contextmanager
-def encoder(job: EncodeJob, workers: int, record_bytes: int) -> Iterator[EncodeAll]:
+def encoder(
+    job: EncodeJob, workers: int, record_bytes: int, *, isolated: bool = False
+) -> Iterator[EncodeAll]:
     """Yield a function that encodes files in `workers` processes, in order.
 
-    `record_bytes` is about what a record takes.
+    Args:
+        record_bytes: about what a record takes.
+        isolated: let no photo end this process, in which a lone worker else encodes.
     """
     keep_freed_memory()
-    if workers == 1:
+    if workers == 1 and not isolated:
         yield lambda files: _encode_here(job, files)
         return
     slot_bytes = min(MAX_SLOT_BYTES, 2 * CHUNK * record_bytes)

@@ -11,7 +11,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing import get_context, resource_tracker
+from multiprocessing import current_process, get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
 from queue import SimpleQueue
@@ -75,6 +75,7 @@ class Worker:
         self.pipe.close()
 
     def _start(self) -> None:
+        _require_parent()
         context = get_context("spawn")
         self.ready = False
         self.pipe: Any
@@ -144,6 +145,20 @@ def receive_any(workers: list[Worker]) -> None:
     for worker in workers:
         if worker.pipe in pipes:
             worker.receive()
+
+
+def _require_parent() -> None:
+    """Check that this process may have children.
+
+    Raises:
+        DataError: it is a daemon, as Dask's workers are by default.
+    """
+    if current_process().daemon:
+        raise DataError(
+            "photos are decoded in processes of their own, and this one is a daemon,"
+            " which may start none. Start Dask's workers with"
+            " DASK_DISTRIBUTED__WORKER__DAEMON=False."
+        )
 
 
 @contextmanager

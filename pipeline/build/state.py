@@ -22,8 +22,12 @@ SETTINGS = "settings.json"
 LOCK = "lock"
 # Beginning of the names of folders in which Beam's workers write.
 ATTEMPT = "attempt-"
+# Ending of the names of lists of the files that they write.
+WORK_LIST = ".files.json"
 # The files in STATE that are a build's: other programs may use the folder's name.
-STATE_FILES = re.compile(rf"\.?(settings|{SHARD_NAME})\.json(\.partial)?|{ATTEMPT}.*")
+STATE_FILES = re.compile(
+    rf"\.?(settings|{SHARD_NAME}(\.files)?)\.json(\.partial)?|{ATTEMPT}.*"
+)
 
 
 def source_fingerprint(source: Source) -> str:
@@ -74,6 +78,11 @@ def read_settings(out: Place) -> dict[str, Any] | None:
         f" the files of the unfinished build. Choose another `out`, or remove {out} by"
         " hand first."
     )
+
+
+def state_fingerprint(out: Place) -> str:
+    """Return a hash of the settings of the unfinished build in `out`."""
+    return fingerprint(read_settings(out))
 
 
 def open_state(out: Place, settings: dict[str, Any]) -> None:

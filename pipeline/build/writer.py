@@ -87,6 +87,8 @@ class ShardWriter:
     limit: BadLimit
     counts: BuildProgress
     progress: Progress
+    # No photo ends this process, in which a lone worker else encodes.
+    isolated: bool
 
     def unfinished_shards(self) -> list[ShardPlan]:
         """Return the shards that are still to be written, and count the others.
@@ -144,8 +146,9 @@ class ShardWriter:
             ReadError: a photo cannot be read, for a reason that lies outside of it.
         """
         files = [file for shard in todo for file in shard.files]
+        given = (self.job, self.workers, self.plan.record_bytes)
         with (
-            encoder(self.job, self.workers, self.plan.record_bytes) as encode,
+            encoder(*given, isolated=self.isolated) as encode,
             shard_writer(self.out, claim, self.plan.layout) as write,
         ):
             self.show_progress()
