@@ -43,6 +43,8 @@ class BenchConfig(ReadConfig):
     against: tuple[str, ...] = ()
     augment: Preset = TRAIN.augment
     image_size: int = NETWORK.image_size
+    # HOST:PORT of a dispatcher whose workers make the batches.
+    data_service: str | None = None
 
     def check(self) -> None:
         """Check the ranges, and that the loaders are known."""

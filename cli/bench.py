@@ -10,7 +10,14 @@ import typer
 from alexnet.benchmarks.config import BenchConfig, Loader
 from alexnet.cli.console import Meter, print_json, say
 from alexnet.cli.ladder import print_changes, print_ladder, print_train_step
-from alexnet.cli.options import DataArgument, Json, Verbose, command_group, examples
+from alexnet.cli.options import (
+    DataArgument,
+    DataServiceOption,
+    Json,
+    Verbose,
+    command_group,
+    examples,
+)
 from alexnet.cli.quiet import start_xla_quietly
 from alexnet.cli.settings import takes_settings
 from alexnet.model.config import NETWORK, NetworkConfig, TrainConfig
@@ -44,6 +51,7 @@ app = command_group(
         "alexnet bench input-pipeline records --against article --against plain",
         "alexnet bench input-pipeline records --compare old.json --fail-below 0.9",
         "alexnet bench input-pipeline records --fail-below-share 0.7",
+        "alexnet bench input-pipeline records --data-service localhost:5050",
     )
 )
 @takes_settings(NetworkConfig, TrainConfig, only=PIPELINE_SETTINGS)
@@ -57,6 +65,7 @@ def input_pipeline(
         list[Loader],
         typer.Option(help="Time another loader in turn, too; may be repeated."),
     ] = [],  # noqa: B006  # typer's way to say none
+    data_service: DataServiceOption = None,
     plot: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Draw the rungs into a PNG file."),
@@ -97,7 +106,9 @@ def input_pipeline(
     mixed_precision = settings.pop("mixed_precision")
     settings["image_size"] = settings["image_size"] or NETWORK.image_size
     names = tuple(loader.value for loader in against)
-    config = BenchConfig(seconds=seconds, against=names, **settings)
+    config = BenchConfig(
+        seconds=seconds, against=names, data_service=data_service, **settings
+    )
     old = comparison.load_figures(compare) if compare else None
     enable_memory_growth()
     start_xla_quietly()

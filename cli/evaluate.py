@@ -11,6 +11,7 @@ from alexnet.cli.console import Meter, print_json, print_table, say
 from alexnet.cli.options import (
     TAKES_URLS,
     CheckpointOption,
+    DataServiceOption,
     Json,
     Place,
     RunArgument,
@@ -66,6 +67,7 @@ def evaluate(
     batch_size: Annotated[
         int, typer.Option(min=1, help="Images in a batch; no result depends on it.")
     ] = READ.batch_size,
+    data_service: DataServiceOption = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder of the picture. Default: the run folder."),
@@ -91,6 +93,7 @@ def evaluate(
             checkpoint=checkpoint,
             tta=tta,
             batch_size=batch_size,
+            data_service=data_service,
             progress=meter.show,
         )
     if as_json:

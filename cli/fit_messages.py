@@ -37,6 +37,8 @@ def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
         f"{config.network.name} network, augmentation {config.train.augment};"
         f" {hardware.describe()}"
     )
+    if plan.data_service:
+        say(f"batches are made by the data service at {plan.data_service}")
     _say_scale(plan)
     _say_sides(plan)
     _say_stretch(plan)

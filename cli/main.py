@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from typer.main import get_command
 
 from alexnet.cli import (
     bench,
+    data_service,
     demo,
     doctor,
     download,
@@ -92,6 +94,7 @@ def root(
 
 app.add_typer(records.app, name="records")
 app.add_typer(bench.app, name="bench")
+app.add_typer(data_service.app, name="data-service")
 MODULES = (download, train, sweep, evaluate, predict, runs, report, export, doctor)
 for module in MODULES:
     app.add_typer(module.app)
@@ -151,6 +154,8 @@ def _quieten_libraries(debug: bool) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
     if not debug:
         logging.getLogger("matplotlib").setLevel(logging.ERROR)
+        # TensorFlow's own, where it asks a data service.
+        warnings.filterwarnings("ignore", "MessageFactory class is deprecated")
         import_tensorflow_quietly()
     try:
         Path.home()

@@ -115,6 +115,14 @@ DataArgument = Annotated[
         **TAKES_URLS,
     ),
 ]
+DataServiceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Have the batches made by the workers of this data service (`alexnet"
+        " data-service`). They see the records under the same path.",
+    ),
+]
 CheckpointOption = Annotated[
     Literal["best", "last"],
     typer.Option(help="Take the best epoch by validation accuracy, or the last one."),

@@ -12,6 +12,7 @@ from alexnet.cli.fit_messages import FitProgress, say_report
 from alexnet.cli.options import (
     TAKES_URLS,
     ConfigOption,
+    DataServiceOption,
     Json,
     Place,
     RecipeOption,
@@ -35,6 +36,7 @@ app = typer.Typer()
         "alexnet fit --recipe article --epochs 30",
         "alexnet fit --network my_package.networks:build --image-size 224",
         "alexnet fit s3://bucket/records --cache /nvme --cache-limit 200GiB",
+        "alexnet fit --data-service localhost:5050",
         "alexnet fit others --init-from runs/paper --freeze conv1 conv2",
     ),
 )
@@ -59,6 +61,7 @@ def fit(
         float,
         typer.Option(help="Minutes between saved states, besides every epoch's."),
     ] = CHECKPOINT_MINUTES,
+    data_service: DataServiceOption = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")
     ] = False,
@@ -93,6 +96,7 @@ def fit(
                 resume=resume,
                 overwrite=overwrite,
                 checkpoint_minutes=checkpoint_minutes,
+                data_service=data_service,
                 progress=progress,
                 **{name: value for name, value in settings.items() if name in typed},
             )

@@ -24,7 +24,8 @@ ROOMS = ("pipeline", "model", "benchmarks", "cli")
 # The folders of a room in the same order; its files outside of them lie below them all.
 FOLDERS = {
     "pipeline": (
-        *("remote", "beam", "records", "source", "build", "verify", "augment", "read"),
+        *("remote", "beam", "records", "source", "build", "verify", "augment"),
+        *("service", "read"),
         "inspect",
     ),
     "model": ("network", "training", "results", "sweep", "report"),

@@ -16,6 +16,7 @@ from alexnet.benchmarks.input_pipeline.ladder import Share
 from alexnet.benchmarks.machine import gpu_names, read_processor
 from alexnet.pipeline.config import MIN_RAM_BUDGET_BYTES
 from alexnet.pipeline.machine import read_memory
+from alexnet.pipeline.read.by_service import STAGE
 from alexnet.pipeline.read.choose import OPEN_SHARDS
 from alexnet.pipeline.read.stream import MAX_SHUFFLE_RECORDS, shuffle_size
 
@@ -42,6 +43,8 @@ GPU_TO_AUGMENT = "a GPU (here it runs on the CPUs that decode)"
 LIGHTER_AUGMENT = "a lighter `fit --augment`"
 MIXED_PRECISION = "`alexnet fit --mixed-precision`"
 LARGER_BATCH = "a larger `fit --batch-size`"
+MORE_WORKERS = "more workers (`alexnet data-service worker`)"
+FASTER_NETWORK = "a faster network to them"
 GPU, FASTER_GPU = "a GPU", "a faster GPU"
 
 AT_DEVICE_STAGE = {
@@ -59,6 +62,7 @@ AT_HOST_STAGE = {
     "read": (MORE_SHARDS, MAPPING, MORE_CPUS),
     "shuffle": (SMALLER_BUDGET, MAPPING, MORE_CPUS),
     "decode": (FEWER_PIXELS, MAPPING, MORE_CPUS),
+    STAGE: (MORE_WORKERS, FASTER_NETWORK, FEWER_PIXELS),
 }
 AT_OTHER_STAGES = (MAPPING, MORE_CPUS)
 AT_SHUFFLING = (MAPPING, LARGER_BUDGET, MAPPED_RECORDS)

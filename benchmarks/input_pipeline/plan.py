@@ -18,10 +18,12 @@ from alexnet.benchmarks.input_pipeline.ladder import (
     limit_names,
     plan_rungs,
 )
+from alexnet.benchmarks.input_pipeline.service import ONE_CORE, one_core
 from alexnet.benchmarks.limits import plan_limits
 from alexnet.benchmarks.loaders.loaders import plan_loader
 from alexnet.benchmarks.measure import Timing
 from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.read.by_service import STAGE, batch_reader
 from alexnet.pipeline.read.dataset import train_stages
 from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.read.stage import Stage
@@ -48,7 +50,7 @@ class BenchPlan:
         if not self.loaders:
             return []
         whole = self.host[-1]
-        limit = self.limit_names[whole.name]
+        limit = self.limit_names.get(whole.name)
         return [whole, *(t for t in self.limits if t.name == limit), *self.loaders]
 
 
@@ -57,14 +59,16 @@ def settings_of(records: OpenedRecords, config: BenchConfig) -> BenchSettings:
 
     Raises:
         ConfigError: the records cannot be read in the way that was asked for.
+        ReadError: no data service answers.
     """
-    stored = records.manifest.config
+    stored, service = records.manifest.config, config.data_service
+    reader = batch_reader(records, config.reader, service)
     return BenchSettings(
         storage=stored.storage,
         side=stored.side,
         resize=stored.resize,
         quality=stored.quality if stored.storage == "jpeg" else None,
-        reader=records.reader(config.reader).name,
+        reader=STAGE if service else reader.name,
         batch_size=config.batch_size,
         ram_budget_bytes=config.ram_budget_bytes,
         augment=config.augment,
@@ -111,7 +115,9 @@ def plan_bench(
     records, config = open_for_bench(data, config)
     stored, batch_size = records.manifest.config, config.batch_size
     device = "/GPU:0" if tf.config.list_physical_devices("GPU") else None
-    stages = train_stages(records, config, device=device)
+    settings = settings_of(records, config)
+    service = config.data_service
+    stages = train_stages(records, config, device=device, data_service=service)
     rungs = plan_rungs(stages)
     copy = [timing for timing in rungs if timing.name in DEVICE_STAGES]
     on_device = {
@@ -124,14 +130,22 @@ def plan_bench(
     return BenchPlan(
         records=records,
         config=config,
-        settings=settings_of(records, config),
+        settings=settings,
         stages=stages,
         host=[timing for timing in rungs if timing.name not in DEVICE_STAGES],
         device=[*copy, *plan_device_stages(stages, on_device)],
         limits=[
-            *plan_limits(records, batch_size),
+            *_plan_host_limits(records, config),
             plan_alone(stages, last, on_device[last]),
         ],
-        limit_names=limit_names(stages, records.storage),
+        # Of this machine's, none limits what others make.
+        limit_names={} if service else limit_names(stages, records.storage),
         loaders=[plan_loader(name, records, batch_size) for name in config.against],
     )
+
+
+def _plan_host_limits(records: OpenedRecords, config: BenchConfig) -> list[Timing]:
+    """What this machine could do with the bytes, or a core of a data service's."""
+    if config.data_service is not None:
+        return [Timing(ONE_CORE, lambda: one_core(records, config))]
+    return plan_limits(records, config.batch_size)

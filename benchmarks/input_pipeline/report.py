@@ -20,10 +20,16 @@ from alexnet.benchmarks.input_pipeline.ladder import (
     Rung,
     Share,
     added_microseconds,
+    alone,
     delivered,
     shares,
 )
 from alexnet.benchmarks.input_pipeline.plan import BenchPlan
+from alexnet.benchmarks.input_pipeline.service import (
+    ONE_CORE,
+    ServiceNeed,
+    service_need,
+)
 from alexnet.benchmarks.input_pipeline.shuffle_quality import ShuffleQuality
 from alexnet.benchmarks.input_pipeline.speedups import Speedup, predict_speedups
 from alexnet.benchmarks.machine import Host, read_host
@@ -71,9 +77,11 @@ class BenchReport:
     predictions: tuple[Speedup, ...]
     advice: str
     notes: tuple[str, ...]
+    # Where a data service made the batches.
+    data_service: ServiceNeed | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The report as plain JSON values; `against` only where it was asked for."""
+        """The report as plain JSON values; nothing that was not asked for."""
         values = asdict(self)
         values = {"data": self.data, **values.pop("settings"), **values}
         values["images_per_second"] = delivered(self.rungs)
@@ -82,6 +90,8 @@ class BenchReport:
             rung["added_microseconds"] = microseconds
         if not self.against:
             del values["against"], values["ratios"]
+        if not self.data_service:
+            del values["data_service"]
         return values
 
 
@@ -95,8 +105,10 @@ def make_report(plan: BenchPlan, measured: Measured) -> BenchReport:
     ours = ratios(rounds, plan.host[-1].name) if rounds else {}
     first, warm = measured.first_epochs.cold, measured.first_epochs.warm
     cold = first.images_per_second if first else None
+    need, demand = _service_need(plan, rungs, limits), limits[alone(rungs[-1].stage)]
     sentences = [
         describe_bottleneck(rungs, limits, reached, speedups, now),
+        *([need.describe(demand)] if need else []),
         *describe_loaders(against, ours, rungs),
         *check_cold_start(cold, warm.images_per_second),
         *check_shuffle(measured.quality, now),
@@ -104,7 +116,7 @@ def make_report(plan: BenchPlan, measured: Measured) -> BenchReport:
     return BenchReport(
         data=str(plan.records.place),
         settings=plan.settings,
-        reader_reason=plan.records.reader(plan.config.reader).reason,
+        reader_reason=_reader_reason(plan),
         num_cpus=num_cpus(),
         host=read_host(),
         versions=versions(),
@@ -122,12 +134,34 @@ def make_report(plan: BenchPlan, measured: Measured) -> BenchReport:
         predictions=speedups,
         advice=" ".join(sentences),
         notes=_notes(plan, measured.first_epochs),
+        data_service=need,
     )
 
 
+def _reader_reason(plan: BenchPlan) -> str:
+    if plan.config.data_service:
+        return plan.config.data_service
+    return plan.records.reader(plan.config.reader).reason
+
+
+def _service_need(
+    plan: BenchPlan, rungs: Sequence[Rung], limits: dict[str, float]
+) -> ServiceNeed | None:
+    address, records = plan.config.data_service, plan.records
+    if address is None:
+        return None
+    image_bytes = records.storage.pixel_bytes(records.manifest.config.side)
+    demand = limits[alone(rungs[-1].stage)]
+    return service_need(address, limits[ONE_CORE], demand, image_bytes)
+
+
 def _notes(plan: BenchPlan, first_epochs: FirstEpochs) -> tuple[str, ...]:
-    notes = [
+    own, others = (
         "`disk read` is the page cache's speed: the shards were read before.",
+        f"`{ONE_CORE}` is one of this machine's, which the trainer was busy beside.",
+    )
+    notes = [
+        others if plan.config.data_service else own,
         "Resident memory is what this process holds itself (RssAnon); the pages of"
         " shards are the page cache's.",
     ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from alexnet.benchmarks.input_pipeline.advice import Situation
 from alexnet.pipeline.config import StorageName
+from alexnet.pipeline.read.by_service import STAGE
 from alexnet.pipeline.records.storage import STORAGES
 
 # What the pipeline makes of bare work on the same bytes, medians of 3 rounds in turn at
@@ -45,6 +46,8 @@ def predict_speedups(
 
 
 def _changes(now: Situation, limits: Mapping[str, float]) -> Iterator[Speedup]:
+    if now.reader == STAGE:  # what others make is not known by this machine's limits
+        return
     mapped_rate = MAPPED_SHARE * limits["memory gather"]
     if STORAGES[now.storage].is_pixels:
         if now.reader == "stream" and now.suits_mmap:

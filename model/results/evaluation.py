@@ -23,6 +23,7 @@ from alexnet.model.training.run_network import build_run_network
 from alexnet.pipeline.config import ReadConfig, Tta, require
 from alexnet.pipeline.notebook import html_table
 from alexnet.pipeline.notebook_bar import notebook_progress
+from alexnet.pipeline.read.by_service import batch_reader
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.read.errors import reading
 from alexnet.pipeline.read.opened_set import OpenedSet
@@ -117,6 +118,7 @@ def evaluate(
     checkpoint: str = "best",
     tta: Tta = "none",
     batch_size: int = 128,
+    data_service: str | None = None,
     progress: Progress | None = None,
 ) -> EvaluationReport:
     """Evaluate a run's network on labelled examples.
@@ -131,19 +133,22 @@ def evaluate(
             picture and its mirror image, "ten-crop" four corners and the centre of
             both.
         batch_size: images that are computed at once; the figures do not depend on it.
+        data_service: HOST:PORT of a dispatcher, as `alexnet data-service` starts one,
+            whose workers make the batches.
         progress: called with the images done and the images in all; by default a
             notebook shows a bar.
 
     Raises:
         ConfigError: the run's network sees whole pictures, and `tta` crops them.
         RunError: there is no such run or checkpoint, or the records do not fit the run.
-        DataError: the records or the split are not there.
+        DataError: the records or the split are not there, or no data service answers.
     """
     require(tta in get_args(Tta), "tta", tta, f"one of {', '.join(get_args(Tta))}")
     run = RunFolder(Path(run))
     config = run.load_config()
     data = data.place if isinstance(data, OpenedSet) else data
     records = open_run_data(run, as_place(data) if data is not None else None)
+    batch_reader(records, "auto", data_service)
     is_own = records.manifest.fingerprint == config.records_fingerprint
     split = split or (held_out_split(records) if is_own else ALL)
     splits = splits_of(records, split)
@@ -151,7 +156,7 @@ def evaluate(
     classifier, epoch = load_classifier(run, checkpoint)
     scores = Scores(config.class_names)
     progress = progress or notebook_progress("evaluating", "images")
-    for batch in classify(classifier, records, splits, batch_size, tta):
+    for batch in classify(classifier, records, splits, batch_size, tta, data_service):
         scores.add(batch.labels, batch.logits)
         progress(scores.num_examples, total)
     checkpoint = checkpoint_to_use(run, checkpoint)
@@ -174,6 +179,7 @@ def classify(
     splits: list[str],
     batch_size: int,
     tta: Tta = "none",
+    data_service: str | None = None,
 ) -> Iterator[Batch]:
     """Yield every example of the splits once, in order, a batch at a time.
 
@@ -181,7 +187,7 @@ def classify(
         DataError: a shard or photo cannot be used.
     """
     logits_of = tf.function(classifier.tta_logits)
-    for images, labels, weights in _read(records, splits, batch_size):
+    for images, labels, weights in _read(records, splits, batch_size, data_service):
         real = int(np.count_nonzero(weights))
         yield Batch(
             images, labels.numpy()[:real], logits_of(images, tta).numpy()[:real]
@@ -189,8 +195,9 @@ def classify(
 
 
 def _read(
-    records: OpenedSet, splits: list[str], batch_size: int
+    records: OpenedSet, splits: list[str], batch_size: int, data_service: str | None
 ) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+    config = ReadConfig(batch_size=batch_size)
     with reading(records):
         for split in splits:
-            yield from eval_dataset(records, ReadConfig(batch_size=batch_size), split)
+            yield from eval_dataset(records, config, split, data_service=data_service)

@@ -35,6 +35,7 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     checkpoint_minutes: float = CHECKPOINT_MINUTES,
+    data_service: str | None = None,
     progress: Progress | None = None,
     **settings: Any,
 ) -> FitReport:
@@ -56,6 +57,8 @@ def fit(
         resume: go on from the run's last state, with the run's own settings.
         overwrite: delete the run that is in the folder first.
         checkpoint_minutes: between saved states, besides every epoch's.
+        data_service: HOST:PORT of a dispatcher, as `alexnet data-service` starts one,
+            whose workers make the batches. They are those that this process would make.
         progress: hears of steps and epochs; by default a notebook shows a bar.
         **settings: fields of `NetworkConfig` and `TrainConfig`, such as `epochs`,
             `batch_size`, `augment`, `learning_rate`, `mixed_precision`, `seed`; they
@@ -64,6 +67,7 @@ def fit(
     Raises:
         ConfigError: a setting is unknown, out of range, or does not fit the records.
         DataError: the records cannot be used, or a shard is damaged.
+        ReadError: no data service answers.
         RunError: the run folder is taken, missing or of other settings, another process
             trains there, the loss has diverged, or the disk is full.
         KeyboardInterrupt: the process was asked to stop; the state is saved.
@@ -87,6 +91,7 @@ def fit(
         resume=resume,
         overwrite=overwrite,
         checkpoint_minutes=checkpoint_minutes,
+        data_service=data_service,
     )
     if cluster := cluster_to_join(plan.config.train):
         progress.join(cluster)

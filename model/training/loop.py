@@ -141,7 +141,10 @@ class TrainingLoop:
             return None
         batches = self._batches(
             lambda share: eval_dataset(
-                self.plan.records, self.plan.config.train, shard=share
+                self.plan.records,
+                self.plan.config.train,
+                shard=share,
+                data_service=self.plan.data_service,
             )
         )
         return execution.validate(iter(batches), steps)
@@ -187,6 +190,7 @@ class TrainingLoop:
                 self.hardware.copy_device,
                 self.start.epoch,
                 self.start.step,
+                data_service=self.plan.data_service,
             )
         )
 

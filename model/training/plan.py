@@ -28,6 +28,7 @@ from alexnet.model.training.same_run import require_same_records, require_same_s
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import READ, ReadConfig, require
 from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.read.by_service import batch_reader
 from alexnet.pipeline.read.dataset import steps_per_epoch
 from alexnet.pipeline.read.image_folder import open_data
 from alexnet.pipeline.read.opened_set import OpenedSet
@@ -51,6 +52,8 @@ class TrainPlan:
     checkpoint_minutes: float = CHECKPOINT_MINUTES
     # Builds a network of the user's own.
     function: NetworkFunction | None = None
+    # HOST:PORT of a dispatcher whose workers make the batches; they change no number.
+    data_service: str | None = None
 
     def __post_init__(self) -> None:
         minutes = self.checkpoint_minutes
@@ -86,6 +89,7 @@ def plan_training(
     resume: bool = False,
     overwrite: bool = False,
     checkpoint_minutes: float = CHECKPOINT_MINUTES,
+    data_service: str | None = None,
 ) -> TrainPlan:
     """The plan of a run on the records in `data`; None is where a resumed run's are.
 
@@ -97,6 +101,7 @@ def plan_training(
     Raises:
         ConfigError: the settings do not fit each other or the records.
         DataError: the records cannot be used.
+        ReadError: no data service answers.
         RunError: the run folder is taken, missing, or of other settings.
     """
     old = run.load_config() if run and resume else None
@@ -113,14 +118,18 @@ def plan_training(
     function = settings.get("network")
     if callable(function):
         settings = {**settings, "network": name_of_function(function)}
-    config = make_run_config(data, records, settings, old)
+    config = make_run_config(data, records, settings, old, data_service)
     if not callable(function):
         function = _find_network(config.network)
     if run and old:
         require_same_settings(run, old, config)
     run = run or RunFolder(dated(RUNS))
     steps_per_epoch(records, config.train.batch_size)  # refuses too large a batch
-    return TrainPlan(run, config, records, old, overwrite, checkpoint_minutes, function)
+    return TrainPlan(
+        *(run, config, records, old, overwrite, checkpoint_minutes),
+        function=function,
+        data_service=data_service,
+    )
 
 
 def _complete(settings: dict[str, Any], old: RunConfig | None) -> dict[str, Any]:
@@ -165,7 +174,11 @@ def read_config(settings: dict[str, Any], old: RunConfig | None = None) -> ReadC
 
 
 def make_run_config(
-    data: Place, records: OpenedSet, settings: dict[str, Any], old: RunConfig | None
+    data: Place,
+    records: OpenedSet,
+    settings: dict[str, Any],
+    old: RunConfig | None,
+    data_service: str | None = None,
 ) -> RunConfig:
     """The settings of a run that trains on `records`, or goes on from `old`.
 
@@ -189,7 +202,7 @@ def make_run_config(
     _require_validation(records, train)
     make_image_sides(network, train)  # refuses sides that do not rise
     # The order of an epoch is the reader's: a run keeps the one it began with.
-    chosen = records.reader(train.reader)
+    chosen = batch_reader(records, train.reader, data_service)
     if chosen.name != "photos":
         train = replace(train, reader=chosen.name)
     return RunConfig(

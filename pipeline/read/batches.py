@@ -13,6 +13,7 @@ from alexnet.pipeline.augment.augment import preprocess_batch
 from alexnet.pipeline.config import AugmentConfig, ReadConfig, require
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.read.by_row import BATCHES_AHEAD
+from alexnet.pipeline.read.by_service import batch_reader
 from alexnet.pipeline.read.dataset import eval_dataset, full_batches, train_dataset
 from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.read.order import PipelineShard
@@ -86,6 +87,7 @@ class TrainBatches(Batches):
     selection: Selection
     class_names: tuple[str, ...]
     start_step: int = 0
+    data_service: str | None = None
 
     @property
     def batch_size(self) -> int:
@@ -108,6 +110,7 @@ class TrainBatches(Batches):
         Raises:
             ConfigError: an epoch has no full batch, `start_step` is below 0, or the set
                 cannot be read by the reader that was asked for.
+            ReadError: no data service answers.
         """
         require(self.start_step >= 0, "start_step", self.start_step, "0 or more")
         full_batches(
@@ -115,14 +118,15 @@ class TrainBatches(Batches):
             self.batch_size,
             f"what is read of the train split in {self.records.place}",
         )
-        self.records.reader(self.config.reader)
+        batch_reader(self.records, self.config.reader, self.data_service)
 
     def make(self, shard: PipelineShard) -> tf.data.Dataset:
         """The part of the batches that one input pipeline delivers."""
         self.records.require_open()
         epoch, step = divmod(self.start_step, self.steps_per_epoch)
         dataset = train_dataset(
-            self.records, self.config, shard, None, epoch, step, self.selection
+            *(self.records, self.config, shard, None, epoch, step, self.selection),
+            data_service=self.data_service,
         )
         endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
         return dataset.apply(endless)
@@ -148,6 +152,7 @@ class EvalBatches(Batches):
     split: str
     size: int | None = None
     pad: bool = False
+    data_service: str | None = None
 
     @property
     def batch_size(self) -> int:
@@ -182,7 +187,8 @@ class EvalBatches(Batches):
         """The part of the batches that one input pipeline delivers."""
         self.records.require_open()
         dataset = eval_dataset(
-            self.records, self.config, self.split, shard, self.selection, self.pad
+            *(self.records, self.config, self.split, shard, self.selection, self.pad),
+            data_service=self.data_service,
         )
         if self.size is None:
             return dataset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -24,25 +25,51 @@ def row_stages(
     records: ExampleSet, config: ReadConfig, shard: PipelineShard, selection: Selection
 ) -> list[Stage]:
     """Shuffled batches of row numbers, then the batches themselves."""
-    rows, count = records.open_rows("train"), selection.num_examples
-    batches_here = count // config.batch_size * shard.replicas_here
-
-    def shuffled(_: tf.data.Dataset, epoch: Epoch) -> tf.data.Dataset:
-        def rows_of(batches: tf.Tensor) -> tf.Tensor:
-            places = shard.places(batches)
-            return selection.take(epoch_order(places, count, config.seed, epoch.number))
-
-        batches = tf.data.Dataset.range(epoch.first_batch, batches_here)
-        at_once = max(1, ROWS_AT_ONCE // shard.per_replica)
-        return batches.batch(at_once).map(rows_of).unbatch()
-
+    rows = records.open_rows("train")
     return [
-        EpochStage("shuffle", shuffled),
+        shuffle_stage(config, shard, selection),
         WholeStage(
             rows.stage,
             lambda numbers: _fetch(numbers, rows, records, config, selection),
         ),
     ]
+
+
+def shuffle_stage(
+    config: ReadConfig, shard: PipelineShard, selection: Selection
+) -> Stage:
+    """Shuffled batches of row numbers."""
+
+    def shuffled(_: tf.data.Dataset, epoch: Epoch) -> tf.data.Dataset:
+        batches = tf.data.Dataset.range(
+            epoch.first_batch, batches_in_epoch(config, shard, selection)
+        )
+        at_once = max(1, ROWS_AT_ONCE // shard.per_replica)
+        find = partial(
+            rows_of, epoch=epoch.number, config=config, shard=shard, selection=selection
+        )
+        return batches.batch(at_once).map(find).unbatch()
+
+    return EpochStage("shuffle", shuffled)
+
+
+def batches_in_epoch(
+    config: ReadConfig, shard: PipelineShard, selection: Selection
+) -> int:
+    """The batches that a pipeline yields in an epoch."""
+    return selection.num_examples // config.batch_size * shard.replicas_here
+
+
+def rows_of(
+    batches: tf.Tensor,
+    epoch: tf.Tensor,
+    config: ReadConfig,
+    shard: PipelineShard,
+    selection: Selection,
+) -> tf.Tensor:
+    """int64 [batches, per_replica]: the rows of an epoch's batches, int64 [batches]."""
+    places, count = shard.places(batches), selection.num_examples
+    return selection.take(epoch_order(places, count, config.seed, epoch))
 
 
 def rows_in_order(
@@ -52,16 +79,14 @@ def rows_in_order(
     places: tf.data.Dataset,
     selection: Selection,
 ) -> tf.data.Dataset:
-    """The batches of a selection's examples at `places`, a dataset of int [batch].
+    """The batches of a selection's examples at `places`, a dataset of int [batch]."""
+    rows, numbers = records.open_rows(split), places.map(partial(rows_at, selection))
+    return _fetch(numbers, rows, records, config, selection)
 
-    A place behind the last example is filled with the first one.
-    """
 
-    def rows_at(places: tf.Tensor) -> tf.Tensor:
-        return selection.take(tf.where(places < selection.num_examples, places, 0))
-
-    rows = records.open_rows(split)
-    return _fetch(places.map(rows_at), rows, records, config, selection)
+def rows_at(selection: Selection, places: tf.Tensor) -> tf.Tensor:
+    """The rows at places, int [batch]; for one behind the last example, the first."""
+    return selection.take(tf.where(places < selection.num_examples, places, 0))
 
 
 def _fetch(

@@ -8,6 +8,7 @@ from alexnet.pipeline.config import ReadConfig
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.files import count
 from alexnet.pipeline.read.by_row import BATCHES_AHEAD, row_stages, rows_in_order
+from alexnet.pipeline.read.by_service import service_in_order, service_stages
 from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.read.order import PipelineShard
 from alexnet.pipeline.read.selection import Selection, select_all
@@ -17,6 +18,7 @@ from alexnet.pipeline.read.stream import (
     records_in_order,
     stream_stages,
 )
+from alexnet.pipeline.service.address import parse_address
 
 
 def steps_per_epoch(records: ExampleSet, batch_size: int) -> int:
@@ -51,6 +53,7 @@ def train_stages(
     shard: PipelineShard | None = None,
     device: str | None = None,
     selection: Selection | None = None,
+    data_service: str | None = None,
 ) -> list[Stage]:
     """The stages from the train split to shuffled batches of one replica.
 
@@ -61,13 +64,30 @@ def train_stages(
         shard: this pipeline's part of the global batch; by default all of it.
         device: where to copy batches ahead of time, such as "/GPU:0".
         selection: the examples to read; by default all.
+        data_service: HOST:PORT of a dispatcher whose workers make the batches.
     """
     shard = shard or PipelineShard(config.batch_size)
     selection = selection or select_all(records, "train")
     full_batches(selection.num_examples, config.batch_size)
+    return [
+        *_stages_to_batches(records, config, shard, selection, data_service),
+        *_delivery(config, device),
+    ]
+
+
+def _stages_to_batches(
+    records: ExampleSet,
+    config: ReadConfig,
+    shard: PipelineShard,
+    selection: Selection,
+    data_service: str | None,
+) -> list[Stage]:
+    if data_service is not None:
+        dispatcher = parse_address(data_service)
+        return service_stages(records, config, shard, selection, dispatcher)
     by_row = records.reader(config.reader).random_access
     make = row_stages if by_row else stream_stages
-    return [*make(records, config, shard, selection), *_delivery(config, device)]
+    return make(records, config, shard, selection)
 
 
 def train_dataset(
@@ -78,6 +98,7 @@ def train_dataset(
     first_epoch: int = 0,
     first_step: int = 0,
     selection: Selection | None = None,
+    data_service: str | None = None,
 ) -> tf.data.Dataset:
     """All of `train_stages` as one endless dataset, from a step of an epoch on.
 
@@ -85,8 +106,9 @@ def train_dataset(
     """
     shard = shard or PipelineShard(config.batch_size)
     skip = first_step * shard.replicas_here
-    if first_epoch or not records.reader(config.reader).streams_first:
-        stages = train_stages(records, config, shard, device, selection)
+    by_others = data_service is not None
+    if first_epoch or by_others or not records.reader(config.reader).streams_first:
+        stages = train_stages(records, config, shard, device, selection, data_service)
         return compose(stages, first_epoch, skip)
     selection = selection or select_all(records, "train")
     steps = full_batches(selection.num_examples, config.batch_size)
@@ -106,6 +128,7 @@ def eval_dataset(
     shard: PipelineShard | None = None,
     selection: Selection | None = None,
     pad: bool = True,
+    data_service: str | None = None,
 ) -> tf.data.Dataset:
     """Every example of a split, or of a selection of it, once, in order.
 
@@ -127,8 +150,13 @@ def eval_dataset(
     behind_last = tf.data.Dataset.from_tensors(tf.constant(num_examples, tf.int64))
     in_part = tf.data.Dataset.range(part.start, part.stop)
     places = batched(in_part.concatenate(behind_last.repeat(padding)))
+    if data_service is not None:
+        dispatcher = parse_address(data_service)
+        dataset = service_in_order(
+            records, config, split, shard, places, selection, dispatcher
+        )
     # The same examples in the same order, either way.
-    if records.reader(config.reader).random_access and records.is_here(split):
+    elif records.reader(config.reader).random_access and records.is_here(split):
         dataset = rows_in_order(records, config, split, places, selection)
     else:
         stored = records_in_order(records, split, selection, part, padding)

@@ -29,6 +29,7 @@ class MixedBatches(Batches):
     config: ReadConfig
     class_names: tuple[str, ...]
     start_step: int
+    data_service: str | None = None
 
     @property
     def batch_size(self) -> int:
@@ -103,6 +104,7 @@ class MixedBatches(Batches):
                 selection,
                 self.class_names,
                 self.start_step,
+                self.data_service,
             )
             for number, (records, selection, each) in enumerate(parts)
         ]

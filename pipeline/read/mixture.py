@@ -42,6 +42,7 @@ class Mixture:
         weights: Values | None = None,
         labels: Values | None = None,
         reader: Reader = READ.reader,
+        data_service: str | None = None,
     ) -> MixedBatches:
         """Shuffled batches, each of them mixed in the shares, without end.
 
@@ -74,7 +75,13 @@ class Mixture:
         )
         config = ReadConfig(batch_size=batch_size, seed=seed, reader=reader)
         mixed = MixedBatches(
-            self.sets, self.shares, selections, config, names, start_step
+            self.sets,
+            self.shares,
+            selections,
+            config,
+            names,
+            start_step,
+            data_service,
         )
         mixed.require_batches()
         return mixed

@@ -54,6 +54,7 @@ class OpenedSet(ExampleSet):
         weights: Values | None = None,
         labels: Values | None = None,
         reader: Reader = READ.reader,
+        data_service: str | None = None,
     ) -> TrainBatches:
         """Shuffled batches of the train split, without end: `TrainBatches`.
 
@@ -77,6 +78,8 @@ class OpenedSet(ExampleSet):
                 one length for each key, as a mapping or a function.
             reader: `stream`, `mmap`, or `stream-first`, which streams the first epoch
                 and maps the others; `auto` picks the faster way.
+            data_service: HOST:PORT of a dispatcher, as `alexnet data-service` starts
+                one, whose workers make the batches: those of `mmap`, in their order.
 
         `keys`, `weights` and `labels` read the keys of the whole split in this call,
         tens of microseconds each, and functions are called here, once for every key.
@@ -85,7 +88,7 @@ class OpenedSet(ExampleSet):
             ConfigError: an argument is out of range or does not fit the records: a
                 batch larger than the split, an unknown class, a key without a value.
             DataError: there are no such examples, a record is damaged, or the set was
-                closed.
+                closed; or no data service answers.
         """
         from alexnet.pipeline.read.batches import TrainBatches
 
@@ -94,7 +97,7 @@ class OpenedSet(ExampleSet):
             _numbers(names), size, limit, keys, weights, labels
         )
         config = ReadConfig(batch_size=batch_size, seed=seed, reader=reader)
-        batches = TrainBatches(self, config, selection, names, start_step)
+        batches = TrainBatches(self, config, selection, names, start_step, data_service)
         batches.require_batches()
         return batches
 
@@ -111,6 +114,7 @@ class OpenedSet(ExampleSet):
         weights: Values | None = None,
         labels: Values | None = None,
         reader: Reader = READ.reader,
+        data_service: str | None = None,
     ) -> EvalBatches:
         """Every example of a split once, in the order of the records: `EvalBatches`.
 
@@ -125,15 +129,16 @@ class OpenedSet(ExampleSet):
                 stored square. Leave it out where `Augment` follows.
             pad: fill up the last batch with copies that weigh 0, and yield weights with
                 every batch: what replicas need.
-            classes: as in `train`, as are `limit`, `keys`, `weights`, `labels` and
-                `reader`.
+            classes: as in `train`, as are `limit`, `keys`, `weights`, `labels`,
+                `reader` and `data_service`.
 
         Raises:
             ConfigError: an argument is out of range or does not fit the records.
             DataError: there are no such examples, a record is damaged, or the set was
-                closed.
+                closed; or no data service answers.
         """
         from alexnet.pipeline.read.batches import EvalBatches
+        from alexnet.pipeline.read.by_service import batch_reader
         from alexnet.pipeline.read.selection import select
 
         self.require_open()
@@ -141,8 +146,10 @@ class OpenedSet(ExampleSet):
         names = self.class_names if classes is None else tuple(classes)
         selection = select(self, split, _numbers(names), limit, keys, weights, labels)
         config = ReadConfig(batch_size=batch_size, reader=reader)
-        self.reader(reader)  # refuses one that cannot read the set
-        return EvalBatches(self, config, selection, names, split, size, pad)
+        batch_reader(self, reader, data_service)  # refuses one that cannot read the set
+        return EvalBatches(
+            self, config, selection, names, split, size, pad, data_service
+        )
 
     def select_train(
         self,

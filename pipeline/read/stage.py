@@ -45,7 +45,18 @@ class WholeStage:
     apply: Callable[[tf.data.Dataset], tf.data.Dataset]
 
 
-Stage: TypeAlias = EpochStage | WholeStage
+@dataclass(frozen=True)
+class RemoteStage:
+    """A step that others take, of whom nothing is told but where to begin.
+
+    It is given what the steps before it make, the first epoch, and its first batch.
+    """
+
+    name: str
+    apply: Callable[[tf.data.Dataset, int, int], tf.data.Dataset]
+
+
+Stage: TypeAlias = EpochStage | WholeStage | RemoteStage
 
 
 def compose(
@@ -70,7 +81,10 @@ def compose(
     # Before the other stages: nothing may follow a copy to a device.
     dataset = dataset.with_options(host_options())
     for stage in stages:
-        if isinstance(stage, WholeStage):
+        if isinstance(stage, RemoteStage):
+            dataset = stage.apply(dataset, first_epoch, first_batch)
+            dataset = dataset.with_options(host_options())
+        elif isinstance(stage, WholeStage):
             dataset = stage.apply(dataset)
     return dataset
 

@@ -435,8 +435,10 @@ def test_one_run_is_trained_by_one_process_at_a_time(
 ) -> None:
     """Neither `resume` nor `overwrite` gets at it, and a look at it needs no lock."""
     before = copied_run.load_history()
-    for more in ({"resume": True}, {"overwrite": True}):
-        plan = plan_training(train_records, copied_run, TINY_RUN, **more)
+    for resume in (True, False):
+        plan = plan_training(
+            *(train_records, copied_run, TINY_RUN), resume=resume, overwrite=not resume
+        )
         with (
             copied_run.sole_training(),
             pytest.raises(RunError, match="another process is training in") as error,

@@ -366,3 +366,10 @@ def test_credentials_stay_out_of_the_cache(store: WebStore, tmp_path: Path) -> N
     for text in (str(records.place), repr(records.remote), *texts):
         assert "secret" not in text
         assert "hidden" not in text
+
+
+def test_a_data_service_is_refused(store: WebStore, tmp_path: Path) -> None:
+    records = remote(store, tmp_path)
+    for make in (train_dataset, eval_dataset):
+        with pytest.raises(ConfigError, match="a data service reads record sets in f"):
+            make(records, CONFIG, data_service="localhost:1")

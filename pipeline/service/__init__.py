@@ -1,0 +1,1 @@
+"""A tf.data service: hosts that make batches for a trainer."""
