@@ -39,19 +39,23 @@ if TYPE_CHECKING:
         ConfigError,
         DataError,
         ReadError,
+        RemoteError,
         RunError,
     )
     from alexnet.pipeline.read.build_records import build_records as build
     from alexnet.pipeline.read.image_folder import open_photos
     from alexnet.pipeline.read.mixture import mix
     from alexnet.pipeline.read.opened_records import open_records
+    from alexnet.pipeline.remote.location import Location
 
 __all__ = [
     "AlexnetError",
     "Augment",
     "ConfigError",
     "DataError",
+    "Location",
     "ReadError",
+    "RemoteError",
     "RunError",
     "build",
     "evaluate",
@@ -66,10 +70,14 @@ __all__ = [
 # Where each name is defined.
 _HOMES = {
     **dict.fromkeys(
-        ("AlexnetError", "ConfigError", "DataError", "ReadError", "RunError"),
+        (
+            *("AlexnetError", "ConfigError", "DataError", "ReadError", "RemoteError"),
+            "RunError",
+        ),
         "pipeline.errors",
     ),
     "Augment": "pipeline.augment.layer",
+    "Location": "pipeline.remote.location",
     "build": "pipeline.read.build_records:build_records",
     "evaluate": "model.results.evaluation",
     "export": "model.results.export",

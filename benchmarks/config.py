@@ -84,6 +84,13 @@ class EstimateConfig(Config):
     quality: int = BUILD.quality
     sample: int = setting(300, "Number of photos to try.", 1, needs="1 or more photos")
     seconds: float = setting(2.0, "Seconds to read each storage, after a warm-up.")
+    workers: int | None = setting(
+        None,
+        "Number of processes, or of Beam's workers, that the whole build is to have."
+        " Default: one for each CPU.",
+        1,
+        needs="1 or more",
+    )
     train_images_per_second: float | None = setting(
         None,
         "Images a second that your device trains on, as `alexnet bench train-step`"

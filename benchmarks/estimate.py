@@ -1,66 +1,28 @@
 """`records estimate`: size, build time and reading speed of every storage, predicted.
 
 Plan, execute, report: a few of the source's photos are built in every storage beside
-where the records would go, read, and deleted.
+where the records would go, here or on Beam's workers, read here, and deleted.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from alexnet.benchmarks.config import EstimateConfig
-from alexnet.benchmarks.measure import Progress, Stopwatch, describe_rate
+from alexnet.benchmarks.estimate_plan import EstimatePlan, plan_estimate
+from alexnet.benchmarks.measure import Progress, Stopwatch
 from alexnet.benchmarks.sample_build import SampleBuild, measure_sample
-from alexnet.pipeline.build.plan import BuildPlan, make_plan
-from alexnet.pipeline.config import BuildConfig, StorageName
-from alexnet.pipeline.files import format_bytes
-from alexnet.pipeline.machine import read_memory
+from alexnet.benchmarks.sample_pace import Pace, SampleJob, build_on_beam
+from alexnet.benchmarks.storage_choice import ENOUGH, Estimate, advise, choose
+from alexnet.pipeline.beam.options import require_beam
+from alexnet.pipeline.config import StorageName
+from alexnet.pipeline.remote.place import Place
 from alexnet.pipeline.source.scan import Source
-
-# What a pipeline must deliver for each image that the train step takes: 20 % to spare.
-ENOUGH = 1.2
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """The whole record set that one storage is predicted to make.
-
-    `bytes_error` is a standard error, 0 where the size is exact; `spread` is that of
-    the windows in which reading was measured, as a share. `fed` is True where the train
-    step has ENOUGH, None where it is not known how much it takes.
-    """
-
-    bytes: int
-    bytes_error: int
-    bytes_per_image: float
-    images_per_second: float
-    spread: float
-    build_seconds: float
-    # Or it is read from the disk in every epoch.
-    in_memory: bool
-    fits_disk: bool
-    fed: bool | None
-
-
-@dataclass(frozen=True)
-class EstimatePlan:
-    """The photos to try, the place for it, and the room that there is."""
-
-    path: Path
-    source: Source
-    sample: Source
-    # On the disk that the records would be on.
-    folder: Path
-    free_bytes: int
-    memory_bytes: int | None
-    # Of the whole source, in each storage.
-    builds: dict[StorageName, tuple[BuildConfig, BuildPlan]]
-    config: EstimateConfig
 
 
 @dataclass(frozen=True)
@@ -73,6 +35,7 @@ class EstimateReport:
     # Of the sample.
     num_bad: int
     side: int
+    workers: int
     train_images_per_second: float | None
     free_bytes: int
     memory_bytes: int | None
@@ -94,52 +57,30 @@ class EstimateReport:
 
 
 def run_estimate(
-    path: Path,
+    path: Place,
     source: Source,
     out: Path,
     config: EstimateConfig,
     progress: Progress = lambda name, done, total: None,
+    *,
+    beam: Sequence[str] | None = None,
 ) -> EstimateReport:
     """Predict the record sets of the `source` at `path`, were they built at `out`.
 
+    Args:
+        beam: options of an Apache Beam pipeline that is to build the sample; its
+            workers must see the photos and `out` under their paths. None: this
+            machine's processes build it.
+
     Raises:
         DataError: its photos cannot be used, or there is no room to try them.
-        ConfigError: a setting is out of range.
+        ConfigError: a setting is out of range, or Apache Beam is asked for and not
+            installed.
     """
-    plan = plan_estimate(path, source, out, config)
+    if beam is not None:
+        require_beam()
+    plan = plan_estimate(path, source, out, config, beam)
     return make_report(plan, *execute(plan, progress))
-
-
-def plan_estimate(
-    path: Path, source: Source, out: Path, config: EstimateConfig
-) -> EstimatePlan:
-    """Plan what to try out, of the photos that come first in a build's order.
-
-    Raises:
-        ConfigError: a setting is out of range.
-    """
-    names = source.class_names
-    # The order is a hash's, so that its beginning is as good as any sample.
-    together = BuildConfig(validation_fraction=0, shards=1)
-    (shard,) = make_plan(source.files, names, together).shards
-    folder = next(p for p in (out, *out.absolute().parents) if p.is_dir())
-    memory = read_memory()
-    return EstimatePlan(
-        path=path,
-        source=source,
-        sample=replace(source, files=shard.files[: config.sample]),
-        folder=folder,
-        free_bytes=shutil.disk_usage(folder).free,
-        # What the page cache could take.
-        memory_bytes=min(memory.available_bytes, memory.usable_bytes)
-        if memory
-        else None,
-        builds={
-            storage: (build, make_plan(source.files, names, build))
-            for storage, build in config.builds().items()
-        },
-        config=config,
-    )
 
 
 def execute(
@@ -149,16 +90,39 @@ def execute(
     config, samples = plan.config, {}
     total = 2 * len(plan.builds) + config.train_step
     stopwatch = Stopwatch(config.seconds, total, progress)
-    for storage, (build, whole) in plan.builds.items():
-        with TemporaryDirectory(prefix=".alexnet-plan-", dir=plan.folder) as folder:
+    with TemporaryDirectory(prefix=".alexnet-plan-", dir=plan.folder) as name:
+        folder = Path(name).absolute()
+        for storage, pace in _paces(plan, folder, stopwatch):
             samples[storage] = measure_sample(
-                build, whole, plan.sample, Path(folder), plan.memory_bytes, stopwatch
+                plan.builds[storage][1],
+                plan.sample,
+                folder / storage,
+                pace,
+                plan.memory_bytes,
+                stopwatch,
             )
+            shutil.rmtree(folder / storage)
     demand = config.train_images_per_second
     if config.train_step:
         demand = _measure_step(plan, stopwatch)
     stopwatch.announce("done")
     return samples, demand
+
+
+def _paces(
+    plan: EstimatePlan, folder: Path, stopwatch: Stopwatch
+) -> Iterator[tuple[StorageName, Pace]]:
+    """Yield the storages, each with the pace of its build, when the sample is built."""
+    builds = {storage: build for storage, (build, _) in plan.builds.items()}
+    job = SampleJob(plan.sample, folder, builds, plan.workers)
+    if plan.beam is None:
+        for storage in builds:
+            stopwatch.announce(f"build {storage}")
+            yield storage, job.build(storage)
+        return
+    for storage in builds:
+        stopwatch.announce(f"build {storage}")
+    yield from build_on_beam(job, plan.beam)
 
 
 def _measure_step(plan: EstimatePlan, stopwatch: Stopwatch) -> float:
@@ -182,6 +146,7 @@ def make_report(
         sample=len(plan.sample.files),
         num_bad=max(sample.num_bad for sample in samples.values()),
         side=plan.config.side,
+        workers=plan.workers,
         train_images_per_second=demand,
         free_bytes=plan.free_bytes,
         memory_bytes=plan.memory_bytes,
@@ -205,61 +170,4 @@ def _estimate(
         in_memory=memory is None or size.num_bytes <= memory,
         fits_disk=size.num_bytes <= plan.free_bytes,
         fed=None if demand is None else rate >= ENOUGH * demand,
-    )
-
-
-def choose(estimates: Mapping[StorageName, Estimate]) -> StorageName | None:
-    """The smallest storage that feeds the step, or else the fastest; None fits none."""
-    fitting = {name: each for name, each in estimates.items() if each.fits_disk}
-    feeding = [name for name, each in fitting.items() if each.fed]
-    if feeding:
-        return min(feeding, key=lambda name: fitting[name].bytes)
-    return max(fitting, key=lambda name: fitting[name].images_per_second, default=None)
-
-
-def advise(
-    estimates: Mapping[StorageName, Estimate], demand: float | None, free_bytes: int
-) -> str:
-    """The storage to build and the reason, in a sentence or two."""
-    storage = choose(estimates)
-    if storage is None:
-        least = min(estimates, key=lambda name: estimates[name].bytes)
-        return (
-            f"None fits: even `{least}` takes {format_bytes(estimates[least].bytes)},"
-            f" and {format_bytes(free_bytes)} are free. Free some, or"
-            " build on another disk or smaller (`records build --out`, `--side`)."
-        )
-    chosen = estimates[storage]
-    sentences = [_describe_choice(storage, chosen, demand)]
-    if not chosen.in_memory:
-        sentences.append(
-            "It is larger than the free memory: that is the disk's speed, with `alexnet"
-            " fit --reader stream`."
-        )
-    if demand is None:
-        sentences.append(
-            "Give `records estimate --train-images-per-second` what `alexnet bench"
-            " train-step` measures, and it is the smallest that is enough."
-        )
-    elif not chosen.fed:
-        sentences.append("A smaller `records build --side` is less to read.")
-    return " ".join(sentences)
-
-
-def _describe_choice(
-    storage: StorageName, chosen: Estimate, demand: float | None
-) -> str:
-    rate = describe_rate(chosen.images_per_second)
-    build = f"`records build --storage {storage}`"
-    yields = f"{rate} from {format_bytes(chosen.bytes)}"
-    if demand is None:
-        return f"{build} is the fastest that fits: {yields}."
-    to_spare = f"({describe_rate(demand)}) with {ENOUGH - 1:.0%} to spare"
-    if chosen.fed:
-        return (
-            f"{build} is the smallest that feeds the train step {to_spare}: {yields}."
-        )
-    return (
-        f"No storage that fits feeds the train step {to_spare}; {build} is the fastest:"
-        f" {yields}."
     )

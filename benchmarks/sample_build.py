@@ -1,7 +1,7 @@
-"""A sample build: a few photos built in one storage, multiplied, and read again.
+"""A sample build: the records of a few photos in one storage, multiplied and read.
 
-The real build and the real stages do the work; sizes and times of the whole record set
-are extrapolated from theirs.
+The real stages do the work; sizes and times of the whole record set are extrapolated
+from theirs.
 """
 
 from __future__ import annotations
@@ -24,23 +24,17 @@ from alexnet.benchmarks.measure import (
     Timing,
     deliver,
 )
-from alexnet.pipeline.build.build import BuildReport, build
-from alexnet.pipeline.build.encoder import CHUNK
+from alexnet.benchmarks.sample_pace import Pace
 from alexnet.pipeline.build.plan import BuildPlan
-from alexnet.pipeline.config import BuildConfig, ReadConfig, Reader
-from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.build.quarantine import read_quarantine
+from alexnet.pipeline.config import ReadConfig, Reader
 from alexnet.pipeline.files import atomic_path
-from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.read.dataset import train_stages
 from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.read.stage import compose
 from alexnet.pipeline.records.interop import read_index
 from alexnet.pipeline.records.manifest import SplitCard
-from alexnet.pipeline.records.storage import STORAGES
-from alexnet.pipeline.source.scan import Source
-
-# With fewer, a worker would be done before all are at work.
-PHOTOS_A_WORKER = 4 * CHUNK
+from alexnet.pipeline.source.scan import Quarantined, Source
 
 
 class Size(NamedTuple):
@@ -48,17 +42,6 @@ class Size(NamedTuple):
 
     num_bytes: float
     error_bytes: float
-
-
-class Pace(NamedTuple):
-    """The seconds before a build is under way, and its images per second from then."""
-
-    start_seconds: float
-    images_per_second: float
-
-    def seconds(self, num_images: int) -> float:
-        """The duration of a build of so many images."""
-        return self.start_seconds + num_images / self.images_per_second
 
 
 @dataclass(frozen=True)
@@ -74,78 +57,46 @@ class SampleBuild:
 
 
 def measure_sample(
-    config: BuildConfig,
     whole: BuildPlan,
     sample: Source,
     folder: Path,
+    pace: Pace,
     memory_bytes: int | None,
     stopwatch: Stopwatch,
 ) -> SampleBuild:
-    """Build the `sample` in a folder of its own, and read it as often as it takes.
+    """Read the records of the `sample` in a folder as often as it takes.
 
     Args:
         whole: of all photos.
+        pace: of the whole build.
         memory_bytes: what can hold records that were read; None if it is not known.
-
-    Raises:
-        DataError: none of the photos can be used, or there is no room.
     """
-    stopwatch.announce(f"build {config.storage}")
-    report, steady = _build(config, sample, folder)
-    size = _size(report, whole, sample)
-    records, write_seconds = _multiply(open_records(folder), whole.num_files)
-    stored = Timing(f"read {config.storage}", lambda: _deliver(records))
+    built, bad = open_records(folder), read_quarantine(folder)
+    size = _size(built, bad, whole, sample)
+    records, write_seconds = _multiply(built, whole.num_files)
+    storage = built.manifest.config.storage
+    stored = Timing(f"read {storage}", lambda: _deliver(records))
     warm, cold = stopwatch.time(stored), None
     if memory_bytes is not None and size.num_bytes > memory_bytes:
         cold = _read_cold(records, stopwatch.seconds)
-    seconds = steady.seconds(whole.num_files) + write_seconds * size.num_bytes
-    return SampleBuild(size, len(report.quarantined), seconds, warm, cold)
+    seconds = pace.seconds(whole.num_files) + write_seconds * size.num_bytes
+    return SampleBuild(size, len(bad), seconds, warm, cold)
 
 
-def _build(
-    config: BuildConfig, sample: Source, folder: Path
-) -> tuple[BuildReport, Pace]:
-    """The sample's records as one shard, and how fast a build is under way."""
-    count, cpus = len(sample.files), num_cpus()
-    workers = max(1, min(cpus, count // PHOTOS_A_WORKER))
-    began, times = time.perf_counter(), []
-    report = build(
-        sample,
-        folder,
-        replace(config, validation_fraction=0, shards=1),
-        workers=workers,
-        max_bad=1,
-        progress=lambda done, total: times.append(time.perf_counter() - began),
-    )
-    if len(report.quarantined) == count:
-        bad = report.quarantined[0]
-        raise DataError(
-            f"none of the {count} images tried can be used, such as {bad.key!r}:"
-            f" {bad.reason}. Mend them, or try more with a larger `sample`."
-        )
-    return report, pace(times, min(workers * CHUNK, count // 2), cpus / workers)
-
-
-def pace(times: Sequence[float], skip: int, speed_up: float) -> Pace:
-    """The pace of a build that began at 0 and had `i` images done at `times[i]`.
-
-    Args:
-        skip: images before the workers were all at work.
-        speed_up: how many times as many workers a whole build has.
-    """
-    each = (times[-1] - times[skip]) / (len(times) - 1 - skip)
-    return Pace(max(0.0, times[skip] - skip * each), speed_up / each)
-
-
-def _size(report: BuildReport, whole: BuildPlan, sample: Source) -> Size:
+def _size(
+    records: OpenedRecords,
+    quarantined: Sequence[Quarantined],
+    whole: BuildPlan,
+    sample: Source,
+) -> Size:
     """The whole set's size: exact where all records have one length."""
     if whole.layout is not None:
         return Size(whole.estimated_bytes, 0)
-    (shard,) = report.manifest.split("train").shards
-    built = read_index(report.data, shard)[:, 1].tolist()
-    if STORAGES[report.manifest.config.storage].is_square:
+    (shard,) = records.manifest.split("train").shards
+    built = read_index(records.folder, shard)[:, 1].tolist()
+    if records.storage.is_square:
         return extrapolate([0] * len(built), built, 0, whole.num_files)
-    bad = {photo.key for photo in report.quarantined}
+    bad = {photo.key for photo in quarantined}
     sizes = {f.key: f.size_bytes for part in whole.shards for f in part.files}
     stored = [sizes[file.key] for file in sample.files if file.key not in bad]
     return extrapolate(stored, built, sum(sizes.values()), whole.num_files)

@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from alexnet.benchmarks.input_pipeline.compare import Figures
     from alexnet.benchmarks.input_pipeline.device_stages import DeviceStage
     from alexnet.benchmarks.input_pipeline.report import BenchReport
+    from alexnet.pipeline.remote.place import Place
 
 # Settings that change the speed of the pipeline, or of the training step.
 SHARED = ("augment", "batch_size", "image_size", "mixed_precision")
-PIPELINE_SETTINGS = (*SHARED, "reader", "ram_budget_bytes", "seed")
+CACHE = ("cache", "cache_limit_bytes")
+PIPELINE_SETTINGS = (*SHARED, "reader", "ram_budget_bytes", "seed", *CACHE)
 STEP_SETTINGS = (*SHARED, "variant", "width", "network", "xla")
 
 SecondsOption = Annotated[
@@ -123,7 +125,7 @@ def input_pipeline(
         comparison.require_share(new, fail_below_share)
 
 
-def _make_step(data: Path, config: BenchConfig, mixed_precision: bool) -> DeviceStage:
+def _make_step(data: Place, config: BenchConfig, mixed_precision: bool) -> DeviceStage:
     """Return a training step on the record set's batches."""
     from alexnet.model.training.training import make_train_step
 
@@ -131,20 +133,21 @@ def _make_step(data: Path, config: BenchConfig, mixed_precision: bool) -> Device
         batch_size=config.batch_size,
         augment=config.augment,
         mixed_precision=mixed_precision,
+        cache=config.cache,
+        cache_limit_bytes=config.cache_limit_bytes,
     )
     return make_train_step(data, train, config.image_size)
 
 
-def _require_comparable(old: Figures, data: Path, config: BenchConfig) -> None:
+def _require_comparable(old: Figures, data: Place, config: BenchConfig) -> None:
     """Check that an older report was measured with these records and settings.
 
     The precision is known when the training step is there.
     """
     from alexnet.benchmarks.input_pipeline.compare import require_comparable
-    from alexnet.benchmarks.input_pipeline.plan import settings_of
-    from alexnet.pipeline.read.opened_records import open_records
+    from alexnet.benchmarks.input_pipeline.plan import open_for_bench, settings_of
 
-    require_comparable(old, settings_of(open_records(data), config))
+    require_comparable(old, settings_of(*open_for_bench(data, config)))
 
 
 def _show(

@@ -9,9 +9,11 @@ import typer
 
 from alexnet.cli.console import Meter, print_json, print_table, say
 from alexnet.cli.options import (
+    TAKES_URLS,
     CheckpointOption,
     DataServiceOption,
     Json,
+    Place,
     RunArgument,
     Verbose,
     examples,
@@ -39,10 +41,12 @@ app = typer.Typer()
 def evaluate(
     run: RunArgument,
     data: Annotated[
-        Path | None,
+        Place | None,
         typer.Argument(
             metavar="DATA",
-            help="Record set or photos. Default: what the run was trained on.",
+            help="Record set or its URL, or photos. Default: what the run was trained"
+            " on.",
+            **TAKES_URLS,
         ),
     ] = None,
     split: Annotated[

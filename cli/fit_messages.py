@@ -9,7 +9,7 @@ from alexnet.cli.console import Meter, say
 from alexnet.cli.quiet import start_xla_quietly
 from alexnet.cli.source import say_source
 from alexnet.model.training.progress import Progress
-from alexnet.pipeline.files import count
+from alexnet.pipeline.files import count, format_bytes
 
 if TYPE_CHECKING:
     from alexnet.model.training.cluster import Cluster
@@ -32,6 +32,7 @@ def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
         f" {count(splits['validation'].num_examples, 'validation example')};"
         f" {count(plan.steps_per_epoch, 'step')} of {config.train.batch_size} an epoch"
     )
+    _say_cache(plan)
     say(
         f"{config.network.name} network, augmentation {config.train.augment};"
         f" {hardware.describe()}"
@@ -44,6 +45,30 @@ def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
     if verbose:
         say(f"reader {config.train.reader}: {config.reader_reason}")
     say(f"run folder {plan.run.path}")
+
+
+def _say_cache(plan: TrainPlan) -> None:
+    """Print where the shards of a set in a store are kept, and when they are read."""
+    from alexnet.pipeline.read.stream import shuffle_size
+
+    remote, train = plan.records.remote, plan.config.train
+    if remote is None:
+        return
+    size = shuffle_size(plan.records.manifest.split("train"), train.ram_budget_bytes)
+    streams = (
+        "streams shards in shuffled order as they arrive, through a shuffle buffer of"
+        f" {count(size, 'record')}"
+    )
+    reading = {
+        "stream": f"every epoch {streams}",
+        "stream-first": f"the first epoch {streams}; the others are mapped",
+        "mmap": "all of the train split is fetched before the first step",
+    }
+    say(
+        f"cache {remote.cache.folder}, limit {format_bytes(remote.cache.limit_bytes)}:"
+        f" {len(remote.here()):,} of {count(len(remote.manifest.shards), 'shard')} are"
+        f" there; {reading[train.reader]}"
+    )
 
 
 def _say_scale(plan: TrainPlan) -> None:

@@ -13,6 +13,7 @@ from alexnet.cli.options import DataArgument, Json, Verbose, examples
 if TYPE_CHECKING:
     from alexnet.pipeline.inspect.info import RecordsInfo
     from alexnet.pipeline.records.manifest import Manifest
+    from alexnet.pipeline.remote.place import Place
 
 
 app = typer.Typer()
@@ -94,7 +95,7 @@ def _photos_text(manifest: Manifest) -> str:
     )
 
 
-def duplicates_text(manifest: Manifest, data: Path) -> str:
+def duplicates_text(manifest: Manifest, data: Place) -> str:
     """Return how many photos repeat another, the harm that does, and the remedy."""
     from alexnet.pipeline.build.duplicates import DUPLICATES
     from alexnet.pipeline.files import count

@@ -20,6 +20,7 @@ from alexnet.cli import (
     data_service,
     demo,
     doctor,
+    download,
     evaluate,
     export,
     predict,
@@ -37,7 +38,6 @@ from alexnet.pipeline.files import require_local
 
 # Wrong usage is 2, by typer.
 KNOWN_ERROR, INTERRUPTED = 1, 130
-BEAM_OPTIONS = "--beam-options"
 # Former names of options and commands: understood, and in no help.
 FORMER_NAMES = {"fit": "resize", "fresh": "overwrite", "plan": "estimate"}
 
@@ -95,7 +95,8 @@ def root(
 app.add_typer(records.app, name="records")
 app.add_typer(bench.app, name="bench")
 app.add_typer(data_service.app, name="data-service")
-for module in (train, sweep, evaluate, predict, runs, report, export, doctor):
+MODULES = (download, train, sweep, evaluate, predict, runs, report, export, doctor)
+for module in MODULES:
     app.add_typer(module.app)
 
 
@@ -103,9 +104,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     debug = bool(os.environ.get("ALEXNET_DEBUG"))
     _quieten_libraries(debug)
+    words = sys.argv[1:] if arguments is None else arguments
+    command: Any = get_command(app)
     try:
-        _require_local(sys.argv[1:] if arguments is None else arguments)
-        return app(args=arguments, standalone_mode=False, prog_name="alexnet") or 0
+        _require_local(command, words)
+        return command(args=words, standalone_mode=False, prog_name="alexnet") or 0
     except TyperException as error:
         error.show()  # type: ignore[attr-defined]  # the parser's errors have it
         return error.exit_code
@@ -119,19 +122,26 @@ def main(arguments: list[str] | None = None) -> int:
         return getattr(error, "exit_code", INTERRUPTED)
 
 
-def _require_local(words: list[str]) -> None:
-    """Check that no path is a URL, of which a Path would keep one slash.
+def _require_local(command: Any, words: list[str]) -> None:
+    """Check that no parameter that is a path was given a URL.
+
+    A Path keeps one slash of a URL, of which a folder `s3:` would be made.
 
     Raises:
-        DataError: one is.
+        DataError: one was.
     """
-    before = ""
-    for word in words:
-        name, equals, value = word.partition("=")
-        is_pair = word.startswith("-") and equals
-        if BEAM_OPTIONS not in (before, name):  # another program's, in one word
-            require_local(value if is_pair else word)
-        before = word
+    name = ""
+    while subcommands := getattr(command, "commands", {}):
+        name, *words = words or [""]
+        command = subcommands.get(name) or subcommands.get(FORMER_NAMES.get(name, ""))
+    if command is None:  # the parser says so
+        return
+    # Wrong words are the parser's to refuse.
+    context = command.make_context(name, [*words], resilient_parsing=True)
+    for value in context.params.values():
+        for path in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(path, Path):
+                require_local(path)
 
 
 def _quieten_libraries(debug: bool) -> None:

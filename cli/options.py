@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
 
 from alexnet.model.recipe import RecipeName
+from alexnet.pipeline.remote.place import as_place
+
+if TYPE_CHECKING:
+    from alexnet.pipeline.remote.place import Place as Place
+else:
+    Place = Any  # typer takes no unions
 
 UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 UNITS |= {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
@@ -81,6 +87,10 @@ def takes_several(option: str) -> type[TyperCommand]:
     return Command
 
 
+# For the `typer.Argument` or `typer.Option` of a Place: a path, or a URL kept whole.
+# What is a Path instead refuses URLs.
+TAKES_URLS: dict[str, Any] = {"parser": as_place}
+
 Json = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON object, and nothing else, on stdout."),
@@ -98,7 +108,12 @@ RunArgument = Annotated[
     Path, typer.Argument(metavar="RUN", help="Run folder that `alexnet fit` made.")
 ]
 DataArgument = Annotated[
-    Path, typer.Argument(metavar="DATA", help="Record set that `records build` made.")
+    Place,
+    typer.Argument(
+        metavar="DATA",
+        help="Record set that `records build` made, or its URL.",
+        **TAKES_URLS,
+    ),
 ]
 DataServiceOption = Annotated[
     str | None,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from alexnet.cli import estimate, info, verify
+from alexnet.cli.beam import BeamOptions, RunnerOption, beam_words
 from alexnet.cli.console import Meter, print_json, print_table, say
 from alexnet.cli.options import DataArgument, Json, Verbose, command_group, examples
 from alexnet.cli.quiet import start_xla_quietly
@@ -39,6 +39,7 @@ app = command_group(
     epilog=examples(
         "alexnet records build train/",
         "alexnet records build photos.zip --out records --storage raw",
+        "alexnet records build s3://bucket/train --out s3://bucket/records",
         "alexnet records build train/ --resize squash --validation-fraction 0.1",
         "alexnet records build /shared/train --out /shared/records --runner beam"
         " --beam-options '--runner=FlinkRunner --flink_master=host:8081'",
@@ -60,18 +61,8 @@ def build(
             help="Share of the images that may be unusable; 0 allows none.",
         ),
     ] = MAX_BAD,
-    runner: Annotated[
-        Literal["local", "beam"],
-        typer.Option(help="Write the shards on this machine, or with Apache Beam."),
-    ] = "local",
-    beam_options: Annotated[
-        str,
-        typer.Option(
-            metavar="OPTIONS",
-            help="Options for the Beam pipeline, as one quoted word. Default: a runner"
-            " on this machine, for trying it.",
-        ),
-    ] = "",
+    runner: RunnerOption = "local",
+    beam_options: BeamOptions = "",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Delete the record set in --out first.")
     ] = False,
@@ -85,15 +76,11 @@ def build(
     a build that was interrupted goes on where it stopped.
     """
     from alexnet.pipeline.build.build import build as run_build
-    from alexnet.pipeline.build.build import require_beam
     from alexnet.pipeline.source.scan import scan
 
     config = BuildConfig(**settings)
-    beam = _beam(runner, beam_options)
+    beam = beam_words(runner, beam_options, verbose)
     if beam is not None:
-        require_beam()
-        if not verbose:
-            logging.disable(logging.WARNING)  # Beam's, about itself
         source = source.absolute()  # its workers may run in another folder
     photos = scan(source, config.labels)
     try:
@@ -123,22 +110,6 @@ def build(
         print_json(report.to_json())
     else:
         _print_report(report, verbose, unlabelled_path(photos))
-
-
-def _beam(runner: str, options: str) -> list[str] | None:
-    """Return the Beam pipeline's options, one by one; None for the local runner.
-
-    Raises:
-        typer.BadParameter: they are not words, or are for nothing.
-    """
-    if runner == "beam":
-        try:
-            return shlex.split(options)
-        except ValueError as error:
-            raise typer.BadParameter(f"--beam-options {options!r}: {error}") from error
-    if options:
-        raise typer.BadParameter("--beam-options go with --runner beam")
-    return None
 
 
 def _print_report(report: BuildReport, verbose: bool, unlabelled: str | None) -> None:
@@ -221,7 +192,8 @@ def show(
 ) -> None:
     """Draw a contact sheet of images with their labels, as stored or augmented.
 
-    The images are drawn at random from the whole split.
+    The images are drawn at random from the whole split; of a set at a URL, from its
+    first shard.
     """
     from alexnet.model.training.hardware import hide_gpus
     from alexnet.pipeline.inspect.contact_sheet import draw_sheet

@@ -60,7 +60,7 @@ def _parameter(setting: Field[Any], kind: Any) -> inspect.Parameter:
         name += f"/--no-{name.removeprefix('--')}"
     if setting.name.endswith(BYTES):
         details |= {"parser": parse_size, "metavar": "SIZE"}
-        default = format_bytes(default)
+        default = None if default is None else format_bytes(default)
     return inspect.Parameter(
         setting.name,
         inspect.Parameter.KEYWORD_ONLY,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alexnet.cli.console import say
+from alexnet.cli.options import TAKES_URLS, Place
+from alexnet.pipeline.remote.place import as_place
 
 if TYPE_CHECKING:
     from alexnet.pipeline.source.scan import Source
@@ -18,18 +19,24 @@ if TYPE_CHECKING:
 MOST_CLASSES = 8
 
 SourceArgument = Annotated[
-    Path,
+    Place,
     typer.Argument(
         metavar="SOURCE",
         help="Photos: class folders, names like cat.1.jpg, a CSV"
-        " (filename,label[,split]), folders of splits with one of these inside, or a"
-        " zip or tar of it.",
+        " (filename,label[,split]), folders of splits with one of these inside, a zip"
+        " or tar of it, or a URL of one of them.",
+        **TAKES_URLS,
     ),
 ]
-OutOption = Annotated[Path, typer.Option(help="Folder of the record set.")]
+OutOption = Annotated[
+    Place,
+    typer.Option(
+        metavar="PLACE", help="Folder of the record set, or its URL.", **TAKES_URLS
+    ),
+]
 
 
-def say_source(path: Path, source: Source, verbose: bool) -> None:
+def say_source(path: Place, source: Source, verbose: bool) -> None:
     """Print how many images of which classes there are, and what was left out."""
     from alexnet.pipeline.files import count, name_some
 
@@ -75,4 +82,5 @@ def unlabelled_path(source: Source) -> str | None:
     if not source.unlabelled:
         return None
     folder, _ = source.unlabelled[0]
-    return quote(str(Path(source.store.place(folder))))
+    place = as_place(source.store.place(folder.removeprefix("./")))
+    return quote(str(place).rstrip("/"))

@@ -10,9 +10,11 @@ import typer
 from alexnet.cli.console import Meter, print_json, say
 from alexnet.cli.fit_messages import FitProgress, say_report
 from alexnet.cli.options import (
+    TAKES_URLS,
     ConfigOption,
     DataServiceOption,
     Json,
+    Place,
     RecipeOption,
     Verbose,
     examples,
@@ -33,6 +35,7 @@ app = typer.Typer()
         "alexnet fit --run runs/paper --resume",
         "alexnet fit --recipe article --epochs 30",
         "alexnet fit --network my_package.networks:build --image-size 224",
+        "alexnet fit s3://bucket/records --cache /nvme --cache-limit 200GiB",
         "alexnet fit --data-service localhost:5050",
         "alexnet fit others --init-from runs/paper --freeze conv1 conv2",
     ),
@@ -41,11 +44,12 @@ app = typer.Typer()
 def fit(
     context: typer.Context,
     data: Annotated[
-        Path,
+        Place,
         typer.Argument(
             metavar="DATA",
-            help="Record set that `records build` made, or photos: a folder of them,"
-            " a zip, or a CSV that names them.",
+            help="Record set that `records build` made, or its URL, or photos: a folder"
+            " of them, a zip, or a CSV that names them.",
+            **TAKES_URLS,
         ),
     ] = Path("records"),
     run: Annotated[

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alexnet.cli.console import Meter, print_json, say
-from alexnet.cli.options import DataArgument, Json, Verbose, examples
+from alexnet.cli.options import (
+    TAKES_URLS,
+    DataArgument,
+    Json,
+    Place,
+    Verbose,
+    examples,
+)
 
 if TYPE_CHECKING:
     from alexnet.pipeline.verify.damage import BadRecord
@@ -27,6 +34,7 @@ app = typer.Typer()
     epilog=examples(
         "alexnet records verify records",
         "alexnet records verify records --repair --source train/",
+        "alexnet records verify s3://bucket/records",
     )
 )
 def verify(
@@ -36,8 +44,12 @@ def verify(
         typer.Option("--repair", help="Build damaged shards again from the photos."),
     ] = False,
     source: Annotated[
-        Path | None,
-        typer.Option(metavar="SOURCE", help="Photos that the records were built from."),
+        Place | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Photos that the records were built from.",
+            **TAKES_URLS,
+        ),
     ] = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -70,7 +82,7 @@ def verify(
         raise typer.Exit(1)
 
 
-def _read(data: Path, names: tuple[str, ...] | None) -> VerifyReport:
+def _read(data: Place, names: tuple[str, ...] | None) -> VerifyReport:
     from alexnet.pipeline.verify.verify import verify as run_verify
 
     with Meter("verifying", "MiB") as meter:

@@ -15,7 +15,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from alexnet.pipeline.errors import ConfigError
 
 StorageName = Literal["jpeg", "raw", "yuv420", "original"]
-Reader = Literal["auto", "stream", "mmap"]
+# `stream-first` streams the first epoch and maps the others.
+Reader = Literal["auto", "stream", "mmap", "stream-first"]
 Split = Literal["train", "validation", "test"]
 Resize = Literal["crop", "squash"]
 LabelSource = Literal["auto", "folder", "name", "csv"]
@@ -163,7 +164,9 @@ class ReadConfig(Config):
         128, "Images in a global batch, over all replicas.", 1, MAX_COUNT
     )
     reader: Reader = setting(
-        "auto", "Read shards as a stream or memory-mapped; auto picks the faster way."
+        "auto",
+        "Read shards as a stream, memory-mapped, or mapped from the second epoch on;"
+        " auto picks the faster way.",
     )
     ram_budget_bytes: int = setting(
         4 * 2**30,
@@ -171,6 +174,17 @@ class ReadConfig(Config):
         *(MIN_RAM_BUDGET_BYTES, math.inf, "64 MiB or more"),
     )
     seed: int = setting(21, "Seed of everything random.", 0, MAX_SEED)
+    cache: str | None = setting(
+        None,
+        "Folder for the shards of a record set at a URL. Default: `alexnet` in the"
+        " user's cache folder.",
+    )
+    cache_limit_bytes: int | None = setting(
+        None,
+        "Most bytes of shards in the cache; what was used longest ago goes first."
+        " Default: what its disk has free, but for a tenth of it.",
+        *(1, math.inf, "1 byte or more"),
+    )
 
 
 # Where other dataclasses and commands take their defaults.

@@ -24,6 +24,14 @@ class ReadError(DataError):
     """A file cannot be read, for a reason that lies outside of it and may pass."""
 
 
+class RemoteError(ReadError):
+    """A store or a network fails for long, or gives other bytes than it was given."""
+
+
+class BeamError(DataError):
+    """An Apache Beam runner, or the program of one of its workers, has failed."""
+
+
 class RunError(AlexnetError):
     """A run folder or a training run is not what it should be."""
 
@@ -35,7 +43,7 @@ class BadImage(Exception):
 def data_error_in(error: Exception) -> DataError | None:
     """Return the error of a function inside tf.data, whose text TensorFlow keeps."""
     found = re.search(
-        r"(?:Data|Read)Error: (.*?)\nTraceback \(most recent",
+        r"(?:Data|Read|Remote)Error: (.*?)\nTraceback \(most recent",
         str(error),
         flags=re.DOTALL,
     )

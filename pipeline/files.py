@@ -105,6 +105,14 @@ def require_room(folder: Path, needed_bytes: int) -> None:
         )
 
 
+def cache_home() -> Path:
+    """Return the user's cache folder; one that holds nothing where there is no home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # no HOME, and a user id without a name
+        return Path(os.devnull)
+
+
 def format_bytes(num_bytes: float) -> str:
     """Return a size for people: 18432 -> '18.0 KiB'."""
     for unit in ("bytes", "KiB", "MiB", "GiB"):

@@ -1,4 +1,4 @@
-"""Lock a folder for one process while it builds, or trains, there."""
+"""Lock a folder for one process while it builds, trains or fetches there."""
 
 from __future__ import annotations
 
@@ -29,6 +29,52 @@ def sole_process(lock: Path, taken: AlexnetError) -> Iterator[None]:
         finally:
             with suppress(OSError):
                 lock.unlink()
+
+
+@contextmanager
+def in_turn(lock: Path) -> Iterator[None]:
+    """Hold a lock file for the block, once no other process or thread holds it.
+
+    It is deleted after that.
+    """
+    with _await_lock(lock) or nullcontext():
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                lock.unlink()
+
+
+def _await_lock(path: Path) -> FileIO | None:
+    """Lock a file as `lock_file` does, once nobody else has it locked."""
+    while True:
+        with ExitStack() as opened:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = opened.enter_context(FileIO(path, "a"))
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                    opened.pop_all()
+                    return file
+            except FileNotFoundError:  # who held it has deleted it
+                pass
+            except OSError:
+                return None
+
+
+def clear_if_free(lock: Path, left_behind: Path) -> bool:
+    """Delete a lock file that nobody holds, and a file that its holder has left behind.
+
+    Tell whether that was done.
+    """
+    with suppress(OSError), FileIO(lock) as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # It may be another's by now, who made it anew after our opening.
+        if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+            left_behind.unlink(missing_ok=True)
+            lock.unlink()
+            return True
+    return False
 
 
 @contextmanager

@@ -22,7 +22,9 @@ from PIL import Image
 from alexnet.model.training.progress import Progress
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, StorageName
+from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.source.scan import scan
+from tests.remote import S3, serve_s3
 
 if TYPE_CHECKING:
     from alexnet.model.training.history import EpochRecord
@@ -42,6 +44,19 @@ TINY_RUN: dict[str, Any] = {
     "batch_size": BATCH,
     "epochs": 2,
 }
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """An S3 service on this machine; its address and credentials are in the env."""
+    with serve_s3() as service:
+        yield service
+
+
+@pytest.fixture
+def bucket(s3: S3) -> Location:
+    """A new, empty bucket."""
+    return s3.make_bucket()
 
 
 @pytest.fixture(scope="session", autouse=True)

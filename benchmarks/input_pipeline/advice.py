@@ -17,7 +17,8 @@ from alexnet.benchmarks.machine import gpu_names, read_processor
 from alexnet.pipeline.config import MIN_RAM_BUDGET_BYTES
 from alexnet.pipeline.machine import read_memory
 from alexnet.pipeline.read.by_service import STAGE
-from alexnet.pipeline.read.stream import MAX_SHUFFLE_RECORDS, OPEN_SHARDS, shuffle_size
+from alexnet.pipeline.read.choose import OPEN_SHARDS
+from alexnet.pipeline.read.stream import MAX_SHUFFLE_RECORDS, shuffle_size
 
 if TYPE_CHECKING:
     from alexnet.benchmarks.input_pipeline.plan import BenchPlan
@@ -100,7 +101,7 @@ def situation_of(plan: BenchPlan) -> Situation:
     processor, memory, gpus = read_processor(), read_memory(), gpu_names()
     return Situation(
         **asdict(plan.settings),
-        suits_mmap=records.reader().name == "mmap",
+        suits_mmap=records.reader().random_access,
         shuffle_records=shuffle_size(card, plan.config.ram_budget_bytes),
         num_images=card.num_examples,
         num_bytes=card.num_bytes,

@@ -7,7 +7,6 @@ turn by the same clock, and the report says where an image's time goes.
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 
 from alexnet.benchmarks.config import BenchConfig
 from alexnet.benchmarks.input_pipeline.device_stages import DeviceStage
@@ -20,10 +19,11 @@ from alexnet.benchmarks.measure import ROUNDS, Progress, Stopwatch
 from alexnet.benchmarks.memory import ResidentWatch
 from alexnet.pipeline.read.dataset import steps_per_epoch
 from alexnet.pipeline.read.errors import reading
+from alexnet.pipeline.remote.place import Place
 
 
 def run_bench(
-    data: Path,
+    data: Place,
     config: BenchConfig,
     progress: Progress = lambda name, done, total: None,
     train_step: DeviceStage | None = None,

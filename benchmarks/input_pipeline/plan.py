@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import tensorflow as tf
 
@@ -23,10 +22,12 @@ from alexnet.benchmarks.input_pipeline.service import ONE_CORE, one_core
 from alexnet.benchmarks.limits import plan_limits
 from alexnet.benchmarks.loaders.loaders import plan_loader
 from alexnet.benchmarks.measure import Timing
+from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.read.by_service import STAGE, batch_reader
 from alexnet.pipeline.read.dataset import train_stages
 from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.read.stage import Stage
+from alexnet.pipeline.remote.place import Place
 
 
 @dataclass(frozen=True)
@@ -76,16 +77,42 @@ def settings_of(records: OpenedRecords, config: BenchConfig) -> BenchSettings:
     )
 
 
+def open_for_bench(
+    data: Place, config: BenchConfig
+) -> tuple[OpenedRecords, BenchConfig]:
+    """The records, all of their train split here, and how they are then read.
+
+    Raises:
+        DataError: there is no finished record set.
+        ConfigError: the cache has no room for it.
+    """
+    records = open_records(
+        data, cache=config.cache, cache_limit=config.cache_limit_bytes
+    )
+    if records.remote is None:
+        return records, config
+    if not records.remote.fits:
+        raise ConfigError(
+            f"{records.place} is larger than the room in its cache, and the bench reads"
+            " from the cache. Choose a larger `cache_limit_bytes`, or another `cache`."
+        )
+    reader = records.reader(config.reader)
+    records.bring("train")
+    return records, replace(config, reader="mmap") if reader.streams_first else config
+
+
 def plan_bench(
-    data: Path, config: BenchConfig, train_step: DeviceStage | None = None
+    data: Place, config: BenchConfig, train_step: DeviceStage | None = None
 ) -> BenchPlan:
     """Plan everything there is to time, checked before the first second is spent.
+
+    A set at a URL is fetched first, and read as it is from the second epoch on.
 
     Raises:
         DataError: there is no finished record set, or it has no train split.
         ConfigError: a setting does not fit the records, or a package is missing.
     """
-    records = open_records(data)
+    records, config = open_for_bench(data, config)
     stored, batch_size = records.manifest.config, config.batch_size
     device = "/GPU:0" if tf.config.list_physical_devices("GPU") else None
     settings = settings_of(records, config)

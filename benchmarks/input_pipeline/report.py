@@ -114,7 +114,7 @@ def make_report(plan: BenchPlan, measured: Measured) -> BenchReport:
         *check_shuffle(measured.quality, now),
     ]
     return BenchReport(
-        data=str(plan.records.folder),
+        data=str(plan.records.place),
         settings=plan.settings,
         reader_reason=_reader_reason(plan),
         num_cpus=num_cpus(),

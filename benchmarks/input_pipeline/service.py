@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from math import ceil
 
 from alexnet.benchmarks.config import BenchConfig
-from alexnet.benchmarks.estimate import ENOUGH
 from alexnet.benchmarks.measure import Deliveries, deliver, describe_rate
+from alexnet.benchmarks.storage_choice import ENOUGH
 from alexnet.pipeline.files import count, format_bytes
 from alexnet.pipeline.read.dataset import train_dataset
 from alexnet.pipeline.read.opened_records import OpenedRecords

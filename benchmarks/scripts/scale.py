@@ -31,7 +31,7 @@ from alexnet.pipeline.read.by_row import ROWS_AT_ONCE
 from alexnet.pipeline.read.dataset import train_dataset
 from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.read.order import epoch_order
-from alexnet.pipeline.records.interop import INDEX_FOLDER, index_path, read_index
+from alexnet.pipeline.records.interop import INDEX_FOLDER, index_name, read_index
 from alexnet.pipeline.records.manifest import (
     MANIFEST,
     Manifest,
@@ -171,7 +171,7 @@ def _manifest_terms(folder: Path, num_shards: int) -> tuple[float, float, float]
 def _index_terms(folder: Path, num_records: int) -> tuple[float, float]:
     shard = Shard("train-00000-of-00001.tfrecord", num_records, 18_400 * num_records, 0)
     (folder / INDEX_FOLDER).mkdir()
-    path = index_path(folder, shard)
+    path = folder / index_name(shard.name)
     write_text(path, "".join(f"{18_400 * n} 18400\n" for n in range(num_records)))
     seconds = _core_seconds(lambda: read_index(folder, shard))
     return path.stat().st_size / num_records, seconds / num_records

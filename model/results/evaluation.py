@@ -27,6 +27,8 @@ from alexnet.pipeline.read.by_service import batch_reader
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.read.errors import reading
 from alexnet.pipeline.read.opened_set import OpenedSet
+from alexnet.pipeline.remote.location import Location
+from alexnet.pipeline.remote.place import as_place
 
 # Called with the images done and the images in all.
 Progress = Callable[[int, int], None]
@@ -110,7 +112,7 @@ def load_classifier(run: RunFolder, which: str = "best") -> tuple[Classifier, in
 
 def evaluate(
     run: str | PathLike[str],
-    data: str | PathLike[str] | OpenedSet | None = None,
+    data: str | PathLike[str] | Location | OpenedSet | None = None,
     *,
     split: str | None = None,
     checkpoint: str = "best",
@@ -144,8 +146,8 @@ def evaluate(
     require(tta in get_args(Tta), "tta", tta, f"one of {', '.join(get_args(Tta))}")
     run = RunFolder(Path(run))
     config = run.load_config()
-    folder = data.folder if isinstance(data, OpenedSet) else data
-    records = open_run_data(run, Path(folder) if folder is not None else None)
+    data = data.place if isinstance(data, OpenedSet) else data
+    records = open_run_data(run, as_place(data) if data is not None else None)
     batch_reader(records, "auto", data_service)
     is_own = records.manifest.fingerprint == config.records_fingerprint
     split = split or (held_out_split(records) if is_own else ALL)
@@ -159,7 +161,7 @@ def evaluate(
         progress(scores.num_examples, total)
     checkpoint = checkpoint_to_use(run, checkpoint)
     return EvaluationReport(
-        str(records.folder), split, is_own, checkpoint, epoch, scores, tta
+        str(records.place), split, is_own, checkpoint, epoch, scores, tta
     )
 
 

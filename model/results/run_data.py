@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from shlex import quote
 
 from alexnet.model.training.run import RunFolder
@@ -12,6 +11,7 @@ from alexnet.pipeline.errors import RunError
 from alexnet.pipeline.files import name_some
 from alexnet.pipeline.read.image_folder import open_data
 from alexnet.pipeline.read.opened_set import OpenedSet
+from alexnet.pipeline.remote.place import Place, as_place
 
 ALL = "all"
 
@@ -35,8 +35,10 @@ def splits_of(records: OpenedSet, split: str) -> list[str]:
     return [split]
 
 
-def open_run_data(run: RunFolder, data: Path | None = None) -> OpenedSet:
+def open_run_data(run: RunFolder, data: Place | None = None) -> OpenedSet:
     """Open the records, or photos, that a run was trained on, or others like them.
+
+    Shards of a set at a URL are kept where the run kept them.
 
     Raises:
         RunError: they do not fit the run, or are not its own and `data` is None.
@@ -45,7 +47,7 @@ def open_run_data(run: RunFolder, data: Path | None = None) -> OpenedSet:
     config = run.load_config()
     # Photos are cut as the run's own records were.
     cut = BuildConfig(storage="original", side=config.stored_side, resize=config.resize)
-    records = open_data(data or Path(config.data), cut)
+    records = open_data(data or as_place(config.data), cut, config.train)
     require_fitting(config, records)
     if data is None and records.manifest.fingerprint != config.records_fingerprint:
         command = f"alexnet evaluate {quote(str(run.path))} {quote(config.data)}"
@@ -63,7 +65,7 @@ def require_fitting(config: RunConfig, records: OpenedSet) -> None:
     Raises:
         RunError: the classes differ, or the side or resize mode of the stored squares.
     """
-    folder, stored = records.folder, records.manifest.config
+    folder, stored = records.place, records.manifest.config
     names = records.manifest.class_names
     if names != config.class_names:
         raise RunError(

@@ -24,6 +24,7 @@ from alexnet.model.sweep.space import (
 from alexnet.pipeline.config import MAX_COUNT, require
 from alexnet.pipeline.errors import AlexnetError, ConfigError, RunError
 from alexnet.pipeline.files import require_local, write_json
+from alexnet.pipeline.remote.place import Place, as_place
 
 FORMAT = 1
 TRIALS = 20
@@ -108,7 +109,7 @@ class SweepPlan:
 
 
 def plan_sweep(
-    data: Path,
+    data: Place,
     folder: Path,
     space: Space,
     settings: dict[str, Any],
@@ -154,13 +155,14 @@ def _require_fit(plan: SweepPlan) -> None:
         ConfigError: one is unknown or does not fit, or no accuracy will be measured.
     """
     # With them comes TensorFlow, which going on with a sweep can do without.
-    from alexnet.model.training.plan import make_run_config
+    from alexnet.model.training.plan import make_run_config, read_config
     from alexnet.pipeline.read.dataset import steps_per_epoch
     from alexnet.pipeline.read.image_folder import open_data
 
     if unknown := sorted(({*plan.space, *plan.settings}) - set(OPTIONS)):
         raise ConfigError(f"`alexnet fit` has no settings {', '.join(unknown)}")
-    records = open_data(Path(plan.data))
+    data = as_place(plan.data)
+    records = open_data(data, read=read_config(plan.settings))
     if not records.manifest.splits["validation"].num_examples:
         raise ConfigError(
             f"a sweep compares validation accuracies, and the records in {plan.data}"
@@ -169,7 +171,7 @@ def _require_fit(plan: SweepPlan) -> None:
         )
     for values in extreme_settings(plan.space):
         settings = {**plan.settings, **values}
-        config = make_run_config(Path(plan.data), records, settings, None)
+        config = make_run_config(data, records, settings, None)
         steps_per_epoch(records, config.train.batch_size)  # refuses too large a batch
 
 

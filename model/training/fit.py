@@ -21,10 +21,12 @@ from alexnet.model.training.report import FitReport
 from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.read.opened_set import OpenedSet
+from alexnet.pipeline.remote.location import Location
+from alexnet.pipeline.remote.place import as_place
 
 
 def fit(
-    data: str | PathLike[str] | OpenedSet | None = None,
+    data: str | PathLike[str] | Location | OpenedSet | None = None,
     *,
     run: str | PathLike[str] | None = None,
     network: str | NetworkFunction | None = None,
@@ -40,8 +42,8 @@ def fit(
     """Train a network, or go on with a run, and return what it has reached.
 
     Args:
-        data: a record set or its folder, or photos: a folder of them, a zip, or a CSV
-            that names them. A resumed run knows its own.
+        data: a record set, its folder or its URL, or photos: a folder of them, a zip,
+            or a CSV that names them. A resumed run knows its own.
         run: the run's folder; by default runs/<date-time> in the current folder.
         network: a function of (num_classes, image_size) that returns a `keras.Model`
             with one input, float [batch, image_size, image_size, 3], normalised as the
@@ -78,10 +80,12 @@ def fit(
     if network is not None:
         settings["network"] = network
     settings = gather_settings(recipe, Path(config) if config else None, settings)
-    folder = data.folder if isinstance(data, OpenedSet) else data
+    if isinstance(data, OpenedSet):
+        settings = {**cache_settings(data), **settings}
+        data = data.place
     progress = progress or default_progress()
     plan = plan_training(
-        Path(folder) if folder is not None else None,
+        as_place(data) if data is not None else None,
         RunFolder(Path(run)) if run else None,
         settings,
         resume=resume,
@@ -96,6 +100,14 @@ def fit(
         plan = replace(plan, run=made)
         progress.plan(plan, hardware)
         return training.train(plan, hardware, progress)
+
+
+def cache_settings(records: OpenedSet) -> dict[str, Any]:
+    """The settings that say where a set that is opened keeps its shards."""
+    if records.remote is None:
+        return {}
+    cache = records.remote.cache
+    return {"cache": str(cache.folder), "cache_limit_bytes": cache.limit_bytes}
 
 
 def _require_known(settings: dict[str, Any]) -> None:

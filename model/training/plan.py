@@ -26,13 +26,14 @@ from alexnet.model.training.run import RunFolder, dated
 from alexnet.model.training.run_config import RunConfig
 from alexnet.model.training.same_run import require_same_records, require_same_settings
 from alexnet.pipeline.augment.presets import preset
-from alexnet.pipeline.config import require
+from alexnet.pipeline.config import READ, ReadConfig, require
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.read.by_service import batch_reader
 from alexnet.pipeline.read.dataset import steps_per_epoch
 from alexnet.pipeline.read.image_folder import open_data
 from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.records.manifest import Manifest
+from alexnet.pipeline.remote.place import Place, as_place
 
 # Where runs go that are given no folder.
 RUNS = Path("runs")
@@ -81,7 +82,7 @@ class TrainPlan:
 
 
 def plan_training(
-    data: Path | None,
+    data: Place | None,
     run: RunFolder | None,
     settings: dict[str, Any],
     *,
@@ -105,7 +106,7 @@ def plan_training(
     """
     old = run.load_config() if run and resume else None
     if data is None and old is not None:
-        data = Path(old.data)
+        data = as_place(old.data)
     if data is None:
         raise ConfigError("a new run needs the folder of its records")
     if run and overwrite:
@@ -113,7 +114,7 @@ def plan_training(
     elif run and not resume:
         run.require_free()
     settings = _complete(settings, old)
-    records = open_data(data)
+    records = open_data(data, read=read_config(settings, old))
     function = settings.get("network")
     if callable(function):
         settings = {**settings, "network": name_of_function(function)}
@@ -139,6 +140,8 @@ def _complete(settings: dict[str, Any], old: RunConfig | None) -> dict[str, Any]
         RunError: it is a folder without a run.
     """
     settings = dict(settings)
+    if settings.get("cache") is not None:
+        settings["cache"] = str(Path(settings["cache"]).absolute())
     if "freeze" in settings:
         names = settings["freeze"]
         settings["freeze"] = (names,) if isinstance(names, str) else tuple(names)
@@ -163,8 +166,15 @@ def _find_network(network: NetworkConfig) -> NetworkFunction | None:
     return find_function(network.network) if network.network else None
 
 
+def read_config(settings: dict[str, Any], old: RunConfig | None = None) -> ReadConfig:
+    """The settings that say where the shards of a set at a URL are kept."""
+    names = ("cache", "cache_limit_bytes")
+    asked = {name: settings[name] for name in names if name in settings}
+    return replace(old.train if old else READ, **asked)
+
+
 def make_run_config(
-    data: Path,
+    data: Place,
     records: OpenedSet,
     settings: dict[str, Any],
     old: RunConfig | None,
@@ -220,10 +230,10 @@ def _fields(config: Any, settings: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in settings.items() if k in config.__dataclass_fields__}
 
 
-def describe_data(folder: Path, manifest: Manifest) -> dict[str, Any]:
+def describe_data(place: Place, manifest: Manifest) -> dict[str, Any]:
     """The RunConfig fields that the records decide."""
     return {
-        "data": str(folder.absolute()),
+        "data": str(place.absolute()),
         "class_names": manifest.class_names,
         "records_fingerprint": manifest.fingerprint,
         "storage": manifest.config.storage,
@@ -236,7 +246,7 @@ def _require_side(records: OpenedSet, image_size: int) -> None:
     side = records.manifest.config.side
     if side < image_size:
         raise ConfigError(
-            f"the records in {records.folder} hold {side} px squares; the network takes"
+            f"the records in {records.place} hold {side} px squares; the network takes"
             f" {image_size} px. Build them with `side={image_size}` or more, or train"
             f" with `image_size={side}` or less."
         )
@@ -246,6 +256,6 @@ def _require_validation(records: OpenedSet, train: TrainConfig) -> None:
     if train.patience and not records.manifest.splits["validation"].num_examples:
         raise ConfigError(
             "`patience` waits for a better validation accuracy, and the records in"
-            f" {records.folder} hold no validation examples. Leave it out, or build"
+            f" {records.place} hold no validation examples. Leave it out, or build"
             " them with a `validation_fraction` above 0."
         )

@@ -52,6 +52,8 @@ def _other_records(old: RunConfig, found: dict[str, Any]) -> str:
 def require_same_settings(run: RunFolder, old: RunConfig, new: RunConfig) -> None:
     """Check that `new` goes on with `old`: epochs may grow, patience may change.
 
+    So may the cache, which is a machine's.
+
     Raises:
         RunError: anything else differs; the message lists it.
     """
@@ -62,8 +64,8 @@ def require_same_settings(run: RunFolder, old: RunConfig, new: RunConfig) -> Non
             " that goes on here would have some examples twice and others never. Go on"
             " with the alexnet that began it, or start another `run`."
         )
-    epochs, patience = old.train.epochs, old.train.patience
-    same = replace(new.train, epochs=epochs, patience=patience)
+    names = ("epochs", "patience", "cache", "cache_limit_bytes")
+    same = replace(new.train, **{name: getattr(old.train, name) for name in names})
     differences = list_differences(asdict(old), asdict(replace(new, train=same)))
     if new.train.epochs < old.train.epochs:
         differences.append(f"epochs {old.train.epochs} -> {new.train.epochs}")

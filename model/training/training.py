@@ -40,6 +40,7 @@ from alexnet.pipeline.files import count
 from alexnet.pipeline.read.dataset import steps_per_epoch
 from alexnet.pipeline.read.errors import raise_data_error
 from alexnet.pipeline.read.image_folder import open_data
+from alexnet.pipeline.remote.place import Place
 
 # What `fit`, `plot` and `evaluate` draw in a run's folder.
 PICTURES = ("curves", "filters", "predictions", "mistakes", "confusion*")
@@ -229,7 +230,7 @@ def _blame_room(run: RunFolder, error: Exception) -> None:
 
 
 def make_train_step(
-    data: Path, config: TrainConfig, image_size: int
+    data: Place, config: TrainConfig, image_size: int
 ) -> Callable[[tf.Tensor, tf.Tensor], Any]:
     """One training step on a batch, as `fit` takes it, for the bench to time.
 
@@ -238,7 +239,7 @@ def make_train_step(
         DataError: the records cannot be used.
     """
     hardware = set_up_hardware(config)
-    records = open_data(data)
+    records = open_data(data, read=config)
     settings = {"image_size": image_size, **config.to_json()}
     run = make_run_config(data, records, settings, None)
     steps = steps_per_epoch(records, config.batch_size)

@@ -10,15 +10,16 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
+from alexnet.pipeline.beam.options import require_beam
+from alexnet.pipeline.build.claim import Claim
 from alexnet.pipeline.build.encode_job import EncodeJob
 from alexnet.pipeline.build.finish import finish
 from alexnet.pipeline.build.output import (
     ANEW,
     replace_set,
+    require_folder,
     require_ours,
     require_same,
     require_usable,
@@ -29,10 +30,10 @@ from alexnet.pipeline.build.quarantine import read_quarantine
 from alexnet.pipeline.build.state import build_settings, close_state, open_state
 from alexnet.pipeline.build.writer import BadLimit, BuildProgress, Progress, ShardWriter
 from alexnet.pipeline.config import MAX_BAD, BuildConfig
-from alexnet.pipeline.errors import ConfigError, DataError, ReadError
-from alexnet.pipeline.files import require_local
+from alexnet.pipeline.errors import DataError, ReadError, RemoteError
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.records.manifest import MANIFEST, Manifest, load_manifest
+from alexnet.pipeline.remote.place import Place, as_place
 from alexnet.pipeline.source.scan import Quarantined, Source
 
 
@@ -40,7 +41,7 @@ from alexnet.pipeline.source.scan import Quarantined, Source
 class BuildReport:
     """The outcome of a build; `seconds` and the rate are of this run alone."""
 
-    data: Path
+    data: Place
     manifest: Manifest
     # Fewer than the manifest counts where their list is gone.
     quarantined: tuple[Quarantined, ...]
@@ -79,59 +80,65 @@ class BuildReport:
 
 def build(
     source: Source,
-    out: Path,
+    out: Place,
     config: BuildConfig,
     *,
     workers: int | None = None,
     max_bad: float = MAX_BAD,
     overwrite: bool = False,
+    isolated: bool = False,
     beam: Sequence[str] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> BuildReport:
     """Write the record set of `source` to `out`, or what is missing of it.
 
     Args:
+        out: a folder, or a location in a store.
         workers: processes that decode and encode; by default one a CPU.
         max_bad: share of the files that may be set aside; a single one always may,
             unless it is 0.
         overwrite: delete a record set made with other settings first.
+        isolated: let no photo end this process, in which a lone worker else encodes.
         beam: options of an Apache Beam pipeline that is to write the shards; its
             workers must see the photos under the path that was scanned. None: this
             machine's processes write them.
         progress: is called with the images done and the images in all.
 
     Raises:
-        ConfigError: Apache Beam is asked for and not installed.
+        ConfigError: Apache Beam is asked for and not installed, or cannot write there.
         DataError: `out` holds a set of other settings or another source, another
             process builds there, there is not enough room, or more files are bad than
             `max_bad` allows.
         ReadError: a photo cannot be read, for a reason that lies outside of it.
     """
-    require_local(out)
-    start = time.monotonic()
+    out, start = as_place(out), time.monotonic()
     if beam is not None:
         require_beam()
+        require_folder(out)
     plan = make_plan(source.files, source.class_names, config)
     settings = build_settings(source, config, [shard.name for shard in plan.shards])
     job = EncodeJob(source.store, source.class_names, config, plan.layout)
     counts = BuildProgress(plan.num_files + len(source.set_aside))
     counts.add_shard(len(source.set_aside), source.set_aside)
     workers, limit = workers or num_cpus(), BadLimit(max_bad)
-    writer = ShardWriter(out, plan, job, workers, limit, counts, progress)
+    writer = ShardWriter(out, plan, job, workers, limit, counts, progress, isolated)
     require_usable(out)
-    with sole_build(out), _resume_hint(out):
+    with sole_build(out) as claim, _resume_hint(out):
         if overwrite:
+            claim.take()
             replace_set(out, settings)
         fingerprint = settings["source_fingerprint"]
         manifest = _finished_set(out, config, fingerprint)
         was_finished, encoded = manifest is not None, 0
         if manifest is None:
             require_ours(out, settings)
+            claim.take()
             todo = writer.unfinished_shards()
             open_state(out, settings)
             before = counts.encoded
-            _write(writer, todo, beam)
+            _write(writer, todo, beam, claim)
             encoded = counts.encoded - before
+            claim.require()
             manifest = finish(out, plan, config, fingerprint, source.set_aside)
         close_state(out)
     seconds = time.monotonic() - start
@@ -140,33 +147,26 @@ def build(
 
 
 def _write(
-    writer: ShardWriter, todo: Sequence[ShardPlan], beam: Sequence[str] | None
+    writer: ShardWriter,
+    todo: Sequence[ShardPlan],
+    beam: Sequence[str] | None,
+    claim: Claim,
 ) -> None:
     if beam is None:
-        writer.write(todo)
+        writer.write(todo, claim)
         return
     from alexnet.pipeline.build.beam import write_shards
 
-    write_shards(writer, todo, beam)
-
-
-def require_beam() -> None:
-    """Check that Apache Beam is installed.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    if find_spec("apache_beam") is None:
-        raise ConfigError(
-            "the beam runner needs Apache Beam: pip install 'alexnet[beam]'"
-        )
+    write_shards(writer, require_folder(writer.out), todo, beam)
 
 
 @contextmanager
-def _resume_hint(out: Path) -> Iterator[None]:
+def _resume_hint(out: Place) -> Iterator[None]:
     """Say how to go on where a photo cannot be read."""
     try:
         yield
+    except RemoteError:
+        raise  # it says so itself
     except ReadError as error:
         raise ReadError(
             f"{error} Then run the same command again to go on: finished shards are"
@@ -174,7 +174,7 @@ def _resume_hint(out: Path) -> Iterator[None]:
         ) from error
 
 
-def _finished_set(out: Path, config: BuildConfig, source: str) -> Manifest | None:
+def _finished_set(out: Place, config: BuildConfig, source: str) -> Manifest | None:
     """Return the manifest of `out` when it is this very set; None without any."""
     if not (out / MANIFEST).is_file():
         return None

@@ -11,11 +11,10 @@ from array import array
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple
 
 from alexnet.pipeline.build.plan import BuildPlan
-from alexnet.pipeline.files import write_text
+from alexnet.pipeline.remote.place import Place, put_text
 
 DUPLICATES = "duplicates.jsonl"
 
@@ -59,10 +58,10 @@ def find_duplicates(digests: bytes, photos: Iterable[Photo]) -> tuple[Duplicates
     return tuple(sorted(Duplicates(*columns) for columns in members))
 
 
-def save_duplicates(out: Path, groups: Iterable[Duplicates]) -> None:
+def save_duplicates(out: Place, groups: Iterable[Duplicates]) -> None:
     """Write the duplicates that the build of `out` found, an object a line."""
     lines = "".join(json.dumps(group._asdict()) + "\n" for group in groups)
-    write_text(out / DUPLICATES, lines)
+    put_text(out / DUPLICATES, lines)
 
 
 def count_duplicates(groups: Sequence[Duplicates]) -> dict[str, int]:

@@ -6,6 +6,7 @@ Worker processes and Beam's workers run it, on Pillow and without TensorFlow.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -52,6 +53,10 @@ class EncodeJob:
     class_names: tuple[str, ...]
     config: BuildConfig
     layout: Layout | None
+
+    def expect(self, files: Iterable[ImageFile]) -> None:
+        """Begin to read files that are soon encoded, in this order."""
+        self.store.expect(file.key for file in files)
 
     def encode(self, file: ImageFile) -> EncodeResult:
         """Return the file's record, or the reason why it has none.

@@ -32,26 +32,42 @@ EncodeAll = Callable[[Iterable[ImageFile]], Iterator[EncodeResult]]
 
 
 @contextmanager
-def encoder(job: EncodeJob, workers: int, record_bytes: int) -> Iterator[EncodeAll]:
+def encoder(
+    job: EncodeJob, workers: int, record_bytes: int, *, isolated: bool = False
+) -> Iterator[EncodeAll]:
     """Yield a function that encodes files in `workers` processes, in order.
 
-    `record_bytes` is about what a record takes.
+    Args:
+        record_bytes: about what a record takes.
+        isolated: let no photo end this process, in which a lone worker else encodes.
     """
     keep_freed_memory()
-    if workers == 1:
-        yield lambda files: map(job.encode, files)
+    if workers == 1 and not isolated:
+        yield lambda files: _encode_here(job, files)
         return
     slot_bytes = min(MAX_SLOT_BYTES, 2 * CHUNK * record_bytes)
     batch = max(1, min(CHUNK, slot_bytes // record_bytes))
     num_slots = workers * SLOTS_PER_WORKER
     memory = SharedMemory.allocate(num_slots, slot_bytes)
-    with process_pool(job.encode, memory, workers) as pool:
+    with process_pool(job.expect, job.encode, memory, workers) as pool:
         yield lambda files: _encode_in_order(pool, memory, num_slots, files, batch)
 
 
 def useful_workers(num_files: int, workers: int) -> int:
     """Return how many of `workers` are worth starting for so few files."""
     return max(1, min(workers, num_files // CHUNK))
+
+
+def _encode_here(job: EncodeJob, files: Iterable[ImageFile]) -> Iterator[EncodeResult]:
+    """Yield results in the order of `files`; those of the next chunk are expected."""
+    files = iter(files)
+    chunk = list(islice(files, CHUNK))
+    job.expect(chunk)
+    while chunk:
+        following = list(islice(files, CHUNK))
+        job.expect(following)
+        yield from map(job.encode, chunk)
+        chunk = following
 
 
 def _encode_in_order(

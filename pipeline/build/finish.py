@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from alexnet.pipeline.build.duplicates import (
     count_duplicates,
@@ -14,16 +13,17 @@ from alexnet.pipeline.build.duplicates import (
 )
 from alexnet.pipeline.build.plan import BuildPlan, ShardPlan
 from alexnet.pipeline.build.quarantine import save_quarantine
-from alexnet.pipeline.build.shard import ShardReceipt, read_receipt
+from alexnet.pipeline.build.shard import ShardReceipt, read_receipts
 from alexnet.pipeline.config import BuildConfig, Split
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.records.interop import save_interop
 from alexnet.pipeline.records.manifest import Manifest, SourceSizes, SplitCard
+from alexnet.pipeline.remote.place import Place
 from alexnet.pipeline.source.scan import Quarantined
 
 
 def finish(
-    out: Path,
+    out: Place,
     plan: BuildPlan,
     config: BuildConfig,
     source_fingerprint: str,
@@ -34,7 +34,8 @@ def finish(
     Raises:
         DataError: a shard has gone since it was written.
     """
-    receipts = [_require_receipt(out, shard) for shard in plan.shards]
+    found = zip(plan.shards, read_receipts(out, plan.shards), strict=True)
+    receipts = [_require(receipt, out, shard) for shard, receipt in found]
     stats = [receipt.stats for receipt in receipts]
     undecodable = (item for part in stats for item in part.quarantined)
     bad = tuple(sorted([*undecodable, *set_aside]))
@@ -65,8 +66,9 @@ def finish(
     return manifest
 
 
-def _require_receipt(out: Path, shard: ShardPlan) -> ShardReceipt:
-    receipt = read_receipt(out, shard)
+def _require(
+    receipt: ShardReceipt | None, out: Place, shard: ShardPlan
+) -> ShardReceipt:
     if receipt is None:
         raise DataError(
             f"{out / shard.name} was there and is gone: does something else write to"

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from alexnet.pipeline.build.claim import Claim, RemoteClaim
 from alexnet.pipeline.build.duplicates import DUPLICATES
 from alexnet.pipeline.build.quarantine import QUARANTINE
 from alexnet.pipeline.build.state import (
@@ -21,31 +22,32 @@ from alexnet.pipeline.build.state import (
     read_settings,
     settings_of,
 )
-from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.files import partial_path
 from alexnet.pipeline.lock import removed_when_empty, sole_process
 from alexnet.pipeline.records.interop import INDEX_FOLDER, TFDS_FILES, index_name
 from alexnet.pipeline.records.manifest import LABELS, MANIFEST, load_manifest
 from alexnet.pipeline.records.storage import STORAGES
+from alexnet.pipeline.remote.place import Place, names_in
 
 ANEW = "Say `overwrite=True` to build anew, or choose another `out`."
 
 
-def is_set(out: Path) -> bool:
+def is_set(out: Place) -> bool:
     """Tell whether a folder holds a record set, finished or not."""
     with suppress(DataError):
         return _settings_in(out) is not None
     return False
 
 
-def _settings_in(out: Path) -> dict[str, Any] | None:
+def _settings_in(out: Place) -> dict[str, Any] | None:
     """Return the settings of the record set in a folder; None without one."""
     if (out / MANIFEST).is_file():
         return settings_of(load_manifest(out))
     return read_settings(out)
 
 
-def require_usable(out: Path) -> None:
+def require_usable(out: Place) -> None:
     """Check that `out` is new, empty, or a record set, finished or not.
 
     Raises:
@@ -57,16 +59,30 @@ def require_usable(out: Path) -> None:
         _require_empty(out)
 
 
-def _require_empty(out: Path) -> None:
-    others = sorted(path.name for path in out.glob("[!.]*"))
-    if others:
+def require_folder(out: Place) -> Path:
+    """Return `out` if it is a folder, which workers of Beam can share.
+
+    Raises:
+        ConfigError: it is in a store.
+    """
+    if isinstance(out, Path):
+        return out
+    raise ConfigError(
+        f"the beam runner cannot write to {out}: its workers share a folder. Choose a"
+        " folder as `out`, or build without Beam."
+    )
+
+
+def _require_empty(out: Place) -> None:
+    other = next((name for name in names_in(out) if not name.startswith(".")), None)
+    if other:
         raise DataError(
-            f"{out} is not empty and holds no record set (it has {others[0]})."
+            f"{out} is not empty and holds no record set (it has {other})."
             " Choose another `out`."
         )
 
 
-def require_ours(out: Path, settings: dict[str, Any]) -> None:
+def require_ours(out: Place, settings: dict[str, Any]) -> None:
     """Check that `out` is empty, or an unfinished build of the same set.
 
     Raises:
@@ -84,7 +100,7 @@ def require_ours(out: Path, settings: dict[str, Any]) -> None:
         )
 
 
-def require_same(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+def require_same(out: Place, old: dict[str, Any], new: dict[str, Any]) -> None:
     """Check that two sets of settings agree.
 
     Raises:
@@ -97,7 +113,7 @@ def require_same(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
         )
 
 
-def replace_set(out: Path, settings: dict[str, Any]) -> None:
+def replace_set(out: Place, settings: dict[str, Any]) -> None:
     """Delete the record set in `out`, if there is one, and begin that of `settings`.
 
     Raises:
@@ -115,10 +131,12 @@ def replace_set(out: Path, settings: dict[str, Any]) -> None:
             )
     open_state(out, old)  # so that, if this is killed, they are still known
     for name in names:
-        for path in (out / name, partial_path(out / name)):
-            path.unlink(missing_ok=True)
-    with suppress(OSError):  # there is none, or someone else's files are in it
-        (out / INDEX_FOLDER).rmdir()
+        (out / name).unlink(missing_ok=True)
+        if isinstance(out, Path):
+            partial_path(out / name).unlink(missing_ok=True)
+    if isinstance(out, Path):
+        with suppress(OSError):  # there is none, or someone else's files are in it
+            (out / INDEX_FOLDER).rmdir()
     drop_receipts(out)
     open_state(out, settings)
 
@@ -133,12 +151,25 @@ def _files_of(settings: dict[str, Any]) -> list[str]:
 
 
 @contextmanager
-def sole_build(out: Path) -> Iterator[None]:
+def sole_build(out: Place) -> Iterator[Claim]:
     """Keep other builds out of `out`; delete it afterwards if it stays empty.
+
+    A store has no locks: there the claim is to be taken, and then asked for.
 
     Raises:
         DataError: another process builds there.
     """
+    if isinstance(out, Path):
+        with _locked(out):
+            yield Claim()
+        return
+    claim = RemoteClaim(out / STATE)
+    yield claim
+    claim.release()  # of a build that failed, the next one takes it over
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
     taken = DataError(
         f"another process is building in {out} at this moment. Wait for it to end, or"
         " choose another `out`."

@@ -11,7 +11,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing import get_context, resource_tracker
+from multiprocessing import current_process, get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
 from queue import SimpleQueue
@@ -24,6 +24,7 @@ from alexnet.pipeline.build.shared_memory import SharedMemory, SlotEntry
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.source.scan import ImageFile
 
+Expect = Callable[[list[ImageFile]], None]
 Encode = Callable[[ImageFile], EncodeResult]
 
 # Processes in a row that end before they are ready: no photo is to blame for that.
@@ -35,8 +36,8 @@ END_SECONDS = 5
 class Worker:
     """A process, replaced when it dies, and the chunks it was given, oldest first."""
 
-    def __init__(self, encode: Encode, memory: SharedMemory) -> None:
-        self.encode, self.memory = encode, memory
+    def __init__(self, expect: Expect, encode: Encode, memory: SharedMemory) -> None:
+        self.expect, self.encode, self.memory = expect, encode, memory
         self.chunks: deque[Chunk] = deque()
         self.false_starts = 0
         self._start()
@@ -74,11 +75,12 @@ class Worker:
         self.pipe.close()
 
     def _start(self) -> None:
+        _require_parent()
         context = get_context("spawn")
         self.ready = False
         self.pipe: Any
         self.pipe, theirs = context.Pipe()
-        arguments = (theirs, self.encode, self.memory)
+        arguments = (theirs, self.expect, self.encode, self.memory)
         self.process = context.Process(target=_work, args=arguments, daemon=True)
         try:
             with _ctrl_c_blocked():
@@ -122,13 +124,17 @@ class Worker:
 
 @contextmanager
 def process_pool(
-    encode: Encode, memory: SharedMemory, size: int
+    expect: Expect, encode: Encode, memory: SharedMemory, size: int
 ) -> Iterator[list[Worker]]:
-    """Yield `size` workers, which end with the block."""
+    """Yield `size` workers, which end with the block.
+
+    Each calls `expect` with the files of a task as it comes in, `encode` with each of
+    them when its turn has come.
+    """
     workers: list[Worker] = []
     with ExitStack() as ends:  # each of them, also when one is interrupted
         for _ in range(size):
-            workers.append(Worker(encode, memory))
+            workers.append(Worker(expect, encode, memory))
             ends.callback(workers[-1].end)
         yield workers
 
@@ -139,6 +145,20 @@ def receive_any(workers: list[Worker]) -> None:
     for worker in workers:
         if worker.pipe in pipes:
             worker.receive()
+
+
+def _require_parent() -> None:
+    """Check that this process may have children.
+
+    Raises:
+        DataError: it is a daemon, as Dask's workers are by default.
+    """
+    if current_process().daemon:
+        raise DataError(
+            "photos are decoded in processes of their own, and this one is a daemon,"
+            " which may start none. Start Dask's workers with"
+            " DASK_DISTRIBUTED__WORKER__DAEMON=False."
+        )
 
 
 @contextmanager
@@ -155,11 +175,13 @@ def _ctrl_c_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(pipe: Connection, encode: Encode, memory: SharedMemory) -> None:
+def _work(
+    pipe: Connection, expect: Expect, encode: Encode, memory: SharedMemory
+) -> None:
     """Encode the files that come through the pipe until the process is killed."""
     keep_freed_memory()
     tasks: SimpleQueue[Task] = SimpleQueue()
-    Thread(target=_receive_tasks, args=(pipe, tasks), daemon=True).start()
+    Thread(target=_receive_tasks, args=(pipe, tasks, expect), daemon=True).start()
     pipe.send(None)
     while True:
         files, slot = tasks.get()
@@ -173,13 +195,15 @@ def _work(pipe: Connection, encode: Encode, memory: SharedMemory) -> None:
         pipe.send((entries, failure))
 
 
-def _receive_tasks(pipe: Connection, tasks: SimpleQueue[Task]) -> None:
+def _receive_tasks(pipe: Connection, tasks: SimpleQueue[Task], expect: Expect) -> None:
     """Take tasks in as they come: the build must never wait to send one.
 
     The pipe ends when the build does, however that was killed.
     """
     try:
         while True:
-            tasks.put(pipe.recv())
+            task = pipe.recv()
+            expect(task[0])
+            tasks.put(task)
     finally:
         os._exit(0)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.files import write_text
+from alexnet.pipeline.remote.place import Place, put_text
 from alexnet.pipeline.source.scan import Quarantined
 
 QUARANTINE = "quarantine.jsonl"
 
 
-def read_quarantine(out: Path) -> tuple[Quarantined, ...]:
+def read_quarantine(out: Place) -> tuple[Quarantined, ...]:
     """Return the image files that the build of `out` set aside, sorted by key.
 
     There are none where the list is gone: the set is whole without it.
@@ -40,7 +39,7 @@ def _from_line(line: str) -> Quarantined:
     return bad
 
 
-def save_quarantine(out: Path, bad: Iterable[Quarantined]) -> None:
+def save_quarantine(out: Place, bad: Iterable[Quarantined]) -> None:
     """Write the image files that the build of `out` set aside, an object a line."""
     lines = "".join(json.dumps(item._asdict()) + "\n" for item in bad)
-    write_text(out / QUARANTINE, lines)
+    put_text(out / QUARANTINE, lines)

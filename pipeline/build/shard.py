@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,10 +14,18 @@ from typing import Any
 from alexnet.pipeline.build.encode_job import EncodeResult
 from alexnet.pipeline.build.plan import ShardPlan
 from alexnet.pipeline.build.state import STATE
-from alexnet.pipeline.files import write_json
+from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.records.fixed_layout import Layout
+from alexnet.pipeline.records.interop import index_name, shard_index
 from alexnet.pipeline.records.manifest import Shard
 from alexnet.pipeline.records.tfrecord import write_shard
+from alexnet.pipeline.remote.location import Location
+from alexnet.pipeline.remote.place import Place, file_size, put_json, put_text
+from alexnet.pipeline.remote.transfer import send_file
 from alexnet.pipeline.source.scan import Quarantined
+
+# Receipts that are read at a time.
+MOST_ASKED = 16
 
 
 @dataclass
@@ -49,7 +58,7 @@ class ShardReceipt:
     shard: Shard
     stats: ShardStats
 
-    def save(self, out: Path) -> None:
+    def save(self, out: Place) -> None:
         """Write the receipt beside the unfinished build's settings."""
         values = {
             "shard": asdict(self.shard),
@@ -58,7 +67,7 @@ class ShardReceipt:
             "digests": self.stats.digests.hex(),
             "quarantined": [bad._asdict() for bad in self.stats.quarantined],
         }
-        write_json(_receipt_path(out, self.shard.name), values)
+        put_json(_receipt_path(out, self.shard.name), values)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> ShardReceipt:
@@ -76,7 +85,7 @@ def _counter(values: dict[str, int]) -> Counter[int]:
     return Counter({int(key): count for key, count in values.items()})
 
 
-def _receipt_path(out: Path, shard_name: str) -> Path:
+def _receipt_path(out: Place, shard_name: str) -> Place:
     return out / STATE / f"{shard_name}.json"
 
 
@@ -87,23 +96,54 @@ def write_planned(out: Path, shard: ShardPlan, results: Iterable[EncodeResult]) 
     ShardReceipt(Shard(shard.name, *written), stats).save(out)
 
 
-def read_receipt(out: Path, shard: ShardPlan) -> ShardReceipt | None:
+def read_receipts(out: Place, shards: Sequence[ShardPlan]) -> list[ShardReceipt | None]:
+    """Return the receipts of shards, in their order; a store is asked for many at once.
+
+    Each is None where the shard or its receipt is missing or damaged.
+    """
+    with ThreadPoolExecutor(MOST_ASKED) as threads:
+        return list(threads.map(lambda shard: read_receipt(out, shard), shards))
+
+
+def read_receipt(out: Place, shard: ShardPlan) -> ShardReceipt | None:
     """Return the receipt of a shard; None where either is missing or damaged."""
-    path, file = _receipt_path(out, shard.name), out / shard.name
-    if not file.is_file() or not path.is_file():
-        return None
-    with suppress(AttributeError, KeyError, TypeError, ValueError):
-        receipt = ShardReceipt.from_json(json.loads(path.read_text(encoding="utf-8")))
-        return receipt if file.stat().st_size == receipt.shard.num_bytes else None
+    absent = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+    with suppress(AttributeError, KeyError, TypeError, ValueError, *absent):
+        text = _receipt_path(out, shard.name).read_text(encoding="utf-8")
+        receipt = ShardReceipt.from_json(json.loads(text))
+        is_whole = file_size(out / shard.name) == receipt.shard.num_bytes
+        return receipt if is_whole else None
     return None
 
 
-def drop_receipt(out: Path, shard: ShardPlan) -> None:
+def drop_receipt(out: Place, shard: ShardPlan) -> None:
     """Have a finished shard written again."""
     _receipt_path(out, shard.name).unlink()
 
 
 def adopt_shard(out: Path, attempt: Path, shard: ShardPlan) -> None:
     """Move a finished shard, then its receipt, from `attempt` to `out`."""
-    for path in (attempt / shard.name, _receipt_path(attempt, shard.name)):
+    for path in (attempt / shard.name, attempt / STATE / f"{shard.name}.json"):
         path.replace(out / path.relative_to(attempt))
+
+
+def send_shard(
+    out: Location, attempt: Path, shard: ShardPlan, layout: Layout | None
+) -> None:
+    """Send a finished shard, its index, and its receipt last: what has one is whole.
+
+    Raises:
+        DataError: the shard is gone.
+        RemoteError: the store fails for long, or does not hold what it was sent.
+    """
+    receipt = read_receipt(attempt, shard)
+    if receipt is None:
+        raise DataError(f"{attempt / shard.name} is gone: what deletes files there?")
+    file = attempt / shard.name
+    send_file(file, out / shard.name, receipt.shard.crc32c)
+    if layout is None:
+        put_text(
+            out / index_name(receipt.shard.name), shard_index(attempt, receipt.shard)
+        )
+    receipt.save(out)
+    file.unlink()

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import ConfigError, DataError
-from alexnet.pipeline.files import fingerprint, write_json
+from alexnet.pipeline.files import fingerprint
 from alexnet.pipeline.records.manifest import SHARD_NAME, Manifest
+from alexnet.pipeline.remote.place import Place, make_folder, names_in, put_json, remove
 from alexnet.pipeline.source.scan import Source
 
 STATE = ".build"
@@ -23,8 +22,12 @@ SETTINGS = "settings.json"
 LOCK = "lock"
 # Beginning of the names of folders in which Beam's workers write.
 ATTEMPT = "attempt-"
+# Ending of the names of lists of the files that they write.
+WORK_LIST = ".files.json"
 # The files in STATE that are a build's: other programs may use the folder's name.
-STATE_FILES = re.compile(rf"\.?(settings|{SHARD_NAME})\.json(\.partial)?|{ATTEMPT}.*")
+STATE_FILES = re.compile(
+    rf"\.?(settings|{SHARD_NAME}(\.files)?)\.json(\.partial)?|{ATTEMPT}.*"
+)
 
 
 def source_fingerprint(source: Source) -> str:
@@ -55,7 +58,7 @@ def settings_of(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def read_settings(out: Path) -> dict[str, Any] | None:
+def read_settings(out: Place) -> dict[str, Any] | None:
     """Return the settings of the unfinished build in `out`; None without one.
 
     Raises:
@@ -77,28 +80,29 @@ def read_settings(out: Path) -> dict[str, Any] | None:
     )
 
 
-def open_state(out: Path, settings: dict[str, Any]) -> None:
+def state_fingerprint(out: Place) -> str:
+    """Return a hash of the settings of the unfinished build in `out`."""
+    return fingerprint(read_settings(out))
+
+
+def open_state(out: Place, settings: dict[str, Any]) -> None:
     """Make the folder of the build's state, or find it again."""
     if not (out / STATE / SETTINGS).is_file():
         drop_receipts(out)  # of a build that was killed while it deleted them
-    (out / STATE).mkdir(parents=True, exist_ok=True)
-    write_json(out / STATE / SETTINGS, settings)
+    make_folder(out / STATE)
+    put_json(out / STATE / SETTINGS, settings)
 
 
-def close_state(out: Path) -> None:
+def close_state(out: Place) -> None:
     """Delete the settings, without which receipts are void, then the receipts."""
     with suppress(OSError):
         (out / STATE / SETTINGS).unlink(missing_ok=True)
     drop_receipts(out)
 
 
-def drop_receipts(out: Path) -> None:
+def drop_receipts(out: Place) -> None:
     """Delete the receipts of finished shards, and files that killed workers left."""
     with suppress(OSError):
-        for path in (out / STATE).iterdir():
-            if not STATE_FILES.fullmatch(path.name) or path.name == SETTINGS:
-                continue
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+        for name in [*names_in(out / STATE)]:
+            if STATE_FILES.fullmatch(name) and name != SETTINGS:
+                remove(out / STATE / name)

@@ -6,19 +6,18 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from tempfile import gettempdir
 
 from alexnet.pipeline.build.chunk import CRASHED
+from alexnet.pipeline.build.claim import Claim
 from alexnet.pipeline.build.encode_job import EncodeJob, EncodeResult
 from alexnet.pipeline.build.encoder import encoder, useful_workers
 from alexnet.pipeline.build.plan import BuildPlan, ShardPlan
-from alexnet.pipeline.build.shard import (
-    ShardReceipt,
-    drop_receipt,
-    read_receipt,
-    write_planned,
-)
+from alexnet.pipeline.build.shard import ShardReceipt, drop_receipt, read_receipts
+from alexnet.pipeline.build.upload import MOST_SHARDS, shard_writer
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import require_room
+from alexnet.pipeline.remote.place import Place
 from alexnet.pipeline.source.scan import Quarantined
 
 # Called with the images done and the images in all.
@@ -81,13 +80,15 @@ class BadLimit:
 class ShardWriter:
     """Writes the shards of a plan that `out` lacks."""
 
-    out: Path
+    out: Place
     plan: BuildPlan
     job: EncodeJob
     workers: int
     limit: BadLimit
     counts: BuildProgress
     progress: Progress
+    # No photo ends this process, in which a lone worker else encodes.
+    isolated: bool
 
     def unfinished_shards(self) -> list[ShardPlan]:
         """Return the shards that are still to be written, and count the others.
@@ -98,9 +99,8 @@ class ShardWriter:
         Raises:
             DataError: more files are bad than may be, or there is not enough room.
         """
-        receipts = [
-            (shard, read_receipt(self.out, shard)) for shard in self.plan.shards
-        ]
+        shards = self.plan.shards
+        receipts = [*zip(shards, read_receipts(self.out, shards), strict=True)]
         finished = [(shard, receipt) for shard, receipt in receipts if receipt]
         todo = [shard for shard, receipt in receipts if not receipt]
         usable = self._usable_now(finished)
@@ -111,9 +111,18 @@ class ShardWriter:
                 drop_receipt(self.out, shard)
                 todo.append(shard)
         self.limit.require(self.counts)
-        share_left = 1 - self.counts.done / self.counts.total
-        require_room(self.out, round(self.plan.estimated_bytes * share_left))
+        self._require_room()
         return todo
+
+    def _require_room(self) -> None:
+        """Check that the disk takes what is left, or what waits to be sent."""
+        if isinstance(self.out, Path):
+            share_left = 1 - self.counts.done / self.counts.total
+            require_room(self.out, round(self.plan.estimated_bytes * share_left))
+        else:
+            largest = max(len(shard.files) for shard in self.plan.shards)
+            waiting = min(MOST_SHARDS, len(self.plan.shards)) * largest
+            require_room(Path(gettempdir()), waiting * self.plan.record_bytes)
 
     def _usable_now(self, finished: list[tuple[ShardPlan, ShardReceipt]]) -> set[str]:
         """Return the keys of photos that were set aside, and can be used now."""
@@ -129,20 +138,23 @@ class ShardWriter:
         with encoder(self.job, workers, self.plan.record_bytes) as encode:
             return {result.file.key for result in encode(files) if not result.reason}
 
-    def write(self, todo: Sequence[ShardPlan]) -> None:
+    def write(self, todo: Sequence[ShardPlan], claim: Claim) -> None:
         """Write the shards of `todo`, which worker processes encode.
 
         Raises:
-            DataError: more files are bad than may be.
+            DataError: more files are bad than may be, or another build has taken `out`.
             ReadError: a photo cannot be read, for a reason that lies outside of it.
         """
         files = [file for shard in todo for file in shard.files]
-        with encoder(self.job, self.workers, self.plan.record_bytes) as encode:
+        given = (self.job, self.workers, self.plan.record_bytes)
+        with (
+            encoder(*given, isolated=self.isolated) as encode,
+            shard_writer(self.out, claim, self.plan.layout) as write,
+        ):
             self.show_progress()
             results = self._counted(encode(files))
             for shard in todo:
-                of_shard = islice(results, len(shard.files))
-                write_planned(self.out, shard, of_shard)
+                write(shard, islice(results, len(shard.files)))
 
     def _counted(self, results: Iterable[EncodeResult]) -> Iterator[EncodeResult]:
         """Yield results; each is counted and held against the limit first."""

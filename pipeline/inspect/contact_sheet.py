@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from alexnet.pipeline.config import AugmentConfig
     from alexnet.pipeline.read.example_set import ExampleSet
     from alexnet.pipeline.read.opened_records import OpenedRecords
+    from alexnet.pipeline.remote.place import Place
 
 COLUMNS, ROWS = 8, 5
 # Room for a line above an image.
@@ -27,7 +28,7 @@ SAMPLES = COLUMNS - 1
 
 
 def draw_sheet(
-    data: Path,
+    data: Place,
     out: Path,
     split: str | None = None,
     augment: str | None = None,
@@ -35,6 +36,8 @@ def draw_sheet(
     seed: int = 21,
 ) -> tuple[str, int]:
     """Write a PNG of a split's images, drawn at random; return the split and how many.
+
+    Of a set at a URL they are those of its first shard: records lie at random.
 
     With `augment`, a row holds one image: as evaluation sees it, then training samples.
     Without `split`, it is train, or the first that has examples.
@@ -74,7 +77,10 @@ def _sample(
     from alexnet.pipeline.read.lookup import read_records, sample_rows
     from alexnet.pipeline.read.parse import decode, parse
 
-    rows = sample_rows(records.manifest.split(split).num_examples, count, seed)
+    num_examples = records.manifest.split(split).num_examples
+    if records.remote:
+        num_examples = records.shards(split)[0].num_examples
+    rows = sample_rows(num_examples, count, seed)
     serialised = list(read_records(records, split, rows))
     with reading(records):
         stored, labels = parse(tf.constant(serialised), records.storage)

@@ -9,12 +9,13 @@ import re
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alexnet.pipeline.build.quarantine import read_quarantine
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.records.manifest import Manifest, load_manifest
+from alexnet.pipeline.remote.location import Location
+from alexnet.pipeline.remote.place import Place
 
 if TYPE_CHECKING:
     from alexnet.pipeline.read.choose import ReaderChoice
@@ -36,7 +37,7 @@ class BytesPerImage(NamedTuple):
 class RecordsInfo:
     """A record set, its reader, and the reasons why images were set aside."""
 
-    data: Path
+    data: Place
     manifest: Manifest
     reader: ReaderChoice
     # The most frequent, without details.
@@ -92,21 +93,24 @@ class RecordsInfo:
         }
 
 
-def records_info(data: Path) -> RecordsInfo:
+def records_info(data: Place) -> RecordsInfo:
     """Return the facts about the record set in `data`.
 
     Raises:
         DataError: it is no finished record set.
     """
+    # Before TensorFlow, which the reader brings, takes its seconds.
     manifest = load_manifest(data)
-    # After that: TensorFlow, which it brings, takes seconds.
-    from alexnet.pipeline.read.opened_records import OpenedRecords
+    from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 
-    reader = OpenedRecords(data, manifest).reader()
-    return RecordsInfo(data, manifest, reader, _top_reasons(data))
+    if isinstance(data, Location):
+        records = open_records(data)
+    else:
+        records = OpenedRecords(data, manifest)
+    return RecordsInfo(data, records.manifest, records.reader(), _top_reasons(data))
 
 
-def _top_reasons(data: Path) -> dict[str, int]:
+def _top_reasons(data: Place) -> dict[str, int]:
     """Return the most frequent reasons for setting images aside, with their numbers."""
     with suppress(OSError, DataError):
         # Details in brackets, such as first bytes, are an image's own.

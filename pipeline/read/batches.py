@@ -116,7 +116,7 @@ class TrainBatches(Batches):
         full_batches(
             self.num_examples,
             self.batch_size,
-            f"what is read of the train split in {self.records.folder}",
+            f"what is read of the train split in {self.records.place}",
         )
         batch_reader(self.records, self.config.reader, self.data_service)
 

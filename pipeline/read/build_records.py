@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import MAX_BAD, BuildConfig
 from alexnet.pipeline.notebook_bar import notebook_progress
 from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
+from alexnet.pipeline.remote.place import Place, as_place
 from alexnet.pipeline.source.scan import scan
 
 
 def build_records(
-    source: str | Path,
-    out: str | Path = "records",
+    source: str | Place,
+    out: str | Place = "records",
     *,
     workers: int | None = None,
     max_bad: float = MAX_BAD,
@@ -28,7 +28,7 @@ def build_records(
     Args:
         source: a folder of class folders or of `cat.1.jpg`-like names, a CSV of labels,
             a zip or tar of one of these, or a URL of one.
-        out: the record set's folder.
+        out: the record set's folder, or its URL.
         workers: processes that decode and encode; by default one a CPU.
         max_bad: share of the files that may be set aside because they cannot be used; a
             single one always may, unless it is 0.
@@ -50,10 +50,10 @@ def build_records(
         ReadError: a photo cannot be read, for a reason that may pass.
     """
     config = BuildConfig.from_json(settings)
-    images = scan(Path(source), config.labels)
+    images = scan(as_place(source), config.labels)
     build(
         images,
-        Path(out),
+        as_place(out),
         config,
         workers=workers,
         max_bad=max_bad,

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from alexnet.pipeline.config import ReadConfig
 from alexnet.pipeline.machine import num_cpus
+from alexnet.pipeline.read.callback import once_true
 from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.read.order import PipelineShard, epoch_order
 from alexnet.pipeline.read.rows import Rows
@@ -100,7 +101,7 @@ def _fetch(
     What they are fetched from goes with them as elements, which the dataset holds
     itself: a tensor that a function captures lives until Python collects its garbage.
     """
-    lent = tf.data.Dataset.from_tensors((rows.lend(), selection.lend())).repeat()
+    lent = _lent(rows, selection)
 
     def fetch(numbers: tf.Tensor, lent: Any) -> tuple[tf.Tensor, ...]:
         held, tables = lent
@@ -109,6 +110,24 @@ def _fetch(
     at_once = BATCHES_AHEAD if rows.uses_all_cpus else _at_once(records, config)
     batches = tf.data.Dataset.zip((numbers, lent))
     return batches.map(fetch, at_once, deterministic=True)
+
+
+def _lent(rows: Rows, selection: Selection) -> tf.data.Dataset:
+    """What rows and a selection lend, without end; the rows prepared if need be.
+
+    That takes as long as shards are on their way, and is done when the first row is
+    asked for.
+    """
+    lent = tf.data.Dataset.from_tensors((rows.lend(), selection.lend()))
+    if rows.prepare is None:
+        return lent.repeat()
+    prepare = rows.prepare
+
+    def prepared(held: tuple[tf.Tensor, ...], tables: Any) -> tf.data.Dataset:
+        ready = tf.data.Dataset.from_tensors((held, tables)).repeat()
+        return once_true(prepare, held[-1]).flat_map(lambda _: ready)
+
+    return lent.flat_map(prepared)
 
 
 def _at_once(records: ExampleSet, config: ReadConfig) -> int:

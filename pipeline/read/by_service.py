@@ -56,6 +56,12 @@ def service_reader(records: ExampleSet, asked: Reader) -> ReaderChoice:
             " service makes batches of records from all over them. Leave out `reader`"
             " or `data_service`."
         )
+    if records.remote:
+        raise ConfigError(
+            f"a data service reads record sets in folders, and {records.place} is none."
+            " Copy it to a folder under the same path on all hosts, or leave out"
+            " `data_service`."
+        )
     return ReaderChoice(records.reader("mmap").name, "a data service makes the batches")
 
 

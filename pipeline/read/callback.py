@@ -9,6 +9,7 @@ holds it, and not before a call that is under way returns.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from weakref import WeakMethod
 
 import numpy as np
@@ -58,3 +59,49 @@ def fetch_outside(
     )
     images = tf.ensure_shape(images, [*rows.shape, config.side, config.side, 3])
     return images, tf.ensure_shape(labels, rows.shape)
+
+
+def once_true(
+    method: Callable[..., bool], lent: tf.Tensor, *arguments: tf.Tensor
+) -> tf.data.Dataset:
+    """A single element, bool [], as soon as a Python method has returned True.
+
+    The method is called until it does, and must not wait for long itself: whoever drops
+    an iterator, in whichever thread Python collects its garbage, waits for a call that
+    is under way. Between two calls TensorFlow sees that the iterator was dropped.
+
+    Args:
+        method: a method of the object that `lent`, its lease, keeps alive.
+    """
+    asked = tf.data.Dataset.from_tensors((lent, *arguments)).repeat()
+    answers = asked.map(lambda lent, *arguments: _call(method, lent, *arguments))
+    return answers.filter(lambda answer: answer).take(1)
+
+
+def after_call(
+    value: Any, method: Callable[..., None], lent: tf.Tensor, *arguments: tf.Tensor
+) -> Any:
+    """`value`, nested tensors, once a Python method was called with the arguments.
+
+    Args:
+        method: a method of the object that `lent`, its lease, keeps alive.
+    """
+    with tf.control_dependencies([_call(method, lent, *arguments)]):
+        return tf.nest.map_structure(tf.identity, value)
+
+
+def _call(
+    method: Callable[..., bool | None], lent: tf.Tensor, *arguments: tf.Tensor
+) -> tf.Tensor:
+    """Whether a Python method of what `lent` keeps alive returned True, bool []."""
+    weak = WeakMethod(method)
+
+    def call(_: np.ndarray, *arguments: np.ndarray) -> bool:
+        alive = weak()
+        if alive is None:
+            raise ReferenceError("a method was called without its lease")
+        return bool(alive(*arguments))
+
+    # TensorFlow leaves out a stateless call of which nothing is used.
+    answer = tf.numpy_function(call, [lent, *arguments], tf.bool, stateful=True)
+    return tf.ensure_shape(answer, [])

@@ -71,8 +71,7 @@ def train_stages(
     full_batches(selection.num_examples, config.batch_size)
     return [
         *_stages_to_batches(records, config, shard, selection, data_service),
-        WholeStage("prefetch", lambda dataset: _prefetch(dataset, config)),
-        *([_to_device(device)] if device else []),
+        *_delivery(config, device),
     ]
 
 
@@ -101,10 +100,25 @@ def train_dataset(
     selection: Selection | None = None,
     data_service: str | None = None,
 ) -> tf.data.Dataset:
-    """All of `train_stages` as one endless dataset, from a step of an epoch on."""
+    """All of `train_stages` as one endless dataset, from a step of an epoch on.
+
+    With a reader that streams first, epoch 0 is made by other stages, to like batches.
+    """
     shard = shard or PipelineShard(config.batch_size)
-    stages = train_stages(records, config, shard, device, selection, data_service)
-    return compose(stages, first_epoch, first_step * shard.replicas_here)
+    skip = first_step * shard.replicas_here
+    by_others = data_service is not None
+    if first_epoch or by_others or not records.reader(config.reader).streams_first:
+        stages = train_stages(records, config, shard, device, selection, data_service)
+        return compose(stages, first_epoch, skip)
+    selection = selection or select_all(records, "train")
+    steps = full_batches(selection.num_examples, config.batch_size)
+    streamed = compose(stream_stages(records, config, shard, selection), 0, skip)
+    streamed = streamed.take(steps * shard.replicas_here - skip)
+    by_row = compose(row_stages(records, config, shard, selection), first_epoch=1)
+    dataset = streamed.concatenate(by_row)
+    for stage in _delivery(config, device):
+        dataset = stage.apply(dataset)
+    return dataset
 
 
 def eval_dataset(
@@ -141,7 +155,8 @@ def eval_dataset(
         dataset = service_in_order(
             records, config, split, shard, places, selection, dispatcher
         )
-    elif records.reader(config.reader).random_access:
+    # The same examples in the same order, either way.
+    elif records.reader(config.reader).random_access and records.is_here(split):
         dataset = rows_in_order(records, config, split, places, selection)
     else:
         stored = records_in_order(records, split, selection, part, padding)
@@ -168,7 +183,15 @@ def _with_padding(
     return tf.data.Dataset.zip((batches, places)).map(weigh)
 
 
-def _to_device(device: str) -> Stage:
+def _delivery(config: ReadConfig, device: str | None) -> list[WholeStage]:
+    """The stages behind the batches' making."""
+    return [
+        WholeStage("prefetch", lambda dataset: _prefetch(dataset, config)),
+        *([_to_device(device)] if device else []),
+    ]
+
+
+def _to_device(device: str) -> WholeStage:
     copy = tf.data.experimental.prefetch_to_device(device, BATCHES_AHEAD)
     return WholeStage("to device", lambda dataset: dataset.apply(copy))
 

@@ -40,7 +40,8 @@ def raise_data_error(records: ExampleSet, error: Exception) -> None:
         isinstance(error, tf.errors.InvalidArgumentError)
         and (FROM_ITERATOR.search(str(error)) or _met_no_class(records, str(error)))
     ):
-        require_whole_shards(RecordSet(records.folder, records.manifest))
+        held = RecordSet(records.folder, records.manifest, records.remote)
+        require_whole_shards(held)
     if told := error if isinstance(error, DataError) else data_error_in(error):
         raise told
 

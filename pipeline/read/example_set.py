@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, ClassVar
 from alexnet.pipeline.config import Reader
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.read.choose import ReaderChoice
+from alexnet.pipeline.records.cached_shards import CachedShards
 from alexnet.pipeline.records.manifest import Manifest
 from alexnet.pipeline.records.storage import STORAGES, Storage
+from alexnet.pipeline.remote.place import Place
 
 if TYPE_CHECKING:
     import numpy as np
 
     from alexnet.pipeline.read.rows import Rows
+    from alexnet.pipeline.records.arrivals import Arrivals
     from alexnet.pipeline.source.scan import Source
 
 
@@ -31,15 +34,30 @@ class ExampleSet(ABC):
     kind: ClassVar[str]
     # Where the photos are that are read as they are.
     source: Source | None = None
+    # Where the shards come from that are not on this machine.
+    remote: CachedShards | None = None
 
     @property
     def storage(self) -> Storage:
         """How an image is stored."""
         return STORAGES[self.manifest.config.storage]
 
+    @property
+    def place(self) -> Place:
+        """Where the examples are: a folder, or an address."""
+        return self.folder
+
     def paths(self, split: str) -> list[str]:
         """The shard files of a split, in order; none of photos."""
         return []
+
+    def is_here(self, split: str) -> bool:
+        """Whether a split can be read without a store."""
+        return True
+
+    def arrivals(self, split: str, paths: Sequence[str]) -> Arrivals | None:
+        """What brings a reader its shards of a split; None where they are here."""
+        return None
 
     def reader(self, asked: Reader = "auto") -> ReaderChoice:
         """The reader that was asked for, or the better one; chosen once.
@@ -93,7 +111,7 @@ class ExampleSet(ABC):
             DataError: it was.
         """
         if self._closed.is_set():
-            raise DataError(f"{self.folder} was closed; open it again to read it")
+            raise DataError(f"{self.place} was closed; open it again to read it")
 
     @cached_property
     def _closed(self) -> Event:

@@ -17,7 +17,7 @@ import tensorflow as tf
 from alexnet.pipeline.build.output import is_set
 from alexnet.pipeline.build.plan import BuildPlan, make_plan
 from alexnet.pipeline.build.state import source_fingerprint
-from alexnet.pipeline.config import BuildConfig, Reader
+from alexnet.pipeline.config import READ, BuildConfig, ReadConfig, Reader
 from alexnet.pipeline.errors import BadImage, ConfigError, DataError, ReadError
 from alexnet.pipeline.read.callback import fetch_outside, lease
 from alexnet.pipeline.read.choose import ReaderChoice
@@ -25,6 +25,8 @@ from alexnet.pipeline.read.decode import decode_images
 from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.records.manifest import MANIFEST, Manifest, SplitCard
+from alexnet.pipeline.remote.location import Location
+from alexnet.pipeline.remote.place import Place
 from alexnet.pipeline.source.scan import ImageFile, Source, scan
 from alexnet.pipeline.source.source_file import read_file
 
@@ -67,21 +69,27 @@ class PhotoSet(OpenedSet):
         return [files[row].key for row in (range(len(files)) if rows is None else rows)]
 
 
-def open_data(path: Path, config: BuildConfig | None = None) -> OpenedSet:
-    """The record set at `path`, or the image source there, as `open_photos` has it.
+def open_data(
+    place: Place, config: BuildConfig | None = None, read: ReadConfig = READ
+) -> OpenedSet:
+    """The record set at `place`, or the image source there, as `open_photos` has it.
+
+    `read` says where the shards of a set at a URL are kept.
 
     Raises:
         DataError: it is neither.
     """
-    if is_set(path) or not path.exists():
-        return open_records(path)
+    if isinstance(place, Location):
+        return open_records(place, cache=read.cache, cache_limit=read.cache_limit_bytes)
+    if is_set(place) or not place.exists():
+        return open_records(place)
     try:
-        return open_photos(path, config)
+        return open_photos(place, config)
     except DataError as error:
-        if (path / MANIFEST).is_file():
-            return open_records(path)  # which says what is wrong with it
+        if (place / MANIFEST).is_file():
+            return open_records(place)  # which says what is wrong with it
         raise DataError(
-            f"{path} is no record set (`alexnet records build` makes one), nor can"
+            f"{place} is no record set (`alexnet records build` makes one), nor can"
             f" images in it be used: {error}"
         ) from error
 
@@ -127,7 +135,7 @@ def _manifest(
 class PhotoRows:
     """A split's image files, fetched by number."""
 
-    stage, uses_all_cpus = "decode", True
+    stage, uses_all_cpus, prepare = "decode", True, None
 
     def __init__(self, photos: PhotoSet, split: str) -> None:
         photos.manifest.split(split)

@@ -81,10 +81,11 @@ def _column(records: RecordSet, split: str, feature: str) -> Iterator[Any]:
         DataError: a record lacks it.
     """
     for shard in records.shards(split):
-        with (records.folder / shard.name).open("rb") as file:
+        with records.held(shard) as path, path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            places = record_places(records, shard).tolist()
         data = memoryview(mapped)
-        for number, (offset, size) in enumerate(record_places(records, shard).tolist()):
+        for number, (offset, size) in enumerate(places):
             record = data[offset : offset + size][HEADER_BYTES:-FOOTER_BYTES]
             try:
                 yield read_example(record, feature)[0]
@@ -108,10 +109,13 @@ def read_records(
     for row in rows:
         number = int(np.searchsorted(first_rows, row, "right")) - 1
         shard = shards[number]
-        if shard.name not in places:
-            places[shard.name] = record_places(records, shard)
         record = row - int(first_rows[number])
-        yield _read(records, shard, record, *places[shard.name][record].tolist())
+        with records.held(shard):
+            if shard.name not in places:
+                places[shard.name] = record_places(records, shard)
+            place = places[shard.name][record].tolist()
+            data = _read(records, shard, record, *place)
+        yield data
 
 
 def record_places(records: RecordSet, shard: Shard) -> np.ndarray:

@@ -2,16 +2,21 @@
 
 `PixelRows` gathers bare pixels inside TensorFlow; `JpegRows` decodes JPEGs where they
 lie in the mapped shards. Both turn rows, int64 [batch], into a batch and its labels.
-The shards stay mapped for as long as a tensor that was lent is held.
+The shards stay mapped for as long as a tensor that was lent is held. Those of a set in
+a store are mapped when the first row is asked for, once all of them have come.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import tensorflow as tf
 
+from alexnet.pipeline.background import Background
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.read.callback import fetch_outside, lease
 from alexnet.pipeline.read.decode import decode_images
@@ -36,37 +41,92 @@ def open_rows(records: RecordSet, split: str) -> Rows:
     Raises:
         DataError: a shard is damaged or cannot be mapped.
     """
-    if records.manifest.layout is None:
-        return JpegRows(records, split)
-    return PixelRows(records, split, records.manifest.layout)
+    layout = records.manifest.layout
+    rows: MappedRows
+    if layout is None:
+        rows = JpegRows(records, split)
+    else:
+        rows = PixelRows(records, split, layout)
+    if records.remote is None:
+        rows.map()
+    return rows
 
 
-class PixelRows:
+class MappedRows(ABC):
+    """Rows of shards that are mapped side by side."""
+
+    def __init__(self, records: RecordSet, split: str) -> None:
+        self._records, self._split = records, split
+        self._paths, shards = records.paths(split), records.shards(split)
+        sizes = [shard.num_bytes for shard in shards]
+        self._mapping = Mapping([Path(path) for path in self._paths], sizes)
+        self._lock, self._is_mapped = Lock(), False
+        self._mapping_now: Background[None] | None = None
+
+    @property
+    def prepare(self) -> Callable[[], bool] | None:
+        """What has to be called before `fetch` until it returns True; or None."""
+        return None if self._is_mapped else self.try_map
+
+    def try_map(self) -> bool:
+        """Tell whether the shards are mapped by now; the first call begins that.
+
+        Raises:
+            DataError: a shard is damaged, cannot be had, or cannot be mapped.
+        """
+        if self._is_mapped:
+            return True
+        self._mapping_now = mapping = self._mapping_now or Background(self.map)
+        if mapping.has_ended():
+            self._mapping_now = None  # one that failed is tried again
+            mapping.result()
+        return self._is_mapped
+
+    def map(self) -> None:
+        """Map the split's shards, once all of them are here.
+
+        Raises:
+            DataError: a shard is damaged, cannot be had, or cannot be mapped.
+        """
+        with self._lock:
+            if not self._is_mapped:
+                self._records.bring(self._split)
+                self._check()
+                self._mapping.fill()
+                self._is_mapped = True
+
+    @abstractmethod
+    def _check(self) -> None:
+        """Check what nothing checks later.
+
+        Raises:
+            DataError: a shard is damaged.
+        """
+
+
+class PixelRows(MappedRows):
     """Rows of `raw` or `yuv420` shards, seen as one matrix of bytes."""
 
     stage, uses_all_cpus = "read", False
 
     def __init__(self, records: RecordSet, split: str, layout: Layout) -> None:
-        """Map the split's shards, which are checked once on a machine.
-
-        Raises:
-            DataError: a shard is damaged or cannot be mapped.
-        """
-        check_shards(records, split)
+        super().__init__(records, split)
         self._shape = records.storage.image_shape(records.manifest.config.side)
         self._layout = layout
-        mapping = Mapping([Path(path) for path in records.paths(split)])
         self._width = _piece_bytes(layout)
-        self._pixels = mapping.view(layout.pixel_offset, self._width)
-        self._heads = mapping.view(0, ALIGNMENT_BYTES)
+        self._pixels = self._mapping.view(layout.pixel_offset, self._width)
+        self._heads = self._mapping.view(0, ALIGNMENT_BYTES)
+
+    def _check(self) -> None:
+        check_shards(self._records, self._split)
 
     def lend(self) -> tuple[tf.Tensor, ...]:
         """The shards, cut into pieces of pixels and into heads."""
-        return self._pixels, self._heads
+        return self._pixels, self._heads, *([lease(self)] if self.prepare else [])
 
     def fetch(self, rows: tf.Tensor, *lent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """A uint8 batch and int64 [batch] labels, of rows, int [batch]."""
-        in_pieces, in_heads = lent
+        in_pieces, in_heads, *_ = lent
         layout, rows = self._layout, tf.cast(rows, tf.int64)
         pieces = -(-layout.pixel_bytes // self._width)
         first = rows * (layout.stride_bytes // self._width)
@@ -101,25 +161,24 @@ def _piece_bytes(layout: Layout) -> int:
     )
 
 
-class JpegRows:
-    """Rows of `jpeg` shards: records of any length, found by their index."""
+class JpegRows(MappedRows):
+    """Rows of `jpeg` shards: records of any length, found by their index.
+
+    Each record is checked whenever it is read.
+    """
 
     stage, uses_all_cpus = "decode", True
 
     def __init__(self, records: RecordSet, split: str) -> None:
-        """Map the split's shards; each record is checked whenever it is read.
-
-        Raises:
-            DataError: a shard cannot be mapped, or is not what its index says.
-        """
+        super().__init__(records, split)
         self._config = records.manifest.config
-        shards = records.shards(split)
-        self._paths = records.paths(split)
-        self._shards = Mapping([Path(path) for path in self._paths]).files()
-        self._first_rows = np.cumsum([0, *(shard.num_examples for shard in shards)])
-        self._places = np.concatenate(
-            [read_index(records.folder, shard) for shard in shards]
-        )
+        self._shards = self._mapping.files()
+        sizes = [shard.num_examples for shard in records.shards(split)]
+        self._first_rows = np.cumsum([0, *sizes])
+
+    def _check(self) -> None:
+        folder, shards = self._records.folder, self._records.shards(self._split)
+        self._places = np.concatenate([read_index(folder, shard) for shard in shards])
 
     def lend(self) -> tuple[tf.Tensor, ...]:
         """What keeps these rows alive, and so the shards mapped."""

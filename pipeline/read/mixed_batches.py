@@ -88,7 +88,7 @@ class MixedBatches(Batches):
         for records, each in zip(self.sets, counts, strict=True):
             if not each:
                 raise ConfigError(
-                    f"the share of {records.folder} is less than one example in"
+                    f"the share of {records.place} is less than one example in"
                     f" {per_replica}. Choose a larger `batch_size` or share."
                 )
         parts = zip(self.sets, self.selections, counts, strict=True)

@@ -96,7 +96,7 @@ def _numbers(records: OpenedSet, names: Sequence[str]) -> dict[str, int]:
     numbers = {n: i for i, n in enumerate(names) if n in records.class_names}
     if not numbers:
         raise ConfigError(
-            f"{records.folder} holds no photos of {name_some(names)}. Leave it out of"
+            f"{records.place} holds no photos of {name_some(names)}. Leave it out of"
             " the mixture, or choose other `classes`."
         )
     return numbers
@@ -120,7 +120,7 @@ def mix(sets: Sequence[tuple[OpenedSet, float]]) -> Mixture:
         shapes.setdefault(records.storage.image_shape(side), records)
     if len(shapes) > 1:
         held = " and ".join(
-            f"{list(shape)} in {records.folder}" for shape, records in shapes.items()
+            f"{list(shape)} in {records.place}" for shape, records in shapes.items()
         )
         raise ConfigError(
             f"pictures of different shapes cannot be mixed: {held}. Build the sets with"

@@ -26,16 +26,18 @@ PROT_NONE, MAP_FIXED = 0, 0x10
 
 
 class Mapping:
-    """Files mapped side by side, read-only, for as long as a view of them lives."""
+    """Files mapped side by side, read-only, for as long as a view of them lives.
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        """Map `paths`, in order.
+    Their places are reserved at once; nothing is to be read there before `fill`.
+    """
+
+    def __init__(self, paths: Sequence[Path], sizes: Sequence[int]) -> None:
+        """Reserve places for `paths`, in order, of which each has its size in bytes.
 
         Raises:
-            DataError: a file cannot be mapped.
+            DataError: there is no such stretch of addresses.
         """
-        self._paths = paths
-        self._sizes = [path.stat().st_size for path in paths]
+        self._paths, self._sizes = paths, sizes
         self._starts = list(accumulate(map(_whole_pages, self._sizes), initial=0))
         total = self._starts.pop()
         reserve = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
@@ -43,9 +45,20 @@ class Mapping:
         self._bytes = (ctypes.c_uint8 * total).from_address(start)
         # Not at exit: TensorFlow's threads may still be reading.
         weakref.finalize(self._bytes, _munmap, start, total).atexit = False
-        for path, size, at in zip(paths, self._sizes, self._starts, strict=True):
+
+    def fill(self) -> None:
+        """Map the files into their places.
+
+        Raises:
+            DataError: a file cannot be mapped, or has another size.
+        """
+        start, flags = ctypes.addressof(self._bytes), mmap.MAP_SHARED | MAP_FIXED
+        places = zip(self._paths, self._sizes, self._starts, strict=True)
+        for path, size, at in places:
             with path.open("rb") as file:
-                flags = mmap.MAP_SHARED | MAP_FIXED
+                held = os.fstat(file.fileno()).st_size
+                if held != size:
+                    raise _refusal(str(path), f"it has {held} bytes, not {size}")
                 _mmap(start + at, size, mmap.PROT_READ, flags, file.fileno(), str(path))
 
     def files(self) -> list[np.ndarray]:

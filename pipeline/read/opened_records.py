@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from alexnet.pipeline.config import Reader
 from alexnet.pipeline.read.choose import ReaderChoice, choose_reader
 from alexnet.pipeline.read.lookup import read_keys, read_labels
 from alexnet.pipeline.read.opened_set import OpenedSet
+from alexnet.pipeline.records.arrivals import Arrivals
+from alexnet.pipeline.records.cached_shards import find_shards
 from alexnet.pipeline.records.manifest import load_manifest
 from alexnet.pipeline.records.record_set import RecordSet, require_shards
+from alexnet.pipeline.remote.cache import open_cache
+from alexnet.pipeline.remote.location import Location
+from alexnet.pipeline.remote.place import as_place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,12 +44,20 @@ class OpenedRecords(RecordSet, OpenedSet):
 
         return open_rows(self, split)
 
+    def arrivals(self, split: str, paths: Sequence[str]) -> Arrivals | None:
+        """What brings a reader its shards of a split; None where they are here."""
+        if self.remote is None:
+            return None
+        by_path = dict(zip(self.paths(split), self.shards(split), strict=True))
+        return Arrivals(self.remote.hold, [by_path[path] for path in paths])
+
     def labels(self, split: str) -> np.ndarray:
         """The class numbers of a split's examples, int64 [examples], in order.
 
         Raises:
             DataError: a record is damaged.
         """
+        self.bring(split)
         return read_labels(self, split)
 
     def keys(self, split: str, rows: Sequence[int] | None = None) -> list[str]:
@@ -53,16 +66,37 @@ class OpenedRecords(RecordSet, OpenedSet):
         Raises:
             DataError: a record is damaged, or names no file.
         """
+        if rows is None:
+            self.bring(split)
         return read_keys(self, split, rows)
 
 
-def open_records(folder: str | Path) -> OpenedRecords:
-    """Open the record set in `folder`, every shard of it present at its full size.
+def open_records(
+    place: str | os.PathLike[str] | Location,
+    *,
+    cache: str | os.PathLike[str] | None = None,
+    cache_limit: int | None = None,
+) -> OpenedRecords:
+    """Open the record set in a folder, every shard of it present at its full size.
+
+    Of a set at a URL (s3://, gs://, https:// and what else fsspec opens) the manifest
+    is read at once, and shards are fetched whole when they are needed: ahead of their
+    reading, in its order, into a cache that all processes of a machine share.
+
+    Args:
+        cache: folder for the shards of a set at a URL; by default `alexnet` in the
+            user's cache folder.
+        cache_limit: the most bytes that shards may take there; what was used longest
+            ago goes first. By default what the disk has free, but for a tenth of it.
 
     Raises:
         DataError: it is no record set, or a shard is missing or cut.
+        RemoteError: the store does not answer.
     """
-    folder = Path(folder)
-    manifest = load_manifest(folder)
-    require_shards(folder, manifest)
-    return OpenedRecords(folder, manifest)
+    place = as_place(place)
+    if isinstance(place, Location):
+        shards = find_shards(place, open_cache(cache, cache_limit))
+        return OpenedRecords(shards.folder, shards.manifest, shards)
+    manifest = load_manifest(place)
+    require_shards(place, manifest)
+    return OpenedRecords(place, manifest)

@@ -33,7 +33,7 @@ class OpenedSet(ExampleSet):
         ]
         totals = [card.num_examples for card in splits.values()]
         config = self.manifest.config
-        title = f"{self.kind} in {self.folder}: {config.storage}, {config.side} px"
+        title = f"{self.kind} in {self.place}: {config.storage}, {config.side} px"
         return html_table(title, columns, [["all", *totals], *rows])
 
     @property
@@ -76,7 +76,8 @@ class OpenedSet(ExampleSet):
                 key.
             labels: other targets, in place of class numbers: a number or a vector of
                 one length for each key, as a mapping or a function.
-            reader: `stream` or `mmap`; `auto` picks the faster way.
+            reader: `stream`, `mmap`, or `stream-first`, which streams the first epoch
+                and maps the others; `auto` picks the faster way.
             data_service: HOST:PORT of a dispatcher, as `alexnet data-service` starts
                 one, whose workers make the batches: those of `mmap`, in their order.
 
@@ -185,7 +186,7 @@ class OpenedSet(ExampleSet):
         side = self.manifest.config.side
         if size is not None and not 1 <= size <= side:
             raise ConfigError(
-                f"size is {size}, and {self.folder} holds squares of {side} px. Choose"
+                f"size is {size}, and {self.place} holds squares of {side} px. Choose"
                 f" `size={side}` or less, or build records with `side={size}` or more."
             )
 

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.read.arrivals import Arrival, Arrivals, JobLost
+from alexnet.pipeline.read.batch_arrivals import Arrival, BatchArrivals, JobLost
 from alexnet.pipeline.read.errors import reading
 from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.read.worker_batches import OTHER_RECORDS, WorkerBatches
@@ -57,7 +57,7 @@ class ReceivedBatches:
         """
         send = partial(self._send, end=end)
         sender = f"the data service at {self.dispatcher}"
-        arrivals = Arrivals(send, first, end, self._most_ahead, sender)
+        arrivals = BatchArrivals(send, first, end, self._most_ahead, sender)
         try:
             with reading(self.records), self._blaming_worker():
                 for number in range(first, end):

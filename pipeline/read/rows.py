@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -16,8 +17,15 @@ class Rows(Protocol):
     # Whether one call keeps every CPU busy by itself.
     uses_all_cpus: bool
 
+    @property
+    def prepare(self) -> Callable[[], bool] | None:
+        """What has to be called before `fetch` until it returns True; or None."""
+
     def lend(self) -> tuple[tf.Tensor, ...]:
-        """Tensors that `fetch` takes: what it reads from, or what keeps that alive."""
+        """Tensors that `fetch` takes: what it reads from, or what keeps that alive.
+
+        The last one keeps these rows themselves alive where they have to be prepared.
+        """
 
     def fetch(self, rows: tf.Tensor, *lent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """A uint8 batch and int64 [batch] labels, of rows, int [batch]."""

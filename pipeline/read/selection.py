@@ -116,7 +116,7 @@ def select(
         rows = np.arange(count) if rows is None else rows[:count]
     if not count:
         raise DataError(
-            f"the {split} split in {records.folder} has no examples of"
+            f"the {split} split in {records.place} has no examples of"
             f" {name_some(list(numbers))}. Choose other `classes`."
         )
     if keys or weights is not None or labels is not None:

@@ -13,6 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet.pipeline.config import ReadConfig
+from alexnet.pipeline.read.callback import after_call, lease, once_true
+from alexnet.pipeline.read.choose import OPEN_SHARDS
 from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.read.lookup import record_places
 from alexnet.pipeline.read.order import PipelineShard, part_key
@@ -25,8 +27,7 @@ from alexnet.pipeline.records.record_set import RecordSet
 
 # Measured: larger read buffers are slower, the page cache reads ahead already.
 READ_BUFFER_BYTES = 2**20
-# Shards open at a time, and records taken from one in turn: together a first shuffle.
-OPEN_SHARDS = 16
+# Records taken from an open shard in turn; with the number of these, a first shuffle.
 BLOCK_RECORDS = 4
 # More records than this mix no better in practice, and delay an epoch's first batch.
 MAX_SHUFFLE_RECORDS = 16_384
@@ -87,7 +88,8 @@ class Shards:
     """The shard files that a part of a selection lies in, and its records there.
 
     An element is a record, string []; where not the split is read as it is stored, the
-    record's row follows, int64 [].
+    record's row follows, int64 []. Shards in a store are waited for before they are
+    opened, and kept until they are read.
     """
 
     def __init__(
@@ -102,8 +104,11 @@ class Shards:
             DataError: a shard that is begun in its midst is not what its index says.
         """
         wanted = selection.span(part)
-        self._pieces = _pieces(records, split, wanted)
-        self._num_pieces = len(self._pieces[0])
+        paths, *places = _pieces(records, split, wanted)
+        self._arrivals = records.arrivals(split, paths)
+        self._lease = lease(self._arrivals) if self._arrivals else None
+        self._pieces = (tf.constant(paths, tf.string), *places)
+        self._num_pieces = len(paths)
         self._numbered = not selection.is_plain
         self._first_row, self._chosen = wanted.start, None
         if selection.rows is not None:
@@ -115,13 +120,16 @@ class Shards:
         """The records of one epoch, shards in the order of its key, interleaved."""
         numbers = tf.range(self._num_pieces, dtype=tf.int64)
         order = permute(numbers, self._num_pieces, key)
+        if self._arrivals:
+            order = after_call(order, self._arrivals.expect, self._lease, order)
         pieces = tuple(tf.gather(column, order) for column in self._pieces)
         return tf.data.Dataset.from_tensor_slices(pieces).interleave(
             self._read,
             cycle_length=min(OPEN_SHARDS, self._num_pieces),
             block_length=BLOCK_RECORDS,
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
+            # Ahead of shards that arrive there is nothing to read.
+            num_parallel_calls=None if self._arrivals else tf.data.AUTOTUNE,
+            deterministic=None if self._arrivals else True,
         )
 
     def in_order(self) -> tf.data.Dataset:
@@ -135,7 +143,7 @@ class Shards:
         first_row: tf.Tensor,
         count: tf.Tensor,
     ) -> tf.data.Dataset:
-        stored = _records_from(path, first_byte).take(count)
+        stored = self._open(path, first_byte, count)
         if not self._numbered:
             return stored
         rows = tf.data.Dataset.range(first_row, FOREVER)
@@ -146,8 +154,24 @@ class Shards:
             lambda _, row: tf.gather(self._chosen, row - self._first_row)
         )
 
+    def _open(
+        self, path: tf.Tensor, first_byte: tf.Tensor, count: tf.Tensor
+    ) -> tf.data.Dataset:
+        """The records to read of a shard that is here, or arrives."""
+        if self._arrivals is None:
+            return _records_from(path, first_byte).take(count)
+        arrived = once_true(self._arrivals.try_take, self._lease, path)
+        stored = arrived.flat_map(lambda _: _records_from(path, first_byte).take(count))
+        give_back, lent = self._arrivals.give_back, self._lease
+        # Behind the last record, and no record itself.
+        end = tf.data.Dataset.from_tensors(path)
+        end = end.map(lambda path: after_call(path, give_back, lent, path)).skip(1)
+        return stored.concatenate(end)
 
-def _pieces(records: ExampleSet, split: str, rows: range) -> tuple[tf.Tensor, ...]:
+
+def _pieces(
+    records: ExampleSet, split: str, rows: range
+) -> tuple[list[str], tf.Tensor, tf.Tensor, tf.Tensor]:
     """Shards that hold `rows`: paths, the first bytes, rows and numbers of records."""
     card = records.manifest.split(split)
     shards = [shard for shard in card.shards if shard.num_examples]
@@ -156,16 +180,17 @@ def _pieces(records: ExampleSet, split: str, rows: range) -> tuple[tf.Tensor, ..
     counts = np.minimum(edges[1:], rows.stop) - first_rows
     held = np.flatnonzero(counts > 0).tolist()
     paths = records.paths(split)
-    record_set = RecordSet(records.folder, records.manifest)
+    record_set = RecordSet(records.folder, records.manifest, records.remote)
 
     def first_byte(number: int) -> int:
         before = first_rows[number] - edges[number]
         if not before:
             return 0
-        return int(record_places(record_set, shards[number])[before, 0])
+        with record_set.held(shards[number]):
+            return int(record_places(record_set, shards[number])[before, 0])
 
     return (
-        tf.constant([paths[number] for number in held], tf.string),
+        [paths[number] for number in held],
         tf.constant([first_byte(number) for number in held], tf.int64),
         tf.constant(first_rows[held], tf.int64),
         tf.constant(counts[held], tf.int64),

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.files import count, write_json, write_text
+from alexnet.pipeline.files import count
 from alexnet.pipeline.records.encode import FILENAME, LABEL
 from alexnet.pipeline.records.manifest import FORMAT, Manifest, Shard
 from alexnet.pipeline.records.storage import ENCODED, STORAGES
 from alexnet.pipeline.records.tfrecord import FOOTER_BYTES, HEADER_BYTES
+from alexnet.pipeline.remote.place import Place, make_folder, put_json, put_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,27 +29,24 @@ CLASS_NAMES = f"{LABEL.replace('/', '.')}.labels.txt"
 TFDS_FILES = (DATASET_INFO, FEATURES, CLASS_NAMES)
 
 
-def save_interop(folder: Path, manifest: Manifest) -> None:
+def save_interop(folder: Place, manifest: Manifest) -> None:
     """Write what TFDS and DALI need; nothing for bare pixels, which neither decodes.
+
+    In a store a shard's index lies there already: it was sent before its receipt.
 
     Raises:
         DataError: a shard is no longer what was written.
     """
     if manifest.layout is not None:
         return
-    (folder / INDEX_FOLDER).mkdir(exist_ok=True)
-    for card in manifest.splits.values():
-        for shard in card.shards:
-            write_text(index_path(folder, shard), shard_index(folder, shard))
+    if isinstance(folder, Path):
+        make_folder(folder / INDEX_FOLDER)
+        for shard in manifest.shards:
+            put_text(folder / index_name(shard.name), shard_index(folder, shard))
     names = "".join(f"{_printable(name)}\n" for name in manifest.class_names)
-    write_text(folder / CLASS_NAMES, names)
-    write_json(folder / FEATURES, _features_dict(manifest))
-    write_json(folder / DATASET_INFO, _dataset_info(manifest))
-
-
-def index_path(folder: Path, shard: Shard) -> Path:
-    """Where DALI's index of a shard lies."""
-    return folder / index_name(shard.name)
+    put_text(folder / CLASS_NAMES, names)
+    put_json(folder / FEATURES, _features_dict(manifest))
+    put_json(folder / DATASET_INFO, _dataset_info(manifest))
 
 
 def index_name(shard_name: str) -> str:
@@ -91,7 +89,7 @@ def read_index(folder: Path, shard: Shard) -> np.ndarray:
     """
     import numpy as np
 
-    path = index_path(folder, shard)
+    path = folder / index_name(shard.name)
     damaged = DataError(f"{path} is damaged: delete it, it is not needed")
     try:
         text = path.read_text() if path.is_file() else shard_index(folder, shard)

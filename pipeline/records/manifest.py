@@ -11,15 +11,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 from statistics import median_low
 from typing import Any, get_args
 
 from alexnet.pipeline.config import BuildConfig, Split
 from alexnet.pipeline.config_json import require_kinds
-from alexnet.pipeline.errors import AlexnetError, DataError
-from alexnet.pipeline.files import atomic_path, fingerprint, require_local, write_json
+from alexnet.pipeline.errors import AlexnetError, DataError, RemoteError
+from alexnet.pipeline.files import fingerprint
 from alexnet.pipeline.records.fixed_layout import PAGE_BYTES, Layout, plan_layout
+from alexnet.pipeline.remote.place import Place, as_place, put_bytes, put_json
 
 MANIFEST = "dataset.json"
 LABELS = "labels.txt"
@@ -142,15 +142,14 @@ class Manifest:
         """What `dataset.json` holds."""
         return {"format": FORMAT, **asdict(self)}
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Place) -> None:
         """Write `labels.txt`, then `dataset.json`."""
         self.save_labels(folder)
-        write_json(folder / MANIFEST, self.to_json())
+        put_json(folder / MANIFEST, self.to_json())
 
-    def save_labels(self, folder: Path) -> None:
+    def save_labels(self, folder: Place) -> None:
         """Write `labels.txt` so that it is whole or absent."""
-        with atomic_path(folder / LABELS) as partial:
-            partial.write_bytes(self.labels_text())
+        put_bytes(folder / LABELS, self.labels_text())
 
     def labels_text(self) -> bytes:
         """What `labels.txt` holds: a name a line, in UTF-8."""
@@ -172,34 +171,40 @@ def label_line(name: str) -> bytes:
     return escaped.encode("utf-8", "surrogateescape")
 
 
-def load_manifest(folder: Path) -> Manifest:
+def load_manifest(folder: Place) -> Manifest:
     """The manifest of the record set in `folder`.
 
     Raises:
         DataError: there is no such folder, or it is no finished record set.
     """
-    require_local(folder)
+    folder = as_place(folder)
     path = folder / MANIFEST
-    if folder.is_file():
-        raise DataError(f"{folder} is a file; expected the folder of a record set")
-    if not folder.is_dir():
-        raise DataError(
-            f"no such folder: {folder}. Expected a record set; make one with"
-            f" `alexnet records build SOURCE --out {folder}`."
-        )
-    if not path.is_file():
-        raise DataError(
-            f"{folder} is no finished record set: it has no {MANIFEST}. Make one, or"
-            f" finish it, with `alexnet records build SOURCE --out {folder}`."
-        )
     try:
         return _from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raise _no_set_in(folder) from None
     except (*NO_CARD, AlexnetError) as error:
+        if isinstance(error, RemoteError):
+            raise
         raise DataError(
             f"{path} is damaged or of another version: {error}. It cannot be repaired,"
             " or is another program's: make the set in another folder (`alexnet records"
             " build SOURCE --out NEW`), or remove this one by hand first."
         ) from error
+
+
+def _no_set_in(folder: Place) -> DataError:
+    if folder.is_file():
+        return DataError(f"{folder} is a file; expected the folder of a record set")
+    if not folder.is_dir():
+        return DataError(
+            f"no such folder: {folder}. Expected a record set; make one with"
+            f" `alexnet records build SOURCE --out {folder}`."
+        )
+    return DataError(
+        f"{folder} is no finished record set: it has no {MANIFEST}. Make one, or"
+        f" finish it, with `alexnet records build SOURCE --out {folder}`."
+    )
 
 
 def _from_json(values: dict[str, Any]) -> Manifest:

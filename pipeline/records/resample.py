@@ -85,7 +85,8 @@ def _resize_rows(
         inside = rows <= last
         share = np.where(inside, shares[outputs, rows * inside], 0).astype(np.int32)
         sums += share[:, None, None] * levels[rows * inside]
-    return np.clip(sums // one, 0, 255).astype(np.uint8)
+    resized: np.ndarray = np.clip(sums // one, 0, 255).astype(np.uint8)
+    return resized
 
 
 def shares_of_rows(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from posixpath import basename, splitext
 
 from alexnet.pipeline.config import Split
 from alexnet.pipeline.errors import BadImage, DataError
 from alexnet.pipeline.files import name_some
+from alexnet.pipeline.remote.place import Place
 from alexnet.pipeline.source.csv_names import FileNames
 from alexnet.pipeline.source.given_splits import split_named
 from alexnet.pipeline.source.label_csv import LabelTable, Row, is_table
 from alexnet.pipeline.source.labels import ImageTree, Labels, folder_name, unwrapped
+from alexnet.pipeline.source.remote_store import RemoteStore
 from alexnet.pipeline.source.source_file import read_file
 from alexnet.pipeline.source.stores import Entry, FolderStore, Store
 
@@ -42,7 +43,7 @@ class Tables:
 
 
 def find_tables(
-    store: Store, keys: Sequence[str], tree: ImageTree, path: Path
+    store: Store, keys: Sequence[str], tree: ImageTree, path: Place
 ) -> Tables:
     """Find the tables beside a source's images, and those of its given splits.
 
@@ -81,7 +82,7 @@ def _read_table(store: Store, key: str) -> LabelTable | None:
 
 
 def _with_splits(
-    tables: list[LabelTable], split_folder: str | None, path: Path
+    tables: list[LabelTable], split_folder: str | None, path: Place
 ) -> list[tuple[LabelTable, Split | None]]:
     """Return a folder's tables, each with the split that its place or name says."""
     if split_folder and len(tables) == 1:
@@ -110,7 +111,7 @@ def read_labels(
         DataError: a table cannot be read, contradicts itself, or fits no file.
     """
     labels, warnings = Labels("csv"), []
-    root = store.root if isinstance(store, FolderStore) else None
+    root = store.root if isinstance(store, FolderStore | RemoteStore) else None
     files = [key for key in keys if not is_table(key)]
     for table, split in tables.labels:
         rows = table.rows()
@@ -125,7 +126,7 @@ def read_labels(
 
 
 def match_rows(
-    rows: Sequence[Row], files: Iterable[str], table: str, root: Path | None
+    rows: Sequence[Row], files: Iterable[str], table: str, root: Place | None
 ) -> list[str]:
     """Return the key of every row's file, or the key that a missing one would have.
 

@@ -14,6 +14,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from posixpath import basename, normpath, splitext
 
+from alexnet.pipeline.remote.location import Location
+from alexnet.pipeline.remote.place import Place
 from alexnet.pipeline.source.given_splits import split_named
 
 # Enough names to find one that is near, few enough to compare with each.
@@ -25,7 +27,7 @@ Index = defaultdict[str, list[str]]
 class FileNames:
     """The files of a source, found by names that may be spelled otherwise."""
 
-    def __init__(self, keys: Iterable[str], folder: str, root: Path | None) -> None:
+    def __init__(self, keys: Iterable[str], folder: str, root: Place | None) -> None:
         """Take the `keys` of a source.
 
         Args:
@@ -37,6 +39,8 @@ class FileNames:
 
     def key_of(self, name: str) -> str | None:
         """Return the key that a name spells out; None where it leaves the source."""
+        if isinstance(self.root, Location) and name.startswith(f"{self.root.url}/"):
+            name = name[len(self.root.url) + 1 :]
         path = name
         if self.folder + name not in self.keys:
             path = re.sub(r"^[A-Za-z]:(?=[\\/])", "", name.replace("\\", "/"))
@@ -46,8 +50,10 @@ class FileNames:
         return None if key.startswith("../") or key == ".." else key
 
     def _below_root(self, path: str) -> str | None:
-        for root in (self.root, self.root and self.root.resolve()):
-            if root and path.startswith(f"{root.absolute()}/"):
+        if not isinstance(self.root, Path):
+            return None
+        for root in (self.root, self.root.resolve()):
+            if path.startswith(f"{root.absolute()}/"):
                 return normpath(path[len(f"{root.absolute()}/") :])
         return None
 

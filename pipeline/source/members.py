@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
+from alexnet.pipeline.remote.place import Place
 from alexnet.pipeline.source.stores import (
     SYSTEM_FOLDER,
     SYSTEM_FOLDERS,
@@ -29,9 +30,22 @@ class Member(NamedTuple):
 class ArchiveStore:
     """An archive file, and the places of the members that were listed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self.path = path
+        # Its address for people, where `path` is a copy.
+        self.shown: Place = path
         self._places: dict[str, Any] = {}
+
+    def expect(self, keys: Iterable[str]) -> None:
+        """Do nothing: the system reads ahead."""
+
+    def listing(self) -> Listing:
+        """Return the listing of the members; each kind of archive has its own."""
+        raise NotImplementedError
+
+    def read(self, key: str, num_bytes: int = -1) -> bytes:
+        """Return the bytes of a member; each kind of archive has its own."""
+        raise NotImplementedError
 
     def exists(self) -> bool:
         """Tell whether the archive is still there."""
@@ -39,11 +53,11 @@ class ArchiveStore:
 
     def place(self, key: str) -> str:
         """Return the path of a member for people, behind that of the archive."""
-        return printable(f"{self.path}/{key}")
+        return printable(f"{self.shown}/{key}")
 
     def _member_place(self, key: str) -> Any:
         if key not in self._places:
-            raise OSError(f"{self.path.name} has no such file")
+            raise OSError(f"{self.shown.name} has no such file")
         return self._places[key]
 
 

@@ -18,12 +18,15 @@ from typing import NamedTuple
 from alexnet.pipeline.config import LabelSource, Split
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import count, name_some
+from alexnet.pipeline.remote.place import Place, as_place
+from alexnet.pipeline.remote.url import WEB
 from alexnet.pipeline.source.archives import open_store
 from alexnet.pipeline.source.csv_labels import Tables, find_tables, read_labels
 from alexnet.pipeline.source.given_splits import find_labels, split_named
 from alexnet.pipeline.source.image_files import PICTURE, list_images, own_pictures
 from alexnet.pipeline.source.label_csv import LabelTable, is_table
 from alexnet.pipeline.source.labels import EXPECTED, ImageTree, Labels
+from alexnet.pipeline.source.remote_store import RemoteStore
 from alexnet.pipeline.source.stores import FolderStore, Listing, Store
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
@@ -67,17 +70,18 @@ class Source:
     warnings: tuple[str, ...] = ()
 
 
-def scan(path: Path, labels: LabelSource = "auto") -> Source:
-    """Return the image files below `path`, sorted by key, with their labels.
+def scan(path: Place, labels: LabelSource = "auto") -> Source:
+    """Return the image files below a path or URL, sorted by key, with their labels.
 
     Raises:
         DataError: there is no such source, it has no images, or it is not clear which
             class they have.
     """
-    tables = Tables()
+    path, tables = as_place(path), Tables()
     if is_table(path.name) and path.is_file():
-        store: Store = FolderStore(path.parent)
-        tables.labels.append((LabelTable(path.name, store.read(path.name)), None))
+        table = LabelTable(path.name, path.read_bytes())
+        tables.labels.append((table, None))
+        store = _store_of_table(path, table)
     else:
         store = open_store(path)
     listing, images = list_images(store)
@@ -95,8 +99,17 @@ def scan(path: Path, labels: LabelSource = "auto") -> Source:
     return _source(store, Listing(files, listing.left_out), images, labelled, warnings)
 
 
+def _store_of_table(path: Place, table: LabelTable) -> Store:
+    """Return the store of the files that a table names, those beside it."""
+    if isinstance(path, Path):
+        return FolderStore(path.parent)
+    if path.protocol in WEB:  # which lists nothing
+        return RemoteStore(path.parent, [row.filename for row in table.rows()])
+    return RemoteStore(path.parent)
+
+
 def _require_images(
-    images: Sequence[str], listing: Listing, path: Path, labels: LabelSource
+    images: Sequence[str], listing: Listing, path: Place, labels: LabelSource
 ) -> None:
     """Check that there are images, and a table where one is asked for."""
     if images and labels == "csv":
@@ -119,7 +132,7 @@ def _require_images(
 
 
 def _labels_by_place(
-    tree: ImageTree, asked: LabelSource, tables: Tables, path: Path
+    tree: ImageTree, asked: LabelSource, tables: Tables, path: Place
 ) -> Labels:
     """Return the labels that folders or file names give."""
     hint = tables.hint()

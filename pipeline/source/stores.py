@@ -1,7 +1,8 @@
 """Stores of a source's files: these are listed, and read one by one by key.
 
 A store can be pickled, so that every worker process opens it for itself. Here is that
-of a folder; `archives` has those of a zip and a tar.
+of a folder; `zip_store` and `tar_store` have those of archives, `remote_store` has that
+of a URL.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import errno
 import os
 import stat
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import FileIO
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -70,6 +71,9 @@ class Store(Protocol):
                 at fault: missing or damaged in its archive, no plain file, or larger
                 than a photo can be.
         """
+
+    def expect(self, keys: Iterable[str]) -> None:
+        """Prepare for files that are soon read, in this order, where that helps."""
 
     def exists(self) -> bool:
         """Tell whether the place is still there, and holds something."""
@@ -145,6 +149,9 @@ class FolderStore:
             for name, is_link in sorted(inner):
                 add = folders.append if is_link else folders.appendleft
                 add(f"{prefix}{name}/")
+
+    def expect(self, keys: Iterable[str]) -> None:
+        pass  # the system reads ahead
 
     def exists(self) -> bool:
         try:

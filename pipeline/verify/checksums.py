@@ -7,7 +7,6 @@ own checksums by.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 import google_crc32c
 
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.files import fingerprint, write_json
+from alexnet.pipeline.files import cache_home, fingerprint, write_json
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.records.manifest import Shard
 from alexnet.pipeline.records.record_set import repair_hint
@@ -34,15 +33,15 @@ KEPT_SECONDS = 365 * 24 * 3600
 
 
 def require_whole_shards(records: RecordSet) -> None:
-    """Read every shard through, and every record's label.
+    """Read every shard through that is on this machine, and every record's label.
 
     Raises:
         DataError: a shard is damaged, or a record has no right label; the message names
             the shard, the record and its byte.
     """
-    folder, manifest = records.folder, records.manifest
-    _require_whole(records, manifest.shards)
-    for shard in manifest.shards:
+    folder, manifest, shards = records.folder, records.manifest, records.shards_here()
+    _require_whole(records, shards)
+    for shard in shards:
         _, bad = count_labels(folder, shard, len(manifest.class_names))
         for first in bad[:1]:
             raise DataError(
@@ -55,7 +54,7 @@ def check_shards(records: RecordSet, split: str) -> None:
     """Compare a split's shards with the manifest's checksums.
 
     Whole shards are remembered in the user's cache folder, by size and time of change,
-    and not read again.
+    and not read again; what came from a store was checked on its way.
 
     Raises:
         DataError: a shard is damaged; the message names the record and its byte.
@@ -65,7 +64,8 @@ def check_shards(records: RecordSet, split: str) -> None:
     states = {shard.name: _state(records.folder, shard) for shard in shards}
     known = _load(memory)
     new = [shard for shard in shards if known.get(shard.name) != states[shard.name]]
-    _require_whole(records, new)
+    fetched = records.remote.fetched if records.remote else ()
+    _require_whole(records, [shard for shard in new if shard.name not in fetched])
     if new:
         with suppress(OSError):  # without a cache, they are read again next time
             memory.parent.mkdir(parents=True, exist_ok=True)
@@ -88,15 +88,7 @@ def _require_whole(records: RecordSet, shards: Collection[Shard]) -> None:
 
 def _memory_path(folder: Path, split: str) -> Path:
     place = fingerprint([str(folder.resolve()), split])
-    return _cache_home() / "alexnet" / "checked" / f"{place}.json"
-
-
-def _cache_home() -> Path:
-    """Return the user's cache folder; one that holds nothing where there is no home."""
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # no HOME, and a user id without a name
-        return Path(os.devnull)
+    return cache_home() / "alexnet" / "checked" / f"{place}.json"
 
 
 def _forget_old(memory: Path) -> None:

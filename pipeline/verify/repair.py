@@ -6,7 +6,7 @@ is the manifest's, so that an interrupted or failed repair leaves things as they
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -21,13 +21,20 @@ from alexnet.pipeline.build.quarantine import read_quarantine
 from alexnet.pipeline.build.shard import ShardStats
 from alexnet.pipeline.build.state import source_fingerprint
 from alexnet.pipeline.build.writer import Progress
-from alexnet.pipeline.errors import DataError, ReadError
+from alexnet.pipeline.errors import DataError, ReadError, RemoteError
 from alexnet.pipeline.files import atomic_path, require_room
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.records.interop import save_interop
+from alexnet.pipeline.records.interop import (
+    index_name,
+    save_interop,
+    shard_index,
+)
 from alexnet.pipeline.records.manifest import MANIFEST, Manifest, Shard, load_manifest
 from alexnet.pipeline.records.tfrecord import write_shard
+from alexnet.pipeline.remote.location import Location
+from alexnet.pipeline.remote.place import Place, put_text
 from alexnet.pipeline.source.scan import ImageFile, Source, scan
+from alexnet.pipeline.verify.copies import local_copy, replaced_shard
 from alexnet.pipeline.verify.verify import VerifyReport
 
 
@@ -35,7 +42,7 @@ from alexnet.pipeline.verify.verify import VerifyReport
 class Origin:
     """A record set and the photos it was built from, in order for each shard."""
 
-    folder: Path
+    folder: Place
     manifest: Manifest
     source: Source
     files: dict[str, tuple[ImageFile, ...]]
@@ -43,7 +50,7 @@ class Origin:
     record_bytes: int
 
 
-def find_origin(folder: Path, path: Path) -> Origin:
+def find_origin(folder: Place, path: Place) -> Origin:
     """Return the photos at `path`, from which the record set in `folder` was built.
 
     Raises:
@@ -70,7 +77,7 @@ def find_origin(folder: Path, path: Path) -> Origin:
     return Origin(folder, manifest, source, files, plan.record_bytes)
 
 
-def _build_anew(folder: Path) -> str:
+def _build_anew(folder: Place) -> str:
     """Say what to do where nothing can be repaired."""
     return (
         "make the set again with `alexnet records build SOURCE --out"
@@ -78,7 +85,7 @@ def _build_anew(folder: Path) -> str:
     )
 
 
-def _set_aside(folder: Path) -> set[str]:
+def _set_aside(folder: Place) -> set[str]:
     """Return the keys that the build set aside; none where their list is lost."""
     with suppress(OSError, DataError):
         return {bad.key for bad in read_quarantine(folder)}
@@ -119,11 +126,22 @@ def repair(
             f" {_build_anew(origin.folder)}"
         )
     shards = [shard for shard in manifest.shards if shard.name in broken]
-    require_room(origin.folder, sum(shard.num_bytes for shard in shards))
+    if isinstance(origin.folder, Path):
+        require_room(origin.folder, sum(shard.num_bytes for shard in shards))
     _rebuild(origin, shards, progress)
+    if isinstance(origin.folder, Location):
+        _send_indexes(origin.folder, manifest, broken)
     save_interop(origin.folder, manifest)
     manifest.save_labels(origin.folder)
     return tuple(broken)
+
+
+def _send_indexes(folder: Location, manifest: Manifest, broken: Sequence[str]) -> None:
+    """Send the indexes among the broken files anew."""
+    for shard in manifest.shards:
+        if index_name(shard.name) in broken:
+            with local_copy(folder, shard, lambda num_bytes: None) as here:
+                put_text(folder / index_name(shard.name), shard_index(here, shard))
 
 
 def _rebuild(origin: Origin, shards: list[Shard], progress: Progress) -> None:
@@ -138,6 +156,8 @@ def _rebuild(origin: Origin, shards: list[Shard], progress: Progress) -> None:
             for shard in shards:
                 of_shard = islice(results, len(origin.files[shard.name]))
                 _rebuild_shard(origin, shard, of_shard)
+    except RemoteError:
+        raise  # it says so itself
     except ReadError as error:
         raise ReadError(
             f"{error} Then run the same command again to go on: no shard was left half"
@@ -157,8 +177,11 @@ def _rebuild_shard(
     origin: Origin, shard: Shard, results: Iterable[EncodeResult]
 ) -> None:
     stats = ShardStats()
-    path = origin.folder / shard.name
-    with atomic_path(path) as partial:
+    path, with_index = origin.folder / shard.name, origin.manifest.layout is None
+    with (
+        replaced_shard(origin.folder, shard, with_index) as folder,
+        atomic_path(folder / shard.name) as partial,
+    ):
         written = write_shard(partial, stats.collect(results))
         if Shard(shard.name, *written) == shard:
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
@@ -16,7 +17,7 @@ from typing import Any
 
 from alexnet.pipeline.build.writer import Progress
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.records.interop import INDEX_FOLDER, index_path, shard_index
+from alexnet.pipeline.records.interop import INDEX_FOLDER, index_name, shard_index
 from alexnet.pipeline.records.manifest import (
     LABELS,
     MANIFEST,
@@ -24,7 +25,9 @@ from alexnet.pipeline.records.manifest import (
     Shard,
     load_manifest,
 )
+from alexnet.pipeline.remote.place import Place, as_place
 from alexnet.pipeline.verify.checksums import file_checksum
+from alexnet.pipeline.verify.copies import local_copy
 from alexnet.pipeline.verify.damage import (
     BadRecord,
     bad_file,
@@ -37,7 +40,7 @@ from alexnet.pipeline.verify.damage import (
 class VerifyReport:
     """The damage of a record set, and the names of the files that were repaired."""
 
-    data: Path
+    data: Place
     num_examples: int
     bad: tuple[BadRecord, ...]
     repaired: tuple[str, ...] = ()
@@ -54,11 +57,13 @@ class VerifyReport:
 
 
 def verify(
-    folder: Path,
+    folder: Place,
     progress: Progress = lambda done, total: None,
     names: Collection[str] | None = None,
 ) -> VerifyReport:
     """Read every byte of the record set in `folder`, whatever is remembered of it.
+
+    Of a remote one, a shard for each thread is fetched at a time.
 
     Args:
         progress: is called with the bytes read and the bytes in all.
@@ -66,7 +71,9 @@ def verify(
 
     Raises:
         DataError: there is no record set, or its manifest cannot be read.
+        RemoteError: a store fails for long.
     """
+    folder = as_place(folder)
     manifest = load_manifest(folder)
     shards = [s for s in manifest.shards if names is None or s.name in names]
     meter = _Meter(sum(shard.num_bytes for shard in shards), progress)
@@ -89,6 +96,10 @@ def verify(
     return VerifyReport(folder, num_examples, tuple(bad))
 
 
+def _nothing(num_bytes: int) -> None:
+    """Count no byte twice: those of a remote shard were counted as they arrived."""
+
+
 class _Meter:
     """Count the bytes that all threads have read; stop the threads when stopped."""
 
@@ -105,19 +116,27 @@ class _Meter:
 
 
 def _inspect(
-    folder: Path, shard: Shard, manifest: Manifest, count: Callable[[int], None]
+    place: Place, shard: Shard, manifest: Manifest, count: Callable[[int], None]
 ) -> tuple[list[BadRecord], Counter[int | None] | None]:
     """Return the damage of a shard, and how many of each label are in a whole one."""
-    path = folder / shard.name
     try:
-        checksum = file_checksum(path, count)
-        if (checksum, path.stat().st_size) != (shard.crc32c, shard.num_bytes):
-            return find_damage(folder, shard, manifest.layout), None
+        with local_copy(place, shard, count) as folder:
+            read = count if folder is place else _nothing
+            return _inspect_here(folder, shard, manifest, read)
     except FileNotFoundError:
         return [bad_file(shard.name, "is missing")], None
     except OSError as error:
         reason = f"cannot be read: {error.strerror or error}"
         return [bad_file(shard.name, reason)], None
+
+
+def _inspect_here(
+    folder: Path, shard: Shard, manifest: Manifest, count: Callable[[int], None]
+) -> tuple[list[BadRecord], Counter[int | None] | None]:
+    path = folder / shard.name
+    checksum = file_checksum(path, count)
+    if (checksum, path.stat().st_size) != (shard.crc32c, shard.num_bytes):
+        return find_damage(folder, shard, manifest.layout), None
     counts, bad = count_labels(folder, shard, len(manifest.class_names))
     if counts.total() == shard.num_examples:  # else the manifest is wrong
         bad += _index_damage(folder, shard)
@@ -126,7 +145,7 @@ def _inspect(
 
 def _index_damage(folder: Path, shard: Shard) -> list[BadRecord]:
     """Return the damage of a whole shard's index, which need not exist."""
-    path = index_path(folder, shard)
+    path = folder / index_name(shard.name)
     if not path.is_file() or path.read_bytes() == shard_index(folder, shard).encode():
         return []
     reason = (
@@ -153,8 +172,8 @@ def _manifest_damage(
     return bad
 
 
-def _labels_damage(folder: Path, manifest: Manifest) -> list[BadRecord]:
-    path = folder / LABELS
-    if path.is_file() and path.read_bytes() == manifest.labels_text():
-        return []
+def _labels_damage(folder: Place, manifest: Manifest) -> list[BadRecord]:
+    with suppress(OSError):
+        if (folder / LABELS).read_bytes() == manifest.labels_text():
+            return []
     return [bad_file(LABELS, f"does not hold the class names of {MANIFEST}")]

@@ -1,23 +1,20 @@
-"""Sample builds: sizes and times by arithmetic, and records that are the same ones."""
+"""Sample builds: sizes by arithmetic, and records that are the same ones."""
 
 from __future__ import annotations
 
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from alexnet.benchmarks import sample_build
-from alexnet.benchmarks.sample_build import extrapolate, pace
-from alexnet.pipeline.build.build import build
-from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
+from alexnet.benchmarks.sample_build import extrapolate
+from alexnet.pipeline.config import ReadConfig, StorageName
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.read.opened_records import open_records
-from alexnet.pipeline.source.scan import scan
-from tests.conftest import NUM_PHOTOS, SIDE
 
 
 def test_the_mean_stands_for_all() -> None:
@@ -50,20 +47,6 @@ def test_a_sample_of_all_is_no_estimate(found: list[int]) -> None:
     assert extrapolate([0] * len(found), found, 0, len(found)) == (sum(found), 0)
 
 
-def test_a_pace_is_what_comes_after_the_start() -> None:
-    """2 s until the workers are up, a burst of 3 that waited, then 10 a second."""
-    times = [0.0, 2.0, 2.0, 2.3, *(2.3 + 0.1 * n for n in range(1, 8))]
-    found = pace(times, skip=3, speed_up=1)
-    assert found == pytest.approx((2.0, 10.0))
-    assert found.seconds(1000) == pytest.approx(102.0)
-    assert pace(times, skip=3, speed_up=4) == pytest.approx((2.0, 40.0))
-
-
-def test_no_build_starts_before_it_is_asked_to() -> None:
-    """A first image that comes at once and slow ones after it."""
-    assert pace([0.0, 0.1, 1.1, 2.1], skip=1, speed_up=1) == pytest.approx((0, 1))
-
-
 @pytest.mark.parametrize("storage", get_args(StorageName))
 def test_multiplied_records_are_the_same_ones(
     record_sets: dict[StorageName, Path],
@@ -93,27 +76,3 @@ def test_multiplied_records_are_the_same_ones(
         assert len(images) == 3
         np.testing.assert_array_equal(images[1], images[0])
         np.testing.assert_array_equal(images[2], images[0])
-
-
-def test_a_few_photos_keep_a_few_workers_busy(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """24 photos, 8 for each of 3 workers; a whole build would have 6 of them."""
-    asked = []
-
-    def remember(*arguments: Any, workers: int, **options: Any) -> Any:
-        asked.append(workers)
-        return build(*arguments, workers=1, **options)
-
-    monkeypatch.setattr(sample_build, "build", remember)
-    monkeypatch.setattr(sample_build, "num_cpus", lambda: 6)
-    monkeypatch.setattr(sample_build, "PHOTOS_A_WORKER", 8)
-    monkeypatch.setattr(sample_build, "CHUNK", 2)
-    monkeypatch.setattr(sample_build, "pace", lambda *arguments: arguments)
-    config = BuildConfig(storage="raw", side=SIDE)
-    steady: Any = sample_build._build(config, scan(photos), tmp_path / "a")[1]
-    times, skip, speed_up = steady
-    assert asked == [3]
-    assert len(times) == NUM_PHOTOS + 1
-    assert times == sorted(times)
-    assert (skip, speed_up) == (6, 2)

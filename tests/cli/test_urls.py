@@ -1,4 +1,4 @@
-"""A URL is refused by name wherever a path is asked for, and never made a folder of."""
+"""A URL is kept whole or refused by name, and never made a folder of."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import require_local
 from alexnet.pipeline.read.image_folder import open_data
 from alexnet.pipeline.records.manifest import load_manifest
+from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.source.scan import scan
-from tests.cli.conftest import alexnet, failure
+from tests.cli.conftest import alexnet, failure, parse
 
 
 def path_words(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -44,7 +45,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_there_are_paths_to_be_tried() -> None:
-    known = {"records build", "records build --out", "fit --run", "predict", "export"}
+    known = {"fit --run", "predict", "export", "records estimate --out"}
     assert known <= {" ".join(words) for words in PATH_WORDS}
 
 
@@ -54,6 +55,25 @@ def test_every_path_of_every_command_may_not_be_a_url(words: tuple[str, ...]) ->
     assert said.startswith("gs://bucket/x is a URL. Give a file or folder on this")
     if words[-1].startswith("--"):
         assert failure(*words[:-1], f"{words[-1]}={URLS[0]}") == said
+
+
+def test_what_takes_urls_keeps_them_whole() -> None:
+    url = "nosuch://bucket//x"
+    for words in (
+        ("records", "build", url),
+        ("records", "verify", url),
+        ("records", "estimate", url),
+    ):
+        assert f"{url.partition('//x')[0]}" in failure(*words)
+    taken = parse(["records", "build", url, f"--out={url}"])
+    assert taken["source"] == taken["out"] == Location(url)
+    assert parse(["records", "verify", "file:///data/x"])["data"] == Path("/data/x")
+    assert parse(["records", "verify"])["data"] == Path("records")
+
+
+def test_urls_in_the_wrong_place_do_not_hide_the_parsers_word() -> None:
+    for words in (["nosuch", "s3://b"], ["fit", "--nosuch", "s3://b"], ["records"]):
+        assert alexnet(*words).code == 2
 
 
 @pytest.mark.parametrize("url", URLS)

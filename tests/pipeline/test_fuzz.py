@@ -29,7 +29,7 @@ from alexnet.pipeline.read.dataset import steps_per_epoch
 from alexnet.pipeline.read.errors import reading
 from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.read.parse import find_jpeg
-from alexnet.pipeline.records.interop import index_path, read_index
+from alexnet.pipeline.records.interop import index_name, read_index
 from alexnet.pipeline.records.manifest import load_manifest
 from alexnet.pipeline.records.tfrecord import encode_example, frame, read_example
 from alexnet.pipeline.source.scan import scan
@@ -204,7 +204,7 @@ def test_an_index_is_right_or_refused(
     folder = Path(shutil.copytree(record_sets["jpeg"], tmp_path / "set"))
     (shard,) = [s for s in load_manifest(folder).shards if s.name == SHARD]
     right = read_index(folder, shard)
-    lines = index_path(folder, shard).read_text().splitlines()
+    lines = (folder / index_name(shard.name)).read_text().splitlines()
     pairs = st.builds("{} {}".format, NUMBERS, NUMBERS)
     line = st.sampled_from(lines) | pairs | TEXTS
     several = st.lists(line, max_size=8) | st.permutations(lines)
@@ -212,7 +212,7 @@ def test_an_index_is_right_or_refused(
     @holds(examples, several)
     def _(drawn: list[str]) -> None:
         text = "\n".join(drawn)
-        index_path(folder, shard).write_text(text, "utf-8", "surrogatepass")
+        (folder / index_name(shard.name)).write_text(text, "utf-8", "surrogatepass")
         try:
             found = read_index(folder, shard)
         except DataError as error:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import signal
+import threading
+import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.lock import removed_when_empty, sole_process
+from alexnet.pipeline.lock import (
+    clear_if_free,
+    in_turn,
+    removed_when_empty,
+    sole_process,
+)
 
 TAKEN = DataError("somebody is at it")
 
@@ -85,3 +92,34 @@ def test_a_folder_that_was_there_stays(tmp_path: Path) -> None:
         (tmp_path / "runs" / "first").mkdir()
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     assert not list((tmp_path / "runs").iterdir())
+
+
+def test_what_a_killed_process_left_is_cleared_and_nothing_of_a_live_one(
+    tmp_path: Path,
+) -> None:
+    lock, partial = tmp_path / "lock", tmp_path / "partial"
+    partial.touch()
+    with in_turn(lock):
+        assert not clear_if_free(lock, partial)
+        assert lock.is_file() and partial.is_file()
+    lock.touch()
+    assert clear_if_free(lock, partial)
+    assert not lock.exists() and not partial.exists()
+    assert not clear_if_free(lock, partial)
+
+
+def test_a_lock_is_not_cleared_from_under_whoever_takes_it(tmp_path: Path) -> None:
+    lock, end = tmp_path / "lock", time.monotonic() + 0.5
+
+    def clear() -> None:
+        while time.monotonic() < end:
+            clear_if_free(lock, tmp_path / "partial")
+
+    clearer = threading.Thread(target=clear)
+    clearer.start()
+    while time.monotonic() < end:
+        with in_turn(lock):
+            assert lock.is_file()
+            time.sleep(1e-4)
+            assert lock.is_file()
+    clearer.join()

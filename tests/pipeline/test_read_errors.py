@@ -133,7 +133,8 @@ def test_a_source_that_workers_cannot_see_is_no_heap_of_bad_photos(
     mounted.mkdir()  # the mount point
     with pytest.raises(ReadError, match="The whole source is gone: bring it back"):
         build(source, out, CONFIG, workers=1, max_bad=1, beam=beam)
-    assert content(out).keys() == {".build/settings.json"}
+    lists = {name for name in content(out) if name.endswith(".files.json")}  # Beam's
+    assert content(out).keys() - lists == {".build/settings.json"}
     mounted.rmdir()
     (tmp_path / "unmounted").rename(mounted)
     build(source, out, CONFIG, workers=1, beam=beam)

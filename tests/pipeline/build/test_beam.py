@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import pickle
 import shutil
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 import alexnet.pipeline.build.beam
+from alexnet.pipeline.beam.options import parse_options
+from alexnet.pipeline.build import processes
 from alexnet.pipeline.build.beam import ShardJob
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.build.encode_job import EncodeJob, EncodeResult
-from alexnet.pipeline.build.plan import ShardPlan, make_plan
-from alexnet.pipeline.build.state import STATE
+from alexnet.pipeline.build.plan import make_plan
+from alexnet.pipeline.build.state import (
+    STATE,
+    build_settings,
+    open_state,
+    state_fingerprint,
+)
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.records.tfrecord import write_shard
 from alexnet.pipeline.source.scan import ImageFile, scan
 from tests.conftest import NUM_PHOTOS, SIDE
 from tests.pipeline.build.test_build import content, interrupted
+from tests.pipeline.deadly import KeyStore
 
 CONFIG = BuildConfig(side=SIDE, shards=3)
 PROCESSES = ("--direct_running_mode=multi_processing",)
@@ -48,14 +61,14 @@ def test_the_workers_are_as_many_as_are_asked_for(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Options that are given come last, where Beam lets them win."""
-    seen = []
+    seen: list[DirectOptions] = []
 
-    def heard(flags: list[str]) -> PipelineOptions:
-        options = PipelineOptions(flags)
+    def heard(words: Sequence[str], workers: int) -> PipelineOptions:
+        options = parse_options(words, workers)
         seen.append(options.view_as(DirectOptions))
         return options
 
-    monkeypatch.setattr(alexnet.pipeline.build.beam, "PipelineOptions", heard)
+    monkeypatch.setattr("alexnet.pipeline.beam.run.parse_options", heard)
     build(scan(photos), tmp_path / "a", CONFIG, beam=(), workers=2)
     options = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
     build(scan(photos), tmp_path / "b", CONFIG, beam=options, workers=2)
@@ -147,35 +160,110 @@ def test_a_worker_that_fails_is_told_with_the_way_on(
     assert content(tmp_path) == content(record_sets["jpeg"])
 
 
-class Overtaken:
-    """A worker that was believed lost: another writes its whole shard meanwhile."""
-
-    def __init__(self, job: ShardJob, shard: ShardPlan) -> None:
-        self.job, self.shard = job, shard
-        self.class_names = job.encode_job.class_names
-        self.written = b""
-
-    def encode(self, file: ImageFile) -> EncodeResult:
-        if file == self.shard.files[3]:
-            self.job.write(self.shard)
-            self.written = (self.job.out / self.shard.name).read_bytes()
-        return self.job.encode_job.encode(file)
+def shard_job(out: Path, encode_job: EncodeJob) -> ShardJob:
+    return ShardJob(out, encode_job, 1000, state_fingerprint(out))
 
 
 def test_two_workers_at_one_shard_do_not_meet(
     photos: Path, record_sets: dict[StorageName, Path], tmp_path: Path
 ) -> None:
+    """One was believed lost: another writes its whole shard meanwhile."""
     source = scan(photos)
     shard = make_plan(source.files, source.class_names, CONFIG).shards[0]
-    job = ShardJob(tmp_path, EncodeJob(source.store, source.class_names, CONFIG, None))
-    lost: Any = Overtaken(job, shard)
+    encode_job = EncodeJob(source.store, source.class_names, CONFIG, None)
+    job, written = shard_job(tmp_path, encode_job), []
     (tmp_path / STATE).mkdir()
-    ShardJob(tmp_path, lost).write(shard)
+
+    def encode(files: Iterable[ImageFile]) -> Iterator[EncodeResult]:
+        return map(encode_job.encode, files)
+
+    def encode_late(files: Iterable[ImageFile]) -> Iterator[EncodeResult]:
+        first, *others = files
+        yield encode_job.encode(first)
+        job.write(shard, encode)
+        written.append((tmp_path / shard.name).read_bytes())
+        yield from encode(others)
+
+    job.write(shard, encode_late)
     expected = (record_sets["jpeg"] / shard.name).read_bytes()
-    assert lost.written == expected
+    assert written == [expected]
     names = [shard.name, f"{STATE}/{shard.name}.json"]
     assert sorted(content(tmp_path)) == sorted(names)
     assert content(tmp_path)[shard.name] == expected
+
+
+def test_a_worker_of_a_build_that_ended_writes_nothing(
+    photos: Path, record_sets: dict[StorageName, Path], tmp_path: Path
+) -> None:
+    """Its driver was killed, and another build begun in the folder, or ended."""
+    source = scan(photos)
+    plan = make_plan(source.files, source.class_names, CONFIG)
+    names = [shard.name for shard in plan.shards]
+    open_state(tmp_path, build_settings(source, CONFIG, names))
+    encode_job = EncodeJob(source.store, source.class_names, CONFIG, None)
+    lost = shard_job(tmp_path, encode_job)
+    build(source, tmp_path, replace(CONFIG, side=48), overwrite=True, workers=1)
+    (tmp_path / STATE).mkdir()
+    before = content(tmp_path)
+    with pytest.raises(DataError, match="has ended, or another has begun"):
+        lost.write(plan.shards[0], lambda files: map(encode_job.encode, files))
+    assert content(tmp_path) == before
+
+
+def test_no_file_travels_with_the_pipeline(
+    photos: Path,
+    record_sets: dict[StorageName, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A million of them would be more than some runners take."""
+
+    def do_here(job: Any, parts: Any, *others: Any, look: Any) -> None:
+        sent = pickle.dumps((job, parts))
+        assert b".jpg" not in sent
+        job, parts = pickle.loads(sent)
+        with job.open() as write:
+            for part in parts:
+                write(part)
+        look()
+
+    monkeypatch.setattr(alexnet.pipeline.build.beam, "run_on_beam", do_here)
+    build(scan(photos), tmp_path, CONFIG, beam=())
+    assert content(tmp_path) == content(record_sets["jpeg"])
+
+
+def test_another_machine_goes_on(
+    photos: Path, record_sets: dict[StorageName, Path], tmp_path: Path
+) -> None:
+    """It has the photos at another place, and the same record set."""
+    out, elsewhere = tmp_path / "records", tmp_path / "mounted" / "photos"
+    interrupted(scan(photos), out, 10)
+    shutil.copytree(photos, elsewhere)
+    report = build(scan(elsewhere), out, CONFIG, beam=(), workers=1)
+    assert report.encoded == NUM_PHOTOS - 6
+    assert content(out) == content(record_sets["jpeg"])
+
+
+def test_no_process_is_left_behind(photos: Path, tmp_path: Path) -> None:
+    build(scan(photos), tmp_path, CONFIG, beam=(), workers=1)
+    assert multiprocessing.active_children() == []
+
+
+def test_a_worker_that_does_not_share_the_records_says_so(tmp_path: Path) -> None:
+    job = shard_job(tmp_path / "gone", EncodeJob(KeyStore(), ("cat",), CONFIG, None))
+    with pytest.raises(DataError, match=r"a worker on \S+ sees no .*gone"), job.open():
+        pass
+
+
+def test_a_daemon_is_told_that_it_may_start_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = SimpleNamespace(daemon=True)
+    monkeypatch.setattr(processes, "current_process", lambda: daemon)
+    (tmp_path / STATE).mkdir()
+    job = shard_job(tmp_path, EncodeJob(KeyStore(), ("cat",), CONFIG, None))
+    with pytest.raises(DataError, match="DASK_DISTRIBUTED__WORKER__DAEMON=False"):
+        job.open().__enter__()
 
 
 def test_options_that_beam_refuses_are_told_in_a_line(
@@ -193,7 +281,7 @@ def test_without_beam_the_error_says_what_to_install(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "apache_beam", None)
-    monkeypatch.setattr("alexnet.pipeline.build.build.find_spec", lambda name: None)
+    monkeypatch.setattr("alexnet.pipeline.beam.options.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'alexnet\[beam\]'"):
         build(scan(photos), tmp_path / "records", CONFIG, beam=())
     assert not (tmp_path / "records").exists()

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, get_args
+from typing import IO, Any, get_args
 
 import pytest
 
@@ -351,11 +351,17 @@ def test_a_file_system_without_locks_is_built_on(
     assert content(tmp_path) == many.whole["jpeg"]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"workers": 2}, {"workers": 1, "isolated": True}, {"workers": 1, "beam": ()}],
+    ids=["two processes", "one", "beam"],
+)
 def test_a_photo_that_crashes_its_decoder_is_set_aside_and_the_rest_goes_on(
-    many: Many, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    many: Many, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(alexnet.pipeline.build.build, "EncodeJob", DeadlyPhotosJob)
-    report = build(many.source, tmp_path / "out", config("jpeg"), workers=2, max_bad=1)
+    out = tmp_path / "out"
+    report = build(many.source, out, config("jpeg"), max_bad=1, **options)
     reasons = {bad.key: bad.reason for bad in report.quarantined}
     assert reasons == dict.fromkeys(CRASHING, "its decoder crashed (signal 11)")
     assert report.encoded == NUM_MANY - 2
@@ -364,7 +370,7 @@ def test_a_photo_that_crashes_its_decoder_is_set_aside_and_the_rest_goes_on(
     monkeypatch.setattr(alexnet.pipeline.build.build, "EncodeJob", HarmlessPhotosJob)
     build(many.source, kept, config("jpeg"), workers=1, max_bad=1)
     shards = {k: v for k, v in content(kept).items() if k.endswith(".tfrecord")}
-    assert shards.items() <= content(tmp_path / "out").items()
+    assert shards.items() <= content(out).items()
 
 
 RUN = "from alexnet.cli.main import run; run()"

@@ -15,7 +15,7 @@ import tensorflow as tf
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
 from alexnet.pipeline.errors import ConfigError
-from alexnet.pipeline.read import arrivals
+from alexnet.pipeline.read import batch_arrivals
 from alexnet.pipeline.read.dataset import eval_dataset, train_dataset
 from alexnet.pipeline.read.image_folder import open_photos
 from alexnet.pipeline.read.mixture import mix
@@ -166,8 +166,8 @@ def test_records_that_cannot_be_read_by_row_are_refused(
 def test_a_service_that_has_no_workers_is_an_error(
     records: OpenedRecords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrivals, "SILENT_SECONDS", 0.5)
-    monkeypatch.setattr(arrivals, "LATE_SECONDS", 0.1)
+    monkeypatch.setattr(batch_arrivals, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(batch_arrivals, "LATE_SECONDS", 0.1)
     with in_process_service(workers=0) as empty:
         dataset = train_dataset(records, CONFIG, data_service=empty)
         with pytest.raises(tf.errors.OpError, match="ReadError: the data service at"):
@@ -229,7 +229,7 @@ def test_workers_that_die_and_join_in_mid_epoch_change_nothing(
     many: OpenedRecords, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every example is there once in every epoch, and in the very place it had."""
-    monkeypatch.setattr(arrivals, "LATE_SECONDS", 0.2)
+    monkeypatch.setattr(batch_arrivals, "LATE_SECONDS", 0.2)
     dispatcher = hosts.dispatcher()
     first = hosts.worker(dispatcher)
     hosts.worker(dispatcher)

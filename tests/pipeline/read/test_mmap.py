@@ -32,6 +32,12 @@ def written(folder: Path, sizes: tuple[int, ...] = SIZES) -> list[Path]:
     return paths
 
 
+def mapped(paths: list[Path]) -> Mapping:
+    mapping = Mapping(paths, [path.stat().st_size for path in paths])
+    mapping.fill()
+    return mapping
+
+
 def content(paths: list[Path]) -> np.ndarray:
     data = b"".join(path.read_bytes() for path in paths)
     return np.frombuffer(data, np.uint8)
@@ -58,7 +64,7 @@ def test_several_files_are_one_matrix(tmp_path: Path, offset: int, width: int) -
     paths = written(tmp_path)
     rows = (sum(SIZES) - offset) // width
     expected = content(paths)[offset : offset + rows * width].reshape(rows, width)
-    view = Mapping(paths).view(offset, width)
+    view = mapped(paths).view(offset, width)
     assert view.dtype == tf.uint8
     np.testing.assert_array_equal(view, expected)
     order = np.random.default_rng(1).permutation(rows)
@@ -67,13 +73,13 @@ def test_several_files_are_one_matrix(tmp_path: Path, offset: int, width: int) -
 
 def test_the_order_is_that_of_the_paths(tmp_path: Path) -> None:
     paths = written(tmp_path)[::-1]
-    view = Mapping(paths).view(0, PAGE)
+    view = mapped(paths).view(0, PAGE)
     np.testing.assert_array_equal(tf.reshape(view, [-1]), content(paths))
 
 
 def test_what_is_shown_is_the_files_memory_and_no_copy(tmp_path: Path) -> None:
     (path,) = written(tmp_path, (PAGE,))
-    view = Mapping([path]).view(0, 64)
+    view = mapped([path]).view(0, 64)
     before = int(view[1, 0])
     with path.open("r+b") as file:
         file.seek(64)
@@ -88,7 +94,7 @@ def test_files_larger_than_the_memory_are_mapped(tmp_path: Path) -> None:
         with path.open("wb") as file:
             file.seek(size - 1)
             file.write(path.name.encode())
-    view = Mapping(paths).view(0, PAGE)
+    view = mapped(paths).view(0, PAGE)
     assert view.shape == (2 * size // PAGE, PAGE)
     last = tf.constant([size // PAGE - 1, 2 * size // PAGE - 1, 0], tf.int64)
     assert tf.gather(view, last)[:, -1].numpy().tobytes() == b"ab\0"
@@ -98,7 +104,7 @@ def test_views_keep_the_memory_and_the_last_one_gives_it_back(
     tmp_path: Path, unmapped: list[int]
 ) -> None:
     paths = written(tmp_path)
-    mapping = Mapping(paths)
+    mapping = mapped(paths)
     whole, heads = mapping.view(0, PAGE), mapping.view(0, 64)
     del mapping
     gc.collect()
@@ -117,7 +123,7 @@ def test_a_dataset_keeps_what_it_gathers_from(
     paths = written(tmp_path)
 
     def rows() -> tf.data.Dataset:
-        view = Mapping(paths).view(0, PAGE)
+        view = mapped(paths).view(0, PAGE)
         return tf.data.Dataset.range(8).map(lambda row: tf.gather(view, row))
 
     dataset = rows()
@@ -132,7 +138,7 @@ def test_a_dataset_keeps_what_it_gathers_from(
 def test_a_mapping_that_nobody_views_is_given_back(
     tmp_path: Path, unmapped: list[int]
 ) -> None:
-    mapping = Mapping(written(tmp_path))
+    mapping = mapped(written(tmp_path))
     del mapping
     assert await_garbage(lambda: unmapped == [sum(SIZES)])
 
@@ -163,7 +169,7 @@ def test_a_file_system_that_cannot_map_is_told_with_the_way_out(
     monkeypatch.setattr(alexnet.pipeline.read.mmap, "_libc", lambda: libc)
     paths = written(tmp_path)
     with pytest.raises(DataError) as error:
-        Mapping(paths)
+        mapped(paths)
     reason = os.strerror(errno.ENODEV)
     assert str(error.value) == (
         f"{paths[files]} cannot be mapped ({reason}). Read the records with"
@@ -175,7 +181,7 @@ def test_a_file_system_that_cannot_map_is_told_with_the_way_out(
 
 def test_files_of_any_length_are_mapped_one_by_one(tmp_path: Path) -> None:
     paths = written(tmp_path, (PAGE, 100, PAGE + 1, 1))
-    files = Mapping(paths).files()
+    files = mapped(paths).files()
     assert [file.tobytes() for file in files] == [path.read_bytes() for path in paths]
     assert not files[1].flags.writeable
 
@@ -184,7 +190,7 @@ def test_files_keep_the_memory_and_the_last_part_gives_it_back(
     tmp_path: Path, unmapped: list[int]
 ) -> None:
     paths = written(tmp_path, (PAGE, 100))
-    part = Mapping(paths).files()[1][10:20]
+    part = mapped(paths).files()[1][10:20]
     gc.collect()
     assert unmapped == []
     assert part.tobytes() == paths[1].read_bytes()[10:20]
@@ -200,7 +206,7 @@ def test_more_files_are_mapped_than_may_be_open(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (before + 10, hard))
     try:
-        files = Mapping(paths).files()
+        files = mapped(paths).files()
         assert num_open() == before
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -209,13 +215,13 @@ def test_more_files_are_mapped_than_may_be_open(tmp_path: Path) -> None:
 
 def test_a_file_that_ends_within_a_page_is_told(tmp_path: Path) -> None:
     """The rows of the one after it would have to start there."""
-    mapping = Mapping(written(tmp_path, (PAGE, PAGE + 100, PAGE)))
+    mapping = mapped(written(tmp_path, (PAGE, PAGE + 100, PAGE)))
     with pytest.raises(DataError, match=r"1\.bin cannot be mapped .*`reader='stream'`"):
         mapping.view(0, PAGE)
 
 
 def test_the_last_file_may_end_within_a_page(tmp_path: Path) -> None:
     paths = written(tmp_path, (PAGE, 100))
-    view = Mapping(paths).view(0, 64)
+    view = mapped(paths).view(0, 64)
     expected = content(paths)[: 65 * 64].reshape(65, 64)
     np.testing.assert_array_equal(view, expected)

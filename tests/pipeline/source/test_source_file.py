@@ -17,10 +17,11 @@ import pytest
 import alexnet.pipeline.source.scan
 import alexnet.pipeline.source.source_file
 from alexnet.pipeline.errors import BadImage, ReadError
-from alexnet.pipeline.source.archives import TarStore, open_store
+from alexnet.pipeline.source.archives import open_store
 from alexnet.pipeline.source.scan import ImageFile, scan
 from alexnet.pipeline.source.source_file import read_file
 from alexnet.pipeline.source.stores import FolderStore, Store, _status
+from alexnet.pipeline.source.tar_store import TarStore
 from tests.pipeline.failing import OUT_OF_MEMORY, FailingStore
 from tests.pipeline.source.test_archives import stored, tarred, zipped
 

@@ -31,7 +31,7 @@ class JobLost(Exception):
     """The sender does not know any more what it was asked for."""
 
 
-class Arrivals:
+class BatchArrivals:
     """What a sender has sent of the batches from `first` up to `end`."""
 
     def __init__(

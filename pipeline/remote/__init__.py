@@ -1,0 +1,1 @@
+"""Files behind URLs: any address that fsspec opens, reached with patience."""
