@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import TypeVar
 
 from alexnet.pipeline.errors import ConfigError, ReadError
+
+T = TypeVar("T")
 
 LOCALHOST, PORT = "localhost", 5050
 # The one kind of connection that TensorFlow's wheels bring.
@@ -42,14 +46,10 @@ class Address:
         Raises:
             ReadError: nobody answers there.
         """
-        end = time.monotonic() + WAIT_SECONDS
-        while True:
-            try:
-                return self._connected_as()
-            except OSError as error:
-                if time.monotonic() > end:
-                    raise self._silence(error) from error
-                time.sleep(RETRY_SECONDS)
+        try:
+            return wait_for(self._connected_as, OSError)
+        except OSError as error:
+            raise self._silence(error) from error
 
     def _connected_as(self) -> str:
         place = (self.host, self.port)
@@ -71,6 +71,18 @@ class Address:
             ReadError: nobody does.
         """
         self.own_host()
+
+
+def wait_for(attempt: Callable[[], T], *errors: type[Exception]) -> T:
+    """What `attempt` returns; where it raises one of the errors it is repeated."""
+    end = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            return attempt()
+        except errors:
+            if time.monotonic() > end:
+                raise
+        time.sleep(RETRY_SECONDS)
 
 
 def parse_address(text: str) -> Address:

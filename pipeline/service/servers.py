@@ -12,9 +12,11 @@ from typing import Any
 import tensorflow as tf
 
 from alexnet.pipeline.errors import ConfigError, ReadError
-from alexnet.pipeline.service.address import LOCALHOST, PROTOCOL, Address
+from alexnet.pipeline.service.address import LOCALHOST, PROTOCOL, Address, wait_for
 
 CARD = "alexnet"
+# Raised where there is none, or none yet.
+NO_CARD = (ValueError, tf.errors.OpError)
 # A trainer that went leaves its job behind; a worker that went is missed.
 UNUSED_MILLISECONDS, CHECK_MILLISECONDS = 60_000, 10_000
 MISSING_MILLISECONDS, HEARTBEAT_MILLISECONDS = 30_000, 2_000
@@ -99,16 +101,19 @@ def require_same_version(dispatcher: Address) -> None:
         ReadError: it is not, or it is no dispatcher of alexnet's.
     """
     dispatcher.require_dispatcher()
-    try:
-        card = service.from_dataset_id(
+
+    def read_card() -> Any:
+        return service.from_dataset_id(
             service.ShardingPolicy.OFF, dispatcher.url, CARD
         ).element_spec
-    except (ValueError, tf.errors.OpError) as error:
+
+    try:
+        (version,) = wait_for(read_card, *NO_CARD)
+    except NO_CARD as error:
         raise ReadError(
             f"what answers at {dispatcher} is no dispatcher that `alexnet data-service"
             f" dispatcher` started ({error}). Mend the address."
         ) from error
-    (version,) = card
     if version != tf.__version__:
         raise ReadError(
             f"the data service at {dispatcher} runs TensorFlow {version}, and this is"

@@ -22,6 +22,7 @@ from alexnet.pipeline.read.mixture import mix
 from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.read.order import PipelineShard
+from alexnet.pipeline.service import address as service_address
 from alexnet.pipeline.service.address import LOCALHOST, parse_address
 from alexnet.pipeline.service.servers import service, start_worker
 from alexnet.pipeline.source.scan import scan
@@ -184,7 +185,10 @@ def test_another_tensorflow_is_refused(
         taken(train_dataset(records, CONFIG, data_service=address), 1)
 
 
-def test_another_s_dispatcher_is_refused(records: OpenedRecords) -> None:
+def test_another_s_dispatcher_is_refused(
+    records: OpenedRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_address, "WAIT_SECONDS", 0)
     server = service.DispatchServer()
     address = server.target.partition("://")[2]
     with pytest.raises(tf.errors.OpError, match=f"{address} is no dispatcher that"):
