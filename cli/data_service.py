@@ -27,7 +27,6 @@ app = command_group(
     " network, or a firewall.",
     "alexnet data-service dispatcher",
     "alexnet data-service worker localhost:5050",
-    "alexnet fit --data-service localhost:5050",
 )
 
 

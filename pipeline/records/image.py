@@ -22,7 +22,7 @@ from alexnet.pipeline.records.odd_pixels import as_shown, prepare
 from alexnet.pipeline.records.resample import resample
 
 # What phones and cameras come to. Refused by the header, before decoding: reading takes
-# 4 to 16 bytes a pixel, and Pillow refuses twice its own limit.
+# 4 to 18 bytes a pixel, and Pillow refuses twice its own limit.
 MAX_PIXELS = 200_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
 # Decoders that take this many times the memory or the time that others do.

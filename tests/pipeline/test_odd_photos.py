@@ -203,7 +203,7 @@ for data in (*photos, jpeg_of_size(13_000, 13_000)):  # Pillow warns of its size
 
 
 def test_a_large_photo_costs_what_its_pixels_do() -> None:
-    """So that those of `MAX_PIXELS` cost 3.2 GB and some seconds, whatever they are."""
+    """So that those of `MAX_PIXELS` cost 3.6 GB and some seconds, whatever they are."""
     code = """
 import io, resource, time
 from PIL import Image
@@ -244,7 +244,7 @@ print((held("VmHWM") - before) / SIDE**2, seconds / SIDE**2)
     command = [sys.executable, "-c", code]
     told = subprocess.check_output(command, cwd=ROOT, text=True)
     bytes_a_pixel, seconds_a_pixel = map(float, told.split())
-    assert bytes_a_pixel < 17
+    assert bytes_a_pixel < 19
     assert seconds_a_pixel * MAX_PIXELS < 60
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -23,10 +24,10 @@ from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.read.order import PipelineShard
 from alexnet.pipeline.service import address as service_address
-from alexnet.pipeline.service.address import LOCALHOST, parse_address
-from alexnet.pipeline.service.servers import service, start_worker
+from alexnet.pipeline.service.servers import service
 from alexnet.pipeline.source.scan import scan
 from tests.conftest import flip, smooth_photo
+from tests.model.processes import call
 from tests.pipeline.service.hosts import Hosts, in_process_service
 
 BATCH = 4
@@ -164,16 +165,19 @@ def test_records_that_cannot_be_read_by_row_are_refused(
         )
 
 
-def test_a_service_that_has_no_workers_is_an_error(
-    records: OpenedRecords, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(batch_arrivals, "SILENT_SECONDS", 0.5)
-    monkeypatch.setattr(batch_arrivals, "LATE_SECONDS", 0.1)
+def require_workers_are_missed(folder: Path) -> None:
+    """In a process of its own, where TensorFlow goes on asking a service that went."""
+    batch_arrivals.SILENT_SECONDS, batch_arrivals.LATE_SECONDS = 0.5, 0.1
     with in_process_service(workers=0) as empty:
-        dataset = train_dataset(records, CONFIG, data_service=empty)
+        dataset = train_dataset(open_records(folder), CONFIG, data_service=empty)
         with pytest.raises(tf.errors.OpError, match="ReadError: the data service at"):
             taken(dataset, 1)
-        start_worker(parse_address(empty), LOCALHOST).stop()  # lets go of the asking
+
+
+def test_a_service_that_has_no_workers_is_an_error(
+    record_sets: dict[StorageName, Path],
+) -> None:
+    call(require_workers_are_missed, record_sets["jpeg"])
 
 
 def test_another_tensorflow_is_refused(
@@ -278,6 +282,19 @@ def test_hosts_end_when_they_are_asked_to(signal_number: int, hosts: Hosts) -> N
         assert "stopped" in host.log.with_suffix(".err").read_text()
 
 
+def require_error_of_worker(folder: Path, address: str, message: str) -> None:
+    """In a process of its own, which sees the records as its machine does."""
+    os.chdir(folder)
+    records = open_records("/proc/self/cwd/records")
+    dataset = train_dataset(records, CONFIG, data_service=address)
+    expected = (
+        "DataError: the records are in /proc/self/cwd/records, and a worker of the data"
+        f" service at {address} {message}"
+    )
+    with pytest.raises(tf.errors.OpError, match=expected):
+        taken(dataset, 1)
+
+
 @pytest.mark.parametrize(
     ("there", "message"), [(False, "does not find them"), (True, "finds others there")]
 )
@@ -287,21 +304,14 @@ def test_a_worker_without_the_records_is_told(
     record_sets: dict[StorageName, Path],
     hosts: Hosts,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Under a path that each process sees otherwise, as each machine does its own."""
-    for name, storage in (("trainer", "jpeg"), ("worker", "raw")):
+    sets: dict[str, StorageName] = {"trainer": "jpeg", "worker": "raw"}
+    for name, storage in sets.items():
         (tmp_path / name).mkdir()
         if there or name == "trainer":
-            shutil.copytree(record_sets[storage], tmp_path / name / "records")  # type: ignore[index]
+            shutil.copytree(record_sets[storage], tmp_path / name / "records")
     dispatcher = hosts.dispatcher()
     hosts.worker(dispatcher, tmp_path / "worker")
-    monkeypatch.chdir(tmp_path / "trainer")
-    records = open_records("/proc/self/cwd/records")
-    dataset = train_dataset(records, CONFIG, data_service=str(dispatcher.address))
-    expected = (
-        "DataError: the records are in /proc/self/cwd/records, and a worker of the data"
-        f" service at {dispatcher.address} {message}"
-    )
-    with pytest.raises(tf.errors.OpError, match=expected):
-        taken(dataset, 1)
+    address = str(dispatcher.address)
+    call(require_error_of_worker, tmp_path / "trainer", address, message)
