@@ -72,6 +72,7 @@ def test_bench_json(built: Built) -> None:
     assert f"`{found['bottleneck']}`" in found["advice"]
 
 
+@pytest.mark.slow
 def test_bench_for_people(built: Built) -> None:
     words = ("--seconds", 0.05, *SIZES, "--no-train-step", "--augment", "none")
     ended = alexnet(*BENCH, built[0], *words, "--reader", "stream")

@@ -98,6 +98,7 @@ def test_other_commands_work_from_a_folder_that_takes_no_pictures(
     assert str(locked_run / "curves.png") in failure("plot", locked_run)
 
 
+@pytest.mark.slow
 def test_other_records_are_refused_until_they_are_named(
     photos: Path, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ Trained = tuple[Path, dict[str, Any]]
 NETWORK = f"[batch, {IMAGE_SIZE}, {IMAGE_SIZE}, 3]"
 
 
+@pytest.mark.slow
 def test_json_of_a_saved_model(trained: Trained, tmp_path: Path) -> None:
     out = tmp_path / "saved-model"
     found = alexnet_json("export", trained[0], out, "--checkpoint", "last")

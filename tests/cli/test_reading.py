@@ -107,6 +107,7 @@ def test_a_broken_photo_ends_fit_by_its_name(photos: Path, tmp_path: Path) -> No
 # --- damage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", ["mmap", "stream"])
 def test_a_rotten_shard_ends_fit_and_the_run_goes_on_when_it_is_mended(
     built: Built, trained: Trained, tmp_path: Path, reader: str

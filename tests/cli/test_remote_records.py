@@ -28,6 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home" / "alexnet"
 
 
+@pytest.mark.slow
 def test_a_run_from_a_store_is_that_from_a_folder_and_goes_on_without_it(
     store: WebStore,
     train_records: Path,
@@ -62,6 +63,7 @@ def test_a_run_from_a_store_is_that_from_a_folder_and_goes_on_without_it(
     assert report["own_records"]
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_cache(store: WebStore, tmp_path: Path) -> None:
     url = f"{store.url}/records"
     words = (*SMALL, "--epochs", 1, "--run", "run", "--cache", tmp_path / "a")
@@ -87,6 +89,7 @@ def test_facts_and_pictures_of_a_set_in_a_store(
     assert list(home.rglob("*.tfrecord"))
 
 
+@pytest.mark.slow
 def test_the_bench_reads_what_it_has_fetched(store: WebStore) -> None:
     words = ("--seconds", 0.05, "--batch-size", 8, "--image-size", 67)
     report = alexnet_json(

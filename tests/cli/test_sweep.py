@@ -96,6 +96,7 @@ def test_optuna_is_an_extra_that_the_error_names(
     assert "`pip install 'alexnet[sweep]'`" in failure("sweep", "--vary", "seed=1")
 
 
+@pytest.mark.slow
 def test_a_sweep_trains_and_goes_on(
     built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

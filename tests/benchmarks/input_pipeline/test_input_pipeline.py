@@ -53,7 +53,12 @@ def alive(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ("storage", "host", "decode"),
     [
         ("jpeg", ["shuffle", "decode", "prefetch"], ["jpeg decode"]),
-        ("original", STREAM, ["jpeg decode", "jpeg decode, stored square"]),
+        pytest.param(
+            "original",
+            STREAM,
+            ["jpeg decode", "jpeg decode, stored square"],
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_report(
@@ -98,6 +103,7 @@ def test_report(
     assert alive == [*([0, 1] * (3 + len(host) + len(COPY))), 0]
 
 
+@pytest.mark.slow
 def test_what_stands_beside_the_rungs(record_sets: dict[StorageName, Path]) -> None:
     values = run_bench(record_sets["raw"], SHORT).to_json()
     assert 0 < values["first_batch_seconds"] < 60
@@ -124,6 +130,7 @@ def test_a_reader_that_is_asked_for_is_planned(
     }
 
 
+@pytest.mark.slow
 def test_loaders_are_timed_in_turn_with_ours_and_the_limit(
     record_sets: dict[StorageName, Path],
 ) -> None:

@@ -92,6 +92,7 @@ def test_all_is_both_splits(trained_run: RunFolder, batch_size: int) -> None:
     assert told[-1] == (total, total)
 
 
+@pytest.mark.slow
 def test_memory_holds_one_batch_at_a_time(
     trained_run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -271,6 +271,7 @@ for variant in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_keras_reads_and_trains_the_file_without_code_of_ours(
     pixels: np.ndarray, tmp_path: Path
 ) -> None:

@@ -138,6 +138,7 @@ def disk_that_fills(room_bytes: int) -> Iterator[Callable[[], None]]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.slow
 def test_a_run_survives_a_full_disk_and_cuts_at_the_worst_moments(
     trained_run: RunFolder,
     train_records: Path,
@@ -187,6 +188,7 @@ def test_a_run_survives_a_full_disk_and_cuts_at_the_worst_moments(
     require_same(run, trained_run)
 
 
+@pytest.mark.slow
 def test_killed_for_real(
     trained_run: RunFolder, train_records: Path, run: RunFolder
 ) -> None:

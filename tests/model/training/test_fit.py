@@ -73,6 +73,7 @@ def test_options_that_do_not_fit_are_told(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_network_of_ones_own_goes_all_the_way(
     train_records: Path, tmp_path: Path
 ) -> None:

@@ -190,6 +190,7 @@ def train_in_processes(
     return [dict(np.load(path)) for path in saved]
 
 
+@pytest.mark.slow
 def test_two_replicas_are_one(
     trained_run: RunFolder, train_records: Path, tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ def test_what_cannot_rise_is_refused(
         make_image_sides(NetworkConfig(**network), TrainConfig(progressive_from=least))
 
 
+@pytest.mark.slow
 def test_a_size_is_traced_once_and_a_run_goes_on_across_one(
     records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

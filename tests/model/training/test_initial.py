@@ -75,6 +75,7 @@ def test_without_an_epoch_a_run_holds_the_weights_that_it_was_given(
     assert len(RunFolder(report.run).load_history()) == 1
 
 
+@pytest.mark.slow
 def test_frozen_layers_keep_their_weights_and_the_head_is_replaced(
     trained_run: RunFolder, other_records: Path, tmp_path: Path
 ) -> None:
@@ -145,6 +146,7 @@ def fit_on_replicas(source: Path, records: Path, run: Path) -> None:
     fit(run=run, resume=True, epochs=1)
 
 
+@pytest.mark.slow
 def test_every_replica_starts_from_them(
     trained_run: RunFolder, train_records: Path, tmp_path: Path
 ) -> None:

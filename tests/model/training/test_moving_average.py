@@ -46,6 +46,7 @@ def test_every_weight_is_averaged_and_a_young_average_forgets_sooner() -> None:
     assert len(expected) == 6  # scale, offset, mean, variance, kernel, bias
 
 
+@pytest.mark.slow
 def test_the_average_is_validated_kept_and_gone_on_with(
     train_records: Path, tmp_path: Path
 ) -> None:

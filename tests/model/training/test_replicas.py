@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from tensorflow import keras
 
@@ -67,5 +68,6 @@ def require_parts_of_two_replicas() -> None:
             )
 
 
+@pytest.mark.slow
 def test_with_batch_norm_parts_of_two_replicas_are_one() -> None:
     processes.call(require_parts_of_two_replicas)

@@ -111,7 +111,13 @@ def use(records: OpenedSet, number: int) -> None:
         pass
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=[pytest.mark.slow] * (kind not in ("jpeg", "raw")))
+        for kind in KINDS
+    ],
+)
 def test_datasets_that_are_dropped_leave_nothing_open(
     data: dict[str, Path], kind: str
 ) -> None:

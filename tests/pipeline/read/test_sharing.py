@@ -19,7 +19,13 @@ from alexnet.pipeline.read.stream import Shards
 from alexnet.pipeline.source.scan import scan
 
 # Of 18 examples in three shards: pipelines, replicas and examples of a global batch.
-SHARES = [(1, 1, 4), (2, 2, 4), (2, 4, 8), (3, 3, 6), (4, 4, 4), (5, 10, 10), (9, 9, 9)]
+SHARES = [
+    *((1, 1, 4), (2, 2, 4), (2, 4, 8), (3, 3, 6), (9, 9, 9)),
+    *(
+        pytest.param(share, marks=pytest.mark.slow)
+        for share in ((4, 4, 4), (5, 10, 10))
+    ),
+]
 IO = Path("/proc/self/io")
 
 
