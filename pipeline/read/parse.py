@@ -26,6 +26,24 @@ JPEG_HEAD = re.compile(
 )
 
 
+def records_from(
+    path: tf.Tensor, first_byte: tf.Tensor, buffer_bytes: int
+) -> tf.data.Dataset:
+    """A file's records, string [], from one's first byte on, their checksums checked.
+
+    `tf.data.TFRecordDataset` has no such option.
+    """
+    import tensorflow as tf
+
+    stored = tf.raw_ops.TFRecordDatasetV2(
+        filenames=path,
+        compression_type="",
+        buffer_size=buffer_bytes,
+        byte_offsets=first_byte,
+    )
+    return tf.data.experimental.from_variant(stored, tf.TensorSpec([], tf.string))
+
+
 def find_jpeg(record: np.ndarray) -> tuple[int, np.ndarray]:
     """Label and image of a `jpeg` record, uint8 [bytes], where they lie.
 

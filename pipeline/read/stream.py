@@ -18,7 +18,7 @@ from alexnet.pipeline.read.choose import OPEN_SHARDS
 from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.read.lookup import record_places
 from alexnet.pipeline.read.order import PipelineShard, part_key
-from alexnet.pipeline.read.parse import decode, parse
+from alexnet.pipeline.read.parse import decode, parse, records_from
 from alexnet.pipeline.read.permutation import permute
 from alexnet.pipeline.read.selection import Selection, annotate
 from alexnet.pipeline.read.stage import FOREVER, Epoch, EpochStage, Stage, WholeStage
@@ -159,9 +159,11 @@ class Shards:
     ) -> tf.data.Dataset:
         """The records to read of a shard that is here, or arrives."""
         if self._arrivals is None:
-            return _records_from(path, first_byte).take(count)
+            return records_from(path, first_byte, READ_BUFFER_BYTES).take(count)
         arrived = once_true(self._arrivals.try_take, self._lease, path)
-        stored = arrived.flat_map(lambda _: _records_from(path, first_byte).take(count))
+        stored = arrived.flat_map(
+            lambda _: records_from(path, first_byte, READ_BUFFER_BYTES).take(count)
+        )
         give_back, lent = self._arrivals.give_back, self._lease
         # Behind the last record, and no record itself.
         end = tf.data.Dataset.from_tensors(path)
@@ -195,17 +197,6 @@ def _pieces(
         tf.constant(first_rows[held], tf.int64),
         tf.constant(counts[held], tf.int64),
     )
-
-
-def _records_from(path: tf.Tensor, first_byte: tf.Tensor) -> tf.data.Dataset:
-    """A file's records from a byte on; `tf.data.TFRecordDataset` has no such option."""
-    stored = tf.raw_ops.TFRecordDatasetV2(
-        filenames=path,
-        compression_type="",
-        buffer_size=READ_BUFFER_BYTES,
-        byte_offsets=first_byte,
-    )
-    return tf.data.experimental.from_variant(stored, tf.TensorSpec([], tf.string))
 
 
 def _parsed(dataset: tf.data.Dataset, records: ExampleSet) -> tf.data.Dataset:

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet.pipeline.read.lookup import record_places
-from alexnet.pipeline.read.parse import decode, parse
+from alexnet.pipeline.read.parse import decode, parse, records_from
 from alexnet.pipeline.records.manifest import MANIFEST
 from alexnet.pipeline.records.record_set import RecordSet
 
@@ -135,15 +135,8 @@ class WorkerBatches:
 
 
 def _record_at(path: tf.Tensor, first_byte: tf.Tensor) -> tf.data.Dataset:
-    """The record, string [], that begins at a byte of a file; its checksum is checked.
-
-    Without a buffer, which would be filled for this record alone.
-    """
-    stored = tf.raw_ops.TFRecordDatasetV2(
-        filenames=path, compression_type="", buffer_size=0, byte_offsets=first_byte
-    )
-    spec = tf.TensorSpec([], tf.string)
-    return tf.data.experimental.from_variant(stored, spec).take(1)
+    """The record that begins at a byte, without a buffer to be filled for it alone."""
+    return records_from(path, first_byte, 0).take(1)
 
 
 def _content_hash(path: str) -> tf.Tensor:
