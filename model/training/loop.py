@@ -18,7 +18,7 @@ from alexnet.model.training.gpu_monitor import GpuMonitor, Load
 from alexnet.model.training.hardware import Hardware
 from alexnet.model.training.history import EpochRecord, is_out_of_patience
 from alexnet.model.training.metrics import Metrics
-from alexnet.model.training.multi_worker import agreement
+from alexnet.model.training.multi_worker import agreement, part
 from alexnet.model.training.pauses import Pauses
 from alexnet.model.training.plan import TrainPlan
 from alexnet.model.training.progress import Progress
@@ -60,13 +60,14 @@ class TrainingLoop:
         progress.start(start.total_steps, config.epochs * start.steps_per_epoch)
         log, clock = EpochLog(plan.run.logs_path), EpochClock()
         execution_at = lru_cache(1)(partial(self._make_execution, clock=clock))
+        agree = agreement(self.hardware)
         with GpuMonitor(self.hardware.num_gpus) as gpus, StopSignals() as signals:
             pauses = Pauses(
                 self.checkpoints,
                 start.steps_per_epoch,
                 plan.checkpoint_minutes,
                 signals,
-                agreement(self.hardware),
+                agree,
                 progress,
                 clock,
             )
@@ -91,6 +92,7 @@ class TrainingLoop:
                 self.history[-1] = record.with_time(clock.read())
         if self.hardware.is_chief:
             plan.run.save_history(self.history)
+        part(agree)
 
     def is_over(self) -> bool:
         """Whether the run has all of its epochs, or no patience left for more."""

@@ -11,7 +11,7 @@ from alexnet.model.training.checkpoints import Checkpoints, divergence_error
 from alexnet.model.training.epoch_clock import EpochClock
 from alexnet.model.training.history import EpochRecord, best_epoch
 from alexnet.model.training.metrics import Metrics
-from alexnet.model.training.multi_worker import Agreement, Wishes
+from alexnet.model.training.multi_worker import Agreement, Wishes, part
 from alexnet.model.training.progress import Progress
 from alexnet.model.training.signals import StopSignals
 
@@ -61,7 +61,7 @@ class Pauses:
             self._save(step, epoch)
             if wishes.stop:
                 self._agree(Wishes())  # wait for the chief: it alone writes a state
-                self._signals.stop()
+                self._stop()
         self._progress.step(step, metrics)
         self._looked_at, self._looked_step = time.monotonic(), step
         return True
@@ -92,7 +92,11 @@ class Pauses:
         record = history[-1]
         self._save(record.step, record.epoch, best_epoch(history) is record)
         if self._agree(Wishes(stop=self._signals.received is not None)).stop:
-            self._signals.stop()
+            self._stop()
+
+    def _stop(self) -> None:
+        part(self._agree)
+        self._signals.stop()
 
     def _require_sound(self, step: int) -> Metrics:
         """The epoch's metrics so far, for which the device is waited for.

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import tensorflow as tf
 from tensorflow import keras
 
 from alexnet.model.training import pauses as module
@@ -192,7 +193,27 @@ def test_a_worker_leaves_once_all_are_past_the_saving() -> None:
     signals.received = signal.SIGTERM
     with pytest.raises(Terminated):
         pauses(saves, signals=signals, agree=agree).after_steps(2)
-    assert [saved for _, saved in heard] == [0, 1]
+    assert [saved for _, saved in heard[:2]] == [0, 1]
+
+
+@pytest.mark.parametrize("at_epochs_end", [False, True])
+def test_a_worker_that_ends_first_takes_no_other_with_it(at_epochs_end: bool) -> None:
+    """It has had what all agreed on last; the others may still be fetching it."""
+    saves, answered = Saves(), [Wishes(stop=True)] * (1 if at_epochs_end else 2)
+
+    def agree(_: Wishes) -> Wishes:
+        if not answered:
+            raise tf.errors.UnavailableError(None, None, "Socket closed")
+        return answered.pop()
+
+    made = pauses(saves, agree=agree)
+    with pytest.raises(Terminated):
+        if at_epochs_end:
+            made.after_epoch([RECORD])
+        else:
+            made.after_steps(2)
+    assert not answered
+    assert len(saves.saved) == 1
 
 
 def test_a_signal_at_an_epochs_last_step_waits_for_its_validation() -> None:
