@@ -37,7 +37,12 @@ from alexnet.pipeline.verify.checksums import require_whole_shards
 from alexnet.pipeline.verify.verify import verify
 
 EXAMPLES = pytest.mark.parametrize(
-    "examples", [60, pytest.param(5000, marks=pytest.mark.slow)]
+    "examples",
+    [
+        60,
+        pytest.param(1000, marks=pytest.mark.slow),
+        pytest.param(5000, marks=pytest.mark.soak),
+    ],
 )
 SHARD = "train-00000-of-00003.tfrecord"
 

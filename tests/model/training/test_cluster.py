@@ -137,12 +137,18 @@ def test_two_workers_without_a_folder_agree_on_one(
     require_equal([dict(np.load(log.with_suffix(".npz"))) for log in logs])
 
 
-@pytest.mark.slow
-def test_two_hundred_steps_of_four_workers_survive_what_befalls_them(
-    records: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param(75, marks=pytest.mark.slow),
+        pytest.param(200, marks=pytest.mark.soak),
+    ],
+)
+def test_four_workers_survive_what_befalls_them(
+    records: Path, tmp_path: Path, steps: int
 ) -> None:
     """One is killed, one is told to go, and so is the chief; nobody is asked."""
-    words = [str(records), *TINY, "--epochs", str(200 // STEPS)]
+    words = [str(records), *TINY, "--epochs", str(steps // STEPS)]
     one = Job(RunFolder(tmp_path / "one"), words)
     with one:
         one.tend()
@@ -156,10 +162,10 @@ def test_two_hundred_steps_of_four_workers_survive_what_befalls_them(
             (1, signal.SIGTERM),
             (0, signal.SIGKILL),
         ]:
-            cut.tend(until_step=step_of(cut.run) + 40)  # past the former loss
+            cut.tend(until_step=step_of(cut.run) + steps // 5)  # past the former loss
             os.kill(int(cut.processes[victim].pid or 0), number)
         cut.tend()
-    assert step_of(whole.run) == 200
+    assert step_of(whole.run) == steps
     assert (one.codes, whole.codes) == (set(), set())
     # Killed, told that another was, told to save and go.
     assert cut.codes == {-signal.SIGKILL, 1, 143}

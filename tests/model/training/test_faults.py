@@ -265,7 +265,13 @@ class Trial:
                 assert "another worker has stopped" in self.log(number).read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "moments",
+    [
+        pytest.param(2, marks=pytest.mark.slow),
+        pytest.param(4, marks=pytest.mark.soak),
+    ],
+)
 @pytest.mark.parametrize(
     ("storage", "options", "workers"),
     [
@@ -284,8 +290,9 @@ def test_killed_at_any_moment(
     storage: str,
     options: str,
     workers: int,
+    moments: int,
 ) -> None:
-    """Five moments each: one in the start-up, the others around steps and saving."""
+    """In the start-up, and at so many moments around steps and saving."""
     rng = random.Random(options)
     records = {"raw": train_records, "jpeg": jpegs}[storage]
     words = options.split()
@@ -294,7 +301,7 @@ def test_killed_at_any_moment(
     cut = Trial(RunFolder(tmp_path / "cut"), records, words, workers)
     everybody = range(workers)
     cut.kill(0, rng.uniform(0, 3), everybody)
-    for step in (1, 2, STEPS, STEPS + 1):
+    for step in sorted(rng.sample((1, 2, STEPS, STEPS + 1), moments)):
         somebody = rng.sample(everybody, rng.randint(1, workers))
         cut.kill(step, rng.uniform(0, 0.06), somebody)
     cut.finish()

@@ -44,7 +44,14 @@ def refused(folder: Path, reader: Reader, whole: list[np.ndarray]) -> bool:
     return False
 
 
-@pytest.mark.parametrize("flips", [6, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "flips",
+    [
+        6,
+        pytest.param(24, marks=pytest.mark.slow),
+        pytest.param(150, marks=pytest.mark.soak),
+    ],
+)
 @pytest.mark.parametrize(("storage", "reader"), WAYS)
 def test_a_flipped_byte_is_never_trained_on(
     record_sets: dict[StorageName, Path],
