@@ -7,33 +7,19 @@ what is damaged.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from alexnet.pipeline.build.writer import Progress
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.records.interop import INDEX_FOLDER, index_name, shard_index
-from alexnet.pipeline.records.manifest import (
-    LABELS,
-    MANIFEST,
-    Manifest,
-    Shard,
-    load_manifest,
-)
+from alexnet.pipeline.records.manifest import LABELS, MANIFEST, Manifest, load_manifest
 from alexnet.pipeline.remote.place import Place, as_place
-from alexnet.pipeline.verify.checksums import file_checksum
-from alexnet.pipeline.verify.copies import local_copy
-from alexnet.pipeline.verify.damage import (
-    BadRecord,
-    bad_file,
-    count_labels,
-    find_damage,
-)
+from alexnet.pipeline.verify.damage import BadRecord, bad_file
+from alexnet.pipeline.verify.inspection import Inspector
 
 
 @dataclass(frozen=True)
@@ -78,26 +64,23 @@ def verify(
     shards = [s for s in manifest.shards if names is None or s.name in names]
     meter = _Meter(sum(shard.num_bytes for shard in shards), progress)
     progress(0, meter.total)
+    inspector = Inspector(folder, manifest.layout, len(manifest.class_names))
     with ThreadPoolExecutor(num_cpus()) as threads:
         try:
-            inspected = list(
-                threads.map(lambda s: _inspect(folder, s, manifest, meter.add), shards)
+            inspections = list(
+                threads.map(lambda shard: inspector.inspect(shard, meter.add), shards)
             )
         finally:
             meter.stopped = True
-    bad = [record for damage, _ in inspected for record in damage]
+    bad = [record for inspection in inspections for record in inspection.bad]
     counts = {
-        shard.name: labels
-        for shard, (_, labels) in zip(shards, inspected, strict=True)
-        if labels is not None
+        shard.name: inspection.label_counts
+        for shard, inspection in zip(shards, inspections, strict=True)
+        if inspection.label_counts is not None
     }
     bad += _manifest_damage(manifest, counts) + _labels_damage(folder, manifest)
     num_examples = sum(card.num_examples for card in manifest.splits.values())
     return VerifyReport(folder, num_examples, tuple(bad))
-
-
-def _nothing(num_bytes: int) -> None:
-    """Count no byte twice: those of a remote shard were counted as they arrived."""
 
 
 class _Meter:
@@ -113,45 +96,6 @@ class _Meter:
         with self._lock:
             self.done += num_bytes
             self.progress(self.done, self.total)
-
-
-def _inspect(
-    place: Place, shard: Shard, manifest: Manifest, count: Callable[[int], None]
-) -> tuple[list[BadRecord], Counter[int | None] | None]:
-    """Return the damage of a shard, and how many of each label are in a whole one."""
-    try:
-        with local_copy(place, shard, count) as folder:
-            read = count if folder is place else _nothing
-            return _inspect_here(folder, shard, manifest, read)
-    except FileNotFoundError:
-        return [bad_file(shard.name, "is missing")], None
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror or error}"
-        return [bad_file(shard.name, reason)], None
-
-
-def _inspect_here(
-    folder: Path, shard: Shard, manifest: Manifest, count: Callable[[int], None]
-) -> tuple[list[BadRecord], Counter[int | None] | None]:
-    path = folder / shard.name
-    checksum = file_checksum(path, count)
-    if (checksum, path.stat().st_size) != (shard.crc32c, shard.num_bytes):
-        return find_damage(folder, shard, manifest.layout), None
-    counts, bad = count_labels(folder, shard, len(manifest.class_names))
-    if counts.total() == shard.num_examples:  # else the manifest is wrong
-        bad += _index_damage(folder, shard)
-    return bad, counts
-
-
-def _index_damage(folder: Path, shard: Shard) -> list[BadRecord]:
-    """Return the damage of a whole shard's index, which need not exist."""
-    path = folder / index_name(shard.name)
-    if not path.is_file() or path.read_bytes() == shard_index(folder, shard).encode():
-        return []
-    reason = (
-        "does not fit its shard; delete it, or let `records verify --repair` write it"
-    )
-    return [bad_file(f"{INDEX_FOLDER}/{path.name}", reason)]
 
 
 def _manifest_damage(
