@@ -1,14 +1,16 @@
 """The inspection of a shard: every byte of it, of its index, and every record's label.
 
-What was found is little, whatever the shard's size. A remote shard is fetched first.
+A remote shard is fetched first. What is found is little, whatever the shard's size, and
+has a JSON form: it may come from a worker elsewhere.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from alexnet.pipeline.records.fixed_layout import Layout
 from alexnet.pipeline.records.interop import INDEX_FOLDER, index_name, shard_index
@@ -31,6 +33,21 @@ class Inspection:
     bad: tuple[BadRecord, ...]
     # None of a damaged shard.
     label_counts: Counter[int | None] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what JSON can hold: counts as pairs, for a label is no text."""
+        counts = self.label_counts
+        return {
+            "bad": [asdict(record) for record in self.bad],
+            "label_counts": None if counts is None else [*counts.items()],
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Inspection:
+        """Return the inspection of which `to_json` has made `values`."""
+        bad = tuple(BadRecord(**record) for record in values["bad"])
+        counts = values["label_counts"]
+        return cls(bad, None if counts is None else Counter(dict(counts)))
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,27 @@ what is damaged.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from alexnet.pipeline.beam.options import require_beam
 from alexnet.pipeline.build.writer import Progress
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.records.manifest import LABELS, MANIFEST, Manifest, load_manifest
+from alexnet.pipeline.records.manifest import (
+    LABELS,
+    MANIFEST,
+    Manifest,
+    Shard,
+    load_manifest,
+)
 from alexnet.pipeline.remote.place import Place, as_place
 from alexnet.pipeline.verify.damage import BadRecord, bad_file
-from alexnet.pipeline.verify.inspection import Inspector
+from alexnet.pipeline.verify.inspection import Inspection, Inspector
 
 
 @dataclass(frozen=True)
@@ -46,41 +54,64 @@ def verify(
     folder: Place,
     progress: Progress = lambda done, total: None,
     names: Collection[str] | None = None,
+    *,
+    workers: int | None = None,
+    beam: Sequence[str] | None = None,
+    answers: Path | None = None,
 ) -> VerifyReport:
     """Read every byte of the record set in `folder`, whatever is remembered of it.
 
-    Of a remote one, a shard for each thread is fetched at a time.
+    Of a remote one, a shard for each worker is fetched at a time.
 
     Args:
         progress: is called with the bytes read and the bytes in all.
         names: of the shards to read; by default all.
+        workers: threads that read a shard each; by default one a CPU.
+        beam: options of an Apache Beam pipeline that is to read the shards; its workers
+            must see a `folder` that is no URL under its path. None: this machine does.
+        answers: a folder that Beam's workers see, to answer in; by default `folder`.
 
     Raises:
-        DataError: there is no record set, or its manifest cannot be read.
+        ConfigError: Apache Beam is asked for and not installed, or without options that
+            there are, or with no folder to answer in.
+        DataError: there is no record set, its manifest cannot be read, a worker does
+            not see it, or Beam has failed.
         RemoteError: a store fails for long.
     """
-    folder = as_place(folder)
+    if beam is not None:
+        require_beam()
+    folder, workers = as_place(folder), workers or num_cpus()
     manifest = load_manifest(folder)
     shards = [s for s in manifest.shards if names is None or s.name in names]
     meter = _Meter(sum(shard.num_bytes for shard in shards), progress)
     progress(0, meter.total)
     inspector = Inspector(folder, manifest.layout, len(manifest.class_names))
-    with ThreadPoolExecutor(num_cpus()) as threads:
-        try:
-            inspections = list(
-                threads.map(lambda shard: inspector.inspect(shard, meter.add), shards)
-            )
-        finally:
-            meter.stopped = True
-    bad = [record for inspection in inspections for record in inspection.bad]
+    if beam is None:
+        found = _inspect_here(inspector, shards, workers, meter)
+    else:
+        from alexnet.pipeline.verify.beam import inspect_on_beam
+
+        found = inspect_on_beam(inspector, shards, beam, workers, answers, meter.add)
+    bad = [record for inspection in found for record in inspection.bad]
     counts = {
         shard.name: inspection.label_counts
-        for shard, inspection in zip(shards, inspections, strict=True)
+        for shard, inspection in zip(shards, found, strict=True)
         if inspection.label_counts is not None
     }
     bad += _manifest_damage(manifest, counts) + _labels_damage(folder, manifest)
     num_examples = sum(card.num_examples for card in manifest.splits.values())
     return VerifyReport(folder, num_examples, tuple(bad))
+
+
+def _inspect_here(
+    inspector: Inspector, shards: Sequence[Shard], workers: int, meter: _Meter
+) -> list[Inspection]:
+    """Return what threads of this process find in the shards, in their order."""
+    with ThreadPoolExecutor(workers) as threads:
+        try:
+            return list(threads.map(lambda s: inspector.inspect(s, meter.add), shards))
+        finally:
+            meter.stopped = True
 
 
 class _Meter:
