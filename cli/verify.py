@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alexnet.cli.beam import BeamOptions, RunnerOption, beam_words
 from alexnet.cli.console import Meter, print_json, say
 from alexnet.cli.options import (
     TAKES_URLS,
@@ -35,6 +36,8 @@ app = typer.Typer()
         "alexnet records verify records",
         "alexnet records verify records --repair --source train/",
         "alexnet records verify s3://bucket/records",
+        "alexnet records verify /shared/records --runner beam"
+        " --beam-options '--runner=FlinkRunner --flink_master=host:8081'",
     )
 )
 def verify(
@@ -51,27 +54,48 @@ def verify(
             **TAKES_URLS,
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of shards to read at a time; a runner of Beam that"
+            " --beam-options name has its own. Default: one for each CPU.",
+        ),
+    ] = None,
+    runner: RunnerOption = "local",
+    beam_options: BeamOptions = "",
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder that all of Beam's workers see, where they say what they have"
+            " found. Default: the record set's.",
+        ),
+    ] = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Read every byte of every shard, and name the damaged records.
 
     Exits with 1 where some are. --repair builds the broken shards again, byte for byte,
-    and leaves the others alone.
+    and leaves the others alone: on this machine, also where Beam's workers read.
     """
     from alexnet.pipeline.records.record_set import repair_hint
     from alexnet.pipeline.verify.repair import find_origin, name_photos
 
     if repair and source is None:
         raise typer.BadParameter("--repair needs --source, the photos")
+    if answers and runner != "beam":
+        raise typer.BadParameter("--answers goes with --runner beam")
+    beam = beam_words(runner, beam_options, verbose)
     origin = find_origin(data, source) if source else None
-    report = _read(data, None)
+    report = _read(data, workers=workers, beam=beam, answers=answers)
     if origin:
         report = name_photos(report, origin)
     if not as_json:
         _print_bad(report, verbose)
     if origin and repair:
-        report = _mend(report, origin)
+        report = _mend(report, origin, workers)
         if report.repaired and not as_json:
             print(f"mended: {', '.join(report.repaired)}")
             _print_bad(report, verbose)
@@ -82,17 +106,17 @@ def verify(
         raise typer.Exit(1)
 
 
-def _read(data: Place, names: tuple[str, ...] | None) -> VerifyReport:
+def _read(data: Place, **how: Any) -> VerifyReport:
     from alexnet.pipeline.verify.verify import verify as run_verify
 
     with Meter("verifying", "MiB") as meter:
         return run_verify(
-            data, lambda done, total: meter.show(done >> 20, total >> 20), names
+            data, lambda done, total: meter.show(done >> 20, total >> 20), **how
         )
 
 
-def _mend(report: VerifyReport, origin: Origin) -> VerifyReport:
-    """Repair the shards that `report` names, and read them again."""
+def _mend(report: VerifyReport, origin: Origin, workers: int | None) -> VerifyReport:
+    """Repair the shards that `report` names, and read them again, both here."""
     from alexnet.pipeline.verify.repair import repair
 
     try:
@@ -103,7 +127,8 @@ def _mend(report: VerifyReport, origin: Origin) -> VerifyReport:
             "interrupted: mended shards are kept, the others are as they were; run the"
             " same command again to go on"
         ) from None
-    return replace(_read(report.data, repaired), repaired=repaired)
+    read_again = _read(report.data, names=repaired, workers=workers)
+    return replace(read_again, repaired=repaired)
 
 
 def _print_bad(report: VerifyReport, verbose: bool) -> None:

@@ -91,15 +91,15 @@ def run_on_beam(
             raise _told_by(error) from error
 
 
-def require_seen(folder: Path) -> None:
-    """Check that this process, a worker's, sees a folder.
+def require_seen(path: Path) -> None:
+    """Check that this process, a worker's, sees a folder or a file.
 
     Raises:
         DataError: it does not.
     """
-    if not folder.is_dir():
+    if not path.exists():
         raise DataError(
-            f"a worker on {gethostname()} sees no {folder}. Photos and records must lie"
+            f"a worker on {gethostname()} sees no {path}. Photos and records must lie"
             " on a file system that all workers share, under one path."
         )
 

@@ -7,7 +7,7 @@ what is damaged.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -15,9 +15,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from alexnet.pipeline.beam.options import require_beam
 from alexnet.pipeline.build.writer import Progress
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.records.interop import INDEX_FOLDER, index_name, shard_index
 from alexnet.pipeline.records.manifest import (
     LABELS,
     MANIFEST,
@@ -26,14 +26,8 @@ from alexnet.pipeline.records.manifest import (
     load_manifest,
 )
 from alexnet.pipeline.remote.place import Place, as_place
-from alexnet.pipeline.verify.checksums import file_checksum
-from alexnet.pipeline.verify.copies import local_copy
-from alexnet.pipeline.verify.damage import (
-    BadRecord,
-    bad_file,
-    count_labels,
-    find_damage,
-)
+from alexnet.pipeline.verify.damage import BadRecord, bad_file
+from alexnet.pipeline.verify.inspection import Inspection, Inspector
 
 
 @dataclass(frozen=True)
@@ -60,44 +54,64 @@ def verify(
     folder: Place,
     progress: Progress = lambda done, total: None,
     names: Collection[str] | None = None,
+    *,
+    workers: int | None = None,
+    beam: Sequence[str] | None = None,
+    answers: Path | None = None,
 ) -> VerifyReport:
     """Read every byte of the record set in `folder`, whatever is remembered of it.
 
-    Of a remote one, a shard for each thread is fetched at a time.
+    Of a remote one, a shard for each worker is fetched at a time.
 
     Args:
         progress: is called with the bytes read and the bytes in all.
         names: of the shards to read; by default all.
+        workers: threads that read a shard each; by default one a CPU.
+        beam: options of an Apache Beam pipeline that is to read the shards; its workers
+            must see a `folder` that is no URL under its path. None: this machine does.
+        answers: a folder that Beam's workers see, to answer in; by default `folder`.
 
     Raises:
-        DataError: there is no record set, or its manifest cannot be read.
+        ConfigError: Apache Beam is asked for and not installed, or without options that
+            there are, or with no folder to answer in.
+        DataError: there is no record set, its manifest cannot be read, a worker does
+            not see it, or Beam has failed.
         RemoteError: a store fails for long.
     """
-    folder = as_place(folder)
+    if beam is not None:
+        require_beam()
+    folder, workers = as_place(folder), workers or num_cpus()
     manifest = load_manifest(folder)
     shards = [s for s in manifest.shards if names is None or s.name in names]
     meter = _Meter(sum(shard.num_bytes for shard in shards), progress)
     progress(0, meter.total)
-    with ThreadPoolExecutor(num_cpus()) as threads:
-        try:
-            inspected = list(
-                threads.map(lambda s: _inspect(folder, s, manifest, meter.add), shards)
-            )
-        finally:
-            meter.stopped = True
-    bad = [record for damage, _ in inspected for record in damage]
+    inspector = Inspector(folder, manifest.layout, len(manifest.class_names))
+    if beam is None:
+        found = _inspect_here(inspector, shards, workers, meter)
+    else:
+        from alexnet.pipeline.verify.beam import inspect_on_beam
+
+        found = inspect_on_beam(inspector, shards, beam, workers, answers, meter.add)
+    bad = [record for inspection in found for record in inspection.bad]
     counts = {
-        shard.name: labels
-        for shard, (_, labels) in zip(shards, inspected, strict=True)
-        if labels is not None
+        shard.name: inspection.label_counts
+        for shard, inspection in zip(shards, found, strict=True)
+        if inspection.label_counts is not None
     }
     bad += _manifest_damage(manifest, counts) + _labels_damage(folder, manifest)
     num_examples = sum(card.num_examples for card in manifest.splits.values())
     return VerifyReport(folder, num_examples, tuple(bad))
 
 
-def _nothing(num_bytes: int) -> None:
-    """Count no byte twice: those of a remote shard were counted as they arrived."""
+def _inspect_here(
+    inspector: Inspector, shards: Sequence[Shard], workers: int, meter: _Meter
+) -> list[Inspection]:
+    """Return what threads of this process find in the shards, in their order."""
+    with ThreadPoolExecutor(workers) as threads:
+        try:
+            return list(threads.map(lambda s: inspector.inspect(s, meter.add), shards))
+        finally:
+            meter.stopped = True
 
 
 class _Meter:
@@ -113,45 +127,6 @@ class _Meter:
         with self._lock:
             self.done += num_bytes
             self.progress(self.done, self.total)
-
-
-def _inspect(
-    place: Place, shard: Shard, manifest: Manifest, count: Callable[[int], None]
-) -> tuple[list[BadRecord], Counter[int | None] | None]:
-    """Return the damage of a shard, and how many of each label are in a whole one."""
-    try:
-        with local_copy(place, shard, count) as folder:
-            read = count if folder is place else _nothing
-            return _inspect_here(folder, shard, manifest, read)
-    except FileNotFoundError:
-        return [bad_file(shard.name, "is missing")], None
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror or error}"
-        return [bad_file(shard.name, reason)], None
-
-
-def _inspect_here(
-    folder: Path, shard: Shard, manifest: Manifest, count: Callable[[int], None]
-) -> tuple[list[BadRecord], Counter[int | None] | None]:
-    path = folder / shard.name
-    checksum = file_checksum(path, count)
-    if (checksum, path.stat().st_size) != (shard.crc32c, shard.num_bytes):
-        return find_damage(folder, shard, manifest.layout), None
-    counts, bad = count_labels(folder, shard, len(manifest.class_names))
-    if counts.total() == shard.num_examples:  # else the manifest is wrong
-        bad += _index_damage(folder, shard)
-    return bad, counts
-
-
-def _index_damage(folder: Path, shard: Shard) -> list[BadRecord]:
-    """Return the damage of a whole shard's index, which need not exist."""
-    path = folder / index_name(shard.name)
-    if not path.is_file() or path.read_bytes() == shard_index(folder, shard).encode():
-        return []
-    reason = (
-        "does not fit its shard; delete it, or let `records verify --repair` write it"
-    )
-    return [bad_file(f"{INDEX_FOLDER}/{path.name}", reason)]
 
 
 def _manifest_damage(

@@ -118,6 +118,7 @@ def test_all_promised_commands_are_there() -> None:
         ("fit --resume", "--resume needs --run"),
         ("fit --run run --resume --overwrite", "choose one"),
         ("records verify --repair", "--repair needs --source"),
+        ("records verify --answers x", "--answers goes with --runner beam"),
         ("bench input-pipeline --fail-below 1", "--fail-below needs --compare"),
         ("evaluate run --split held-out", "--split"),
         ("tune", "'tune'"),

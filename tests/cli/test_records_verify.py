@@ -94,6 +94,23 @@ def test_mending(records: Path, photos: Path) -> None:
     assert alexnet_json(*repair)["repaired"] == []
 
 
+def test_beam_reads_and_this_machine_mends(records: Path, photos: Path) -> None:
+    before, beam = content(records), ("--runner", "beam")
+    flip(records / SHARD, 30)
+    damaged = content(records)
+    local, there = (alexnet(*VERIFY, records, *words) for words in ((), beam))
+    assert (there.code, there.out) == (local.code, local.out) == (1, local.out)
+    assert there.err == local.err and content(records) == damaged
+    answers = records.parent / "answers"
+    said = failure(*VERIFY, records, *beam, "--answers", answers)
+    assert str(answers) in said and said.endswith("write to as --answers.")
+    answers.mkdir()
+    words = (*beam, "--answers", answers, "--repair", "--source", photos)
+    found = alexnet_json(*VERIFY, records, *words)
+    assert (found["num_bad"], found["repaired"]) == (0, [SHARD])
+    assert content(records) == before
+
+
 def test_a_source_alone_names_the_photos(records: Path, photos: Path) -> None:
     place = places(records / SHARD)[2]
     data = (records / SHARD).read_bytes()

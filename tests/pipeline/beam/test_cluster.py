@@ -1,9 +1,10 @@
-"""Builds on clusters: bytes, errors and promises are those of a local one."""
+"""Builds and more on clusters: bytes, errors and promises are those of a local one."""
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,14 @@ from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError, ReadError
 from alexnet.pipeline.source.scan import scan
+from alexnet.pipeline.verify.verify import verify
 from tests.conftest import NUM_PHOTOS, SIDE, smooth_photo
 from tests.pipeline.beam.conftest import Cluster, free_port
 from tests.pipeline.beam.jobs import describe
 from tests.pipeline.build.test_build import content, interrupted
 from tests.pipeline.deadly import CRASHING, DeadlyPhotosJob
 from tests.pipeline.test_read_errors import failing
+from tests.pipeline.verify.test_beam import damage
 
 pytestmark = pytest.mark.slow
 
@@ -79,6 +82,18 @@ def test_answers_come_from_there(cluster: Cluster, tmp_path: Path) -> None:
     answers = ask_workers(describe, ["a", "bb"], tmp_path, cluster.options, 1)
     assert [answer["length"] for answer in answers] == [1, 2]
     assert os.getpid() not in {answer["process"] for answer in answers}
+
+
+def test_the_damage_that_is_found_is_that_of_a_local_verify(
+    record_sets: dict[StorageName, Path],
+    cluster: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At a path that is relative here, and not where the workers run."""
+    damage(Path(shutil.copytree(record_sets["raw"], tmp_path / "set")))
+    monkeypatch.chdir(tmp_path)
+    assert verify(Path("set"), beam=cluster.options) == verify(Path("set"))
 
 
 def test_without_a_job_server_the_error_is_one_line(
