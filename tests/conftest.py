@@ -176,3 +176,13 @@ def trained_run(
     plan = plan_training(train_records, run, TINY_RUN)
     train(plan, set_up_hardware(plan.config.train), RecordedProgress())
     return run
+
+
+def pytest_collection_finish() -> None:
+    """Search for garbage less often, and not in what is imported by now.
+
+    TensorFlow's graphs are many objects: a tenth of the time went into it.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(2000, 10, 30)

@@ -32,9 +32,10 @@ def permute(numbers: tf.Tensor, count: int, key: tf.Tensor) -> tf.Tensor:
     keys = hashed(key + tf.cast(tf.range(1, ROUNDS + 1), tf.uint64) * _uint64(STEP))
     moved = tf.reshape(numbers, [-1])
     outside = tf.range(tf.size(moved))[:, None]
+    width, height = map(_uint64, _table(count))
 
     def move(moved: tf.Tensor, outside: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        further = _through_rounds(tf.gather_nd(moved, outside), count, keys)
+        further = _through_rounds(tf.gather_nd(moved, outside), width, height, keys)
         moved = tf.tensor_scatter_nd_update(moved, outside, further)
         return moved, tf.boolean_mask(outside, further >= count)
 
@@ -54,27 +55,36 @@ def hashed(values: tf.Tensor) -> tf.Tensor:
     return values ^ _shifted(values, SHIFTS[-1])
 
 
-def _through_rounds(numbers: tf.Tensor, count: int, keys: tf.Tensor) -> tf.Tensor:
-    """A permutation, int64 [...], of a table's places, which are `count` or a few more.
+def _table(count: int) -> tuple[int, int]:
+    """The width and height of a table that has `count` places or a few more.
 
     An even width: moves of an odd number of columns would only make even permutations.
     """
     width = (isqrt(count - 1) + 2) // 2 * 2
-    height = -(-count // width)
-    row, column = (tf.cast(n, tf.uint64) for n in (numbers // width, numbers % width))
+    return width, -(-count // width)
+
+
+# One graph, of 300 nodes, for all datasets of a process.
+@tf.function(autograph=False)
+def _through_rounds(
+    numbers: tf.Tensor, width: tf.Tensor, height: tf.Tensor, keys: tf.Tensor
+) -> tf.Tensor:
+    """A permutation, int64 [...], of the places of a table."""
+    places = tf.cast(numbers, tf.uint64)
+    row, column = places // width, places % width
     for turn, key in enumerate(tf.unstack(keys)):
         if turn % 2:
             row = _move(row, height, hashed(column + key))
         else:
             column = _move(column, width, hashed(row + key))
-    return tf.cast(row * _uint64(width) + column, tf.int64)
+    return tf.cast(row * width + column, tf.int64)
 
 
-def _move(places: tf.Tensor, size: int, bits: tf.Tensor) -> tf.Tensor:
+def _move(places: tf.Tensor, size: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
     """Places below `size`, each moved on by a random number of them, round the end."""
-    steps = _shifted(_shifted(bits, 32) * _uint64(size), 32)
-    moved, end = places + steps, _uint64(size)
-    return tf.where(moved < end, moved, moved - end)
+    steps = _shifted(_shifted(bits, 32) * size, 32)
+    moved = places + steps
+    return tf.where(moved < size, moved, moved - size)
 
 
 def _shifted(values: tf.Tensor, bits: int) -> tf.Tensor:

@@ -68,6 +68,8 @@ def compose(
     batches; those before it are left out before anything is decoded.
     """
 
+    # No Python of it decides by a tensor, and converting takes longer than tracing.
+    @tf.autograph.experimental.do_not_convert
     def one_epoch(number: tf.Tensor) -> tf.data.Dataset:
         is_first = tf.cast(number == first_epoch, tf.int64)
         epoch = Epoch(number, first_batch * is_first)

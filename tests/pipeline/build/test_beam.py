@@ -42,7 +42,10 @@ PROCESSES = ("--direct_running_mode=multi_processing",)
 
 @pytest.mark.parametrize(
     ("storage", "options"),
-    [*((storage, ()) for storage in get_args(StorageName)), ("jpeg", PROCESSES)],
+    [
+        *((storage, ()) for storage in get_args(StorageName)),
+        pytest.param("jpeg", PROCESSES, marks=pytest.mark.slow),
+    ],
 )
 def test_the_bytes_are_those_of_a_local_build(
     photos: Path,

@@ -111,7 +111,10 @@ build(scan(Location(source, options)), Location(out, options), config(), workers
 """
 
 
-@pytest.mark.parametrize("killed_after", [0.3, 0.5, 0.7, 0.9])
+@pytest.mark.parametrize(
+    "killed_after",
+    [0.5, *(pytest.param(share, marks=pytest.mark.slow) for share in (0.3, 0.7, 0.9))],
+)
 def test_a_build_that_is_killed_goes_on(
     killed_after: float, s3: S3, many: Many, bucket: Location, tmp_path: Path
 ) -> None:

@@ -47,7 +47,7 @@ def refused(folder: Path, reader: Reader, whole: list[np.ndarray]) -> bool:
 @pytest.mark.parametrize(
     "flips",
     [
-        6,
+        4,
         pytest.param(24, marks=pytest.mark.slow),
         pytest.param(150, marks=pytest.mark.soak),
     ],

@@ -202,8 +202,9 @@ def test_the_order_does_not_depend_on_the_machine(
 @pytest.mark.parametrize(
     ("storage", "side"),
     [
-        *(("jpeg", 72), ("raw", 72), ("raw", 100), ("raw", 226)),
-        *(("yuv420", 72), ("yuv420", 226)),
+        *(("jpeg", 72), ("raw", 100), ("yuv420", 226)),
+        *(pytest.param("raw", side, marks=pytest.mark.slow) for side in (72, 226)),
+        pytest.param("yuv420", 72, marks=pytest.mark.slow),
     ],
 )
 def test_both_readers_deliver_the_same(
@@ -274,7 +275,14 @@ def test_shares_of_rows_are_the_single_pipelines_batches(
 
 
 @pytest.mark.parametrize(
-    ("pipelines", "replicas", "step"), [(1, 1, 1), (1, 1, 4), (2, 2, 3), (2, 4, 1)]
+    ("pipelines", "replicas", "step"),
+    [
+        *((1, 1, 4), (2, 4, 1)),
+        *(
+            pytest.param(*ways, marks=pytest.mark.slow)
+            for ways in ((1, 1, 1), (2, 2, 3))
+        ),
+    ],
 )
 @pytest.mark.parametrize("reader", READERS)
 def test_an_epoch_gone_on_with_is_the_tail_of_an_unbroken_run(

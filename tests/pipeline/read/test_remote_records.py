@@ -134,7 +134,16 @@ def test_streaming_first_is_a_streamed_epoch_and_then_mapped_ones(bucket: Path) 
     assert_same(first, streamed[:STEPS] + mapped[STEPS:])
 
 
-@pytest.mark.parametrize(("epoch", "step"), [(0, 3), (0, STEPS - 1), (1, 0), (2, 2)])
+@pytest.mark.parametrize(
+    ("epoch", "step"),
+    [
+        *((0, 3), (1, 0)),
+        *(
+            pytest.param(*place, marks=pytest.mark.slow)
+            for place in ((0, STEPS - 1), (2, 2))
+        ),
+    ],
+)
 @pytest.mark.parametrize("replicas", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_resuming_with_an_empty_cache_goes_on_as_an_unbroken_run(
     epoch: int, step: int, replicas: int, store: WebStore, tmp_path: Path

@@ -58,7 +58,10 @@ def keys_by_epoch(
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize(
     ("storage", "reader"),
-    [*(("raw", reader) for reader in ("stream", "mmap")), ("jpeg", "stream")],
+    [
+        *(("raw", reader) for reader in ("stream", "mmap")),
+        pytest.param("jpeg", "stream", marks=pytest.mark.slow),
+    ],
 )
 def test_all_workers_deliver_every_example_once_an_epoch(
     record_sets: dict[StorageName, Path],
@@ -93,7 +96,10 @@ def test_no_two_workers_mix_their_parts_alike(large_records: Path) -> None:
     assert orders[0] != orders[1]
 
 
-@pytest.mark.parametrize("batch_size", [9, 18, 27])
+@pytest.mark.parametrize(
+    "batch_size",
+    [9, *(pytest.param(size, marks=pytest.mark.slow) for size in (18, 27))],
+)
 @pytest.mark.parametrize("pipelines", [1, 3, 9])
 @pytest.mark.parametrize("reader", ["stream", "mmap"])
 def test_all_workers_evaluate_every_example_once(
