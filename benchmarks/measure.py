@@ -6,24 +6,21 @@ many images its last step delivered, so that their numbers can be compared.
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from alexnet.benchmarks.rounds import median_and_spread
+
 Deliveries = Generator[float, None, None]
 # Called with what is timed next, how many timings are done, and how many there are.
 Progress = Callable[[str, int, int], None]
-# Images per second of what took turns, by name.
-Round = Mapping[str, float]
 
 WINDOWS = 5
-# Turns of whatever is compared: what drifts on a machine hits all of a round.
-ROUNDS = 3
 # Python takes about as long to fetch an element as TensorFlow takes to read a record,
 # so records are counted in groups: the last of each is fetched, the rest stay inside.
 GROUP_RECORDS = 128
@@ -43,14 +40,6 @@ class Measurement:
     """The median of the windows, and the range they lie in as a share of it."""
 
     images_per_second: float
-    spread: float
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """The median of the rounds' ratios, and their range as a share of it."""
-
-    ratio: float
     spread: float
 
 
@@ -75,12 +64,6 @@ def measure(
             for _ in range(WINDOWS)
         ]
     return Measurement(*median_and_spread(rates))
-
-
-def median_and_spread(values: Sequence[float]) -> tuple[float, float]:
-    """The median, and the range of the values as a share of it."""
-    median = statistics.median(values)
-    return median, (max(values) - min(values)) / median
 
 
 def _window(
@@ -152,20 +135,6 @@ class Stopwatch:
 
         self.announce(timing.name)
         return measure(timing.start(), self.seconds, settle)
-
-
-def medians(rounds: Sequence[Round]) -> dict[str, float]:
-    """Images per second over all rounds."""
-    return {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
-
-
-def ratios(rounds: Sequence[Round], ours: str) -> dict[str, Ratio]:
-    """`ours` by every other of the same round."""
-    return {
-        name: Ratio(*median_and_spread([r[ours] / r[name] for r in rounds]))
-        for name in rounds[0]
-        if name != ours
-    }
 
 
 def describe_rate(images_per_second: float) -> str:

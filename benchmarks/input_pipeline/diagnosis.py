@@ -24,7 +24,8 @@ from alexnet.benchmarks.input_pipeline.ladder import (
 )
 from alexnet.benchmarks.input_pipeline.shuffle_quality import ShuffleQuality
 from alexnet.benchmarks.input_pipeline.speedups import Speedup
-from alexnet.benchmarks.measure import Ratio, describe_rate
+from alexnet.benchmarks.measure import describe_rate
+from alexnet.benchmarks.rounds import Ratio
 
 # Below this share of what the host delivers, the device is behind and not just noisy.
 DEVICE_BEHIND = 0.9

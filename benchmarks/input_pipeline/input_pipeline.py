@@ -15,8 +15,9 @@ from alexnet.benchmarks.input_pipeline.ladder import Rung
 from alexnet.benchmarks.input_pipeline.plan import BenchPlan, plan_bench
 from alexnet.benchmarks.input_pipeline.report import BenchReport, Measured, make_report
 from alexnet.benchmarks.input_pipeline.shuffle_quality import measure_shuffle
-from alexnet.benchmarks.measure import ROUNDS, Progress, Stopwatch
+from alexnet.benchmarks.measure import Progress, Stopwatch
 from alexnet.benchmarks.memory import ResidentWatch
+from alexnet.benchmarks.rounds import ROUNDS
 from alexnet.pipeline.read.dataset import steps_per_epoch
 from alexnet.pipeline.read.errors import reading
 from alexnet.pipeline.remote.place import Place

@@ -33,7 +33,7 @@ from alexnet.benchmarks.input_pipeline.service import (
 from alexnet.benchmarks.input_pipeline.shuffle_quality import ShuffleQuality
 from alexnet.benchmarks.input_pipeline.speedups import Speedup, predict_speedups
 from alexnet.benchmarks.machine import Host, read_host
-from alexnet.benchmarks.measure import Ratio, Round, medians, ratios
+from alexnet.benchmarks.rounds import Ratio, Round, medians, ratios
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.versions import versions
 

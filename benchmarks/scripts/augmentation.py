@@ -14,7 +14,7 @@ from unittest.mock import patch
 import numpy as np
 import tensorflow as tf
 
-from alexnet.benchmarks.measure import medians, ratios
+from alexnet.benchmarks.rounds import medians, ratios
 from alexnet.pipeline.augment import device
 from alexnet.pipeline.augment.augment import augment_batch, fold_seed, mixup_cutmix
 from alexnet.pipeline.augment.presets import preset

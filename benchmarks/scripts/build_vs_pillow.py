@@ -24,7 +24,7 @@ from typing import get_args
 
 from PIL import Image
 
-from alexnet.benchmarks.measure import ROUNDS, Ratio, Round, medians, ratios
+from alexnet.benchmarks.rounds import ROUNDS, Ratio, Round, medians, ratios
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.build.encode_job import keep_freed_memory
 from alexnet.pipeline.config import BuildConfig, StorageName

@@ -20,7 +20,8 @@ from tempfile import TemporaryDirectory
 
 import tensorflow as tf
 
-from alexnet.benchmarks.measure import ROUNDS, deliver, measure
+from alexnet.benchmarks.measure import deliver, measure
+from alexnet.benchmarks.rounds import ROUNDS
 from alexnet.benchmarks.synthetic import write_shapes
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, ReadConfig

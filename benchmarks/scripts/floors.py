@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from alexnet.benchmarks.measure import ROUNDS, medians, ratios
+from alexnet.benchmarks.rounds import ROUNDS, medians, ratios
 from alexnet.pipeline.errors import AlexnetError, ConfigError
 
 HERE, OTHER = "here", "other"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.benchmarks.loaders.environment import require_environment
-from alexnet.benchmarks.measure import ROUNDS, Round, medians, ratios
+from alexnet.benchmarks.rounds import ROUNDS, Round, medians, ratios
 from alexnet.pipeline.errors import AlexnetError, ConfigError
 
 SCRIPT = Path(__file__).with_name("torch_step.py")

@@ -10,7 +10,7 @@ from alexnet.benchmarks.input_pipeline.ladder import Rung, Share
 from alexnet.benchmarks.input_pipeline.report import BenchReport
 from alexnet.benchmarks.input_pipeline.shuffle_quality import ShuffleQuality
 from alexnet.benchmarks.machine import Host
-from alexnet.benchmarks.measure import Ratio
+from alexnet.benchmarks.rounds import Ratio
 
 SETTINGS = BenchSettings(
     storage="jpeg",

@@ -9,14 +9,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from alexnet.benchmarks.measure import (
-    GROUP_RECORDS,
-    deliver,
-    images_in,
-    measure,
-    medians,
-    ratios,
-)
+from alexnet.benchmarks.measure import GROUP_RECORDS, deliver, images_in, measure
 
 
 class Clock:
@@ -151,25 +144,3 @@ def test_single_records_are_counted_in_groups() -> None:
         assert next(deliveries) == GROUP_RECORDS
         assert passed[0] == groups * GROUP_RECORDS
     assert next(deliveries, None) is None
-
-
-# The machine is half as fast in the second round, and the loader stumbles in the third.
-ROUNDS = [
-    {"ours": 100.0, "limit": 125.0, "loader": 50.0},
-    {"ours": 50.0, "limit": 62.5, "loader": 25.0},
-    {"ours": 90.0, "limit": 112.5, "loader": 30.0},
-]
-
-
-def test_medians() -> None:
-    assert medians(ROUNDS) == {"ours": 90.0, "limit": 112.5, "loader": 30.0}
-
-
-def test_drift_that_hits_all_leaves_ratios_as_they_are() -> None:
-    """The ratio of medians would be 3; those of the rounds are 2, 2 and 3."""
-    found = ratios(ROUNDS, "ours")
-    assert set(found) == {"limit", "loader"}
-    assert found["limit"].ratio == pytest.approx(0.8)
-    assert found["limit"].spread == pytest.approx(0, abs=1e-9)
-    assert found["loader"].ratio == pytest.approx(2)
-    assert found["loader"].spread == pytest.approx((3 - 2) / 2)

@@ -16,7 +16,8 @@ from alexnet.benchmarks.input_pipeline.diagnosis import (
 from alexnet.benchmarks.input_pipeline.ladder import Rung, Share
 from alexnet.benchmarks.input_pipeline.shuffle_quality import ShuffleQuality
 from alexnet.benchmarks.input_pipeline.speedups import Speedup
-from alexnet.benchmarks.measure import Ratio, describe_rate
+from alexnet.benchmarks.measure import describe_rate
+from alexnet.benchmarks.rounds import Ratio
 from tests.benchmarks.conftest import SITUATION
 
 LIMITS = {"disk read": 400_000.0, "memory gather": 100_000.0, "jpeg decode": 10_000.0}

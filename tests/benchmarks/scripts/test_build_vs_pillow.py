@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from concurrent.futures import Future
 from contextlib import nullcontext
 from pathlib import Path
@@ -130,3 +132,11 @@ def test_a_build_is_timed_and_leaves_nothing(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert build_vs_pillow.build_seconds(scan(photos), BuildConfig(side=SIDE), 1) > 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_its_processes_import_no_tensorflow() -> None:
+    """Each is a new one, which imports the script, as those of a build do."""
+    code = (
+        f"import sys, {build_vs_pillow.__name__}; sys.exit('tensorflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
