@@ -148,7 +148,8 @@ def test_four_workers_survive_what_befalls_them(
     records: Path, tmp_path: Path, steps: int
 ) -> None:
     """One is killed, one is told to go, and so is the chief; nobody is asked."""
-    words = [str(records), *TINY, "--epochs", str(steps // STEPS)]
+    epochs = str(steps // STEPS)
+    words = [str(records), *TINY, "--epochs", epochs, "--learning-rate", "0.001"]
     one = Job(RunFolder(tmp_path / "one"), words)
     with one:
         one.tend()
@@ -172,4 +173,5 @@ def test_four_workers_survive_what_befalls_them(
     require_equal(whole.weights())
     require_equal(cut.weights())
     require_same(cut.run, whole.run)
-    require_equal([learned(whole.run), learned(one.run)], rtol=2e-3, atol=1e-4)
+    # At such a rate what rounding differs by does not grow.
+    require_equal([learned(whole.run), learned(one.run)], rtol=2e-3, atol=1e-5)
