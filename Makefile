@@ -31,7 +31,7 @@ coverage: $(VENV)/.installed ## run the tests, and say which lines none of them 
 test-slow: $(VENV)/.installed ## run the tests that take minutes
 	$(VENV)/bin/python -m pytest -n 3 -m slow --timeout 1200
 
-soak: $(VENV)/.installed ## kill, flip, fill and train for long: an hour, for the night
+soak: $(VENV)/.installed ## kill, flip, fill and train for hours, at night
 	$(VENV)/bin/python -m pytest -m 'slow or soak' --timeout 3600
 	$(VENV)/bin/python -m alexnet.benchmarks.scripts.soak --reader mmap
 	$(VENV)/bin/python -m alexnet.benchmarks.scripts.soak --reader stream

@@ -8,7 +8,6 @@ speed by this one's.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.benchmarks.rounds import ROUNDS, medians, ratios
-from alexnet.pipeline.errors import AlexnetError, ConfigError
+from alexnet.benchmarks.scripts.command import read_json
+from alexnet.pipeline.errors import AlexnetError
 
 HERE, OTHER = "here", "other"
 
@@ -39,11 +39,7 @@ def measure(python: str, records: Path, seconds: float) -> dict[str, float]:
 def _bench(python: str, what: str, words: list[str], seconds: float) -> dict[str, Any]:
     command = [python, "-m", "alexnet", "bench", what, *words]
     command += ["--seconds", str(seconds), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise ConfigError(f"{' '.join(command)} failed: {done.stderr.strip()[-2000:]}")
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
+    return read_json(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

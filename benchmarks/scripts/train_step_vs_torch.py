@@ -8,7 +8,6 @@ without torch.compile, from the environment `torch` of `make loaders`.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -19,7 +18,8 @@ from typing import Any
 
 from alexnet.benchmarks.loaders.environment import require_environment
 from alexnet.benchmarks.rounds import ROUNDS, Round, medians, ratios
-from alexnet.pipeline.errors import AlexnetError, ConfigError
+from alexnet.benchmarks.scripts.command import read_json
+from alexnet.pipeline.errors import AlexnetError
 
 SCRIPT = Path(__file__).with_name("torch_step.py")
 OURS, EAGER, COMPILED = "alexnet", "torch", "torch.compile"
@@ -69,10 +69,7 @@ def measure_torch(
     # -E: a PYTHONPATH of ours would lead into another environment.
     command = [str(python), "-E", str(SCRIPT), *words]
     command += ["--batch-size", str(batch_size), "--seconds", str(seconds)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise ConfigError(f"{' '.join(command)} failed: {done.stderr.strip()[-2000:]}")
-    return float(json.loads(done.stdout)["images_per_second"])
+    return float(read_json(command)["images_per_second"])
 
 
 def compare(precision: str, options: Namespace) -> dict[str, Any]:

@@ -65,11 +65,18 @@ def _table(count: int) -> tuple[int, int]:
 
 
 # One graph, of 300 nodes, for all datasets of a process.
-@tf.function(autograph=False)
+@tf.function(
+    input_signature=(
+        tf.TensorSpec([None], tf.int64),
+        *(tf.TensorSpec([], tf.uint64) for _ in ("width", "height")),
+        tf.TensorSpec([ROUNDS], tf.uint64),
+    ),
+    autograph=False,
+)
 def _through_rounds(
     numbers: tf.Tensor, width: tf.Tensor, height: tf.Tensor, keys: tf.Tensor
 ) -> tf.Tensor:
-    """A permutation, int64 [...], of the places of a table."""
+    """A permutation of the places of a table, of which `numbers` are some."""
     places = tf.cast(numbers, tf.uint64)
     row, column = places // width, places % width
     for turn, key in enumerate(tf.unstack(keys)):

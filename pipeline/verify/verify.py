@@ -87,7 +87,7 @@ def verify(
     progress(0, meter.total)
     inspector = Inspector(folder, manifest.layout, len(manifest.class_names))
     if beam is None:
-        found = _inspect_here(inspector, shards, workers, meter)
+        found = _inspect_on_threads(inspector, shards, workers, meter)
     else:
         from alexnet.pipeline.verify.beam import inspect_on_beam
 
@@ -103,7 +103,7 @@ def verify(
     return VerifyReport(folder, num_examples, tuple(bad))
 
 
-def _inspect_here(
+def _inspect_on_threads(
     inspector: Inspector, shards: Sequence[Shard], workers: int, meter: _Meter
 ) -> list[Inspection]:
     """Return what threads of this process find in the shards, in their order."""

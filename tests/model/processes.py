@@ -94,13 +94,17 @@ def start(
     return process
 
 
-def call(function: Callable[..., None], *arguments: Any) -> None:
+def call(
+    function: Callable[..., None],
+    *arguments: Any,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> None:
     """Call a module's function in a process of its own, which must end well."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     process = context.Process(target=function, args=arguments)
     process.start()
-    assert end(process) == 0, "see the process's own traceback"
+    assert end(process, timeout_seconds) == 0, "see the process's own traceback"
 
 
 def wait_for_step(run: RunFolder, step: int, process: BaseProcess) -> None:
