@@ -29,7 +29,7 @@ coverage: $(VENV)/.installed ## run the tests, and say which lines none of them 
 	$(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --cov --cov-report term
 
 test-slow: $(VENV)/.installed ## run the tests that take minutes
-	$(VENV)/bin/python -m pytest -n 3 -m slow --timeout 1200
+	$(VENV)/bin/python -m pytest -n 3 -m 'slow and not soak' --timeout 1200
 
 soak: $(VENV)/.installed ## kill, flip, fill and train for hours, at night
 	$(VENV)/bin/python -m pytest -m 'slow or soak' --timeout 3600

@@ -27,6 +27,8 @@ from alexnet.pipeline.source.scan import scan
 from tests.remote import S3, serve_s3
 
 if TYPE_CHECKING:
+    from _pytest.mark import ParameterSet
+
     from alexnet.model.training.history import EpochRecord
     from alexnet.model.training.metrics import Metrics
     from alexnet.model.training.run import RunFolder
@@ -65,6 +67,11 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+def slow(*values: object) -> ParameterSet:
+    """Values of a parametrised test that the default run leaves out."""
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def flip(path: Path, place: int, bits: int = 0xFF) -> None:

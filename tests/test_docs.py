@@ -131,7 +131,7 @@ def run_with_stand_ins(folder: Path, script: str, **variables: str) -> int:
     path = f"{folder}{os.pathsep}{os.environ['PATH']}"
     command = ["bash", "-c", script, "train", "host1", "host2"]
     environment = {**os.environ, **variables, "PATH": path}
-    return subprocess.run(command, cwd=folder, env=environment, timeout=60).returncode
+    return subprocess.run(command, cwd=folder, env=environment, timeout=300).returncode
 
 
 def require_two_workers(folder: Path, *workers: str) -> None:

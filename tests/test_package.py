@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import slow
 from tests.test_architecture import imports, tops
 
 ROOT = Path(__file__).parent.parent
@@ -130,7 +131,7 @@ def require_both(python: Path, output: str) -> None:
 
 
 @pytest.mark.parametrize("python_path", [None, "."])
-@pytest.mark.parametrize("way", ["script", "module", "command", "stdin"])
+@pytest.mark.parametrize("way", ["script", *map(slow, ("module", "command", "stdin"))])
 def test_it_is_used_beside_a_model_and_a_pipeline_of_the_users(
     installed: Path, work: Path, way: str, python_path: str | None
 ) -> None:
@@ -181,11 +182,12 @@ def test_a_notebook_uses_it_beside_them(
     notebook = nbformat.v4.new_notebook(cells=[cell])
     resources = {"metadata": {"path": str(work)}}
     nbclient.NotebookClient(
-        notebook, timeout=60, kernel_name="fresh", resources=resources
+        notebook, timeout=300, kernel_name="fresh", resources=resources
     ).execute()
     require_both(installed, cell.outputs[0].text)
 
 
+@pytest.mark.slow
 def test_an_editable_installation_is_the_checkout(
     checkout: Path, work: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

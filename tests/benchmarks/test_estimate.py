@@ -97,6 +97,7 @@ def test_every_step_is_told_and_nothing_is_left(
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_half_of_the_photos_come_near(
     photos: Path, record_sets: dict[StorageName, Path], tmp_path: Path
 ) -> None:

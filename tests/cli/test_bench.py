@@ -26,6 +26,7 @@ SIZES = f"--batch-size 8 --image-size {IMAGE_SIZE}".split()
 STAGES = "shuffle decode prefetch".split()
 
 
+@pytest.mark.slow
 def test_bench_json(built: Built) -> None:
     words = ("--seconds", 0.1, *SIZES, "--no-train-step", "--against", "plain")
     found = alexnet_json(*BENCH, built[0], *words)

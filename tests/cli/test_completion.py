@@ -48,17 +48,14 @@ def test_version() -> None:
     assert "--version" in alexnet("--help").out
 
 
-def test_version_is_told_fast_and_without_what_is_heavy() -> None:
+def test_version_is_told_without_importing_what_is_slow_to() -> None:
     code = (
-        "import sys, time; from alexnet.cli.main import main; main(['--version']);"
-        "print(time.process_time(), {'tensorflow', 'numpy'} & {*sys.modules})"
+        "import sys; from alexnet.cli.main import main; main(['--version']);"
+        "print({'tensorflow', 'numpy'} & {*sys.modules})"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True)
-    told, rest = done.stdout.splitlines()
-    seconds, heavy = rest.split(" ", 1)
-    assert (told + "\n", heavy) == (VERSION, "set()")
-    assert float(seconds) < 0.3
+    assert done.stdout == f"{VERSION}set()\n"
 
 
 def test_versions_of_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

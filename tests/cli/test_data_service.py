@@ -50,6 +50,7 @@ def test_an_address_without_a_port_is_wrong(
         assert message.startswith("data_service is 'trainer'; it needs HOST:PORT")
 
 
+@pytest.mark.slow
 def test_evaluate_through_a_service(trained: tuple[Path, dict[str, Any]]) -> None:
     """The figures are those without."""
     with in_process_service(workers=1) as served:

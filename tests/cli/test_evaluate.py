@@ -89,6 +89,7 @@ def test_figures_are_told_though_their_picture_cannot_be_written(
     assert "Not a directory" in ended.err
 
 
+@pytest.mark.slow
 def test_other_commands_work_from_a_folder_that_takes_no_pictures(
     locked_run: Path, photos: Path, tmp_path: Path
 ) -> None:

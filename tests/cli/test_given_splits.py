@@ -72,6 +72,7 @@ def test_a_sheet_shows_the_test_split(records: Path, tmp_path: Path) -> None:
     assert found["images"] == 2 * EACH
 
 
+@pytest.mark.slow
 def test_a_network_is_evaluated_on_the_test_split(
     records: Path, tmp_path: Path
 ) -> None:

@@ -200,6 +200,7 @@ def test_the_installed_script_keeps_to_the_codes(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) <= 2
 
 
+@pytest.mark.slow
 def test_a_user_without_a_home_or_a_name(
     record_sets: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from alexnet.model.training import training
 from alexnet.pipeline.config import StorageName
 from tests.cli.conftest import SMALL, STORED_SIDE, alexnet, alexnet_json, failure
-from tests.conftest import flip
+from tests.conftest import flip, slow
 
 Built = tuple[Path, dict[str, Any]]
 Trained = tuple[Path, dict[str, Any]]
@@ -23,7 +23,8 @@ def second_record(shard: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("storage", "reader"), [("yuv420", "auto"), ("raw", "stream"), ("original", "auto")]
+    ("storage", "reader"),
+    [slow("yuv420", "auto"), slow("raw", "stream"), ("original", "auto")],
 )
 def test_every_storage_is_trained_on_and_evaluated(
     photos: Path, tmp_path: Path, storage: StorageName, reader: str
@@ -75,6 +76,7 @@ def test_a_reader_that_cannot_is_told(photos: Path, tmp_path: Path) -> None:
 # --- images as they are
 
 
+@pytest.mark.slow
 def test_fit_and_evaluate_on_a_folder_of_images(photos: Path, tmp_path: Path) -> None:
     run, records = tmp_path / "run", tmp_path / "records"
     found = alexnet_json("fit", photos, "--run", run, "--epochs", 1, *SMALL)
@@ -150,6 +152,7 @@ def test_a_rotten_shard_is_named_by_whatever_reads_it(
         assert f"alexnet records verify {records} --repair" in message
 
 
+@pytest.mark.slow
 def test_rotten_pixels_end_fit_before_its_first_step(
     photos: Path, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ from tests.cli.conftest import (
     alexnet_json,
     failure,
 )
+from tests.conftest import slow
 
 Built = tuple[Path, dict[str, Any]]
 Trained = tuple[Path, dict[str, Any]]
@@ -85,6 +86,7 @@ def test_a_run_folder_holds_everything_about_the_run(trained: Trained) -> None:
     assert float(rows[-1]["val_loss"]) == found["validation"]["loss"]
 
 
+@pytest.mark.slow
 def test_one_and_one_more_epoch_equal_two(
     built: Built,
     trained: Trained,
@@ -158,6 +160,7 @@ def test_the_end_names_best_and_last(trained: Trained) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_patience_names_the_way_on(built: Built, tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = ("--run", run, "--epochs", 5, "--patience", 1, "--learning-rate", "1e-12")
@@ -293,6 +296,7 @@ def test_fresh_deletes_nothing_when_the_settings_are_wrong(
     assert sorted(trained[0].rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_fresh_starts_again(built: Built, trained: Trained, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(trained[0], run)
@@ -311,7 +315,7 @@ def test_fresh_starts_again(built: Built, trained: Trained, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+    ("number", "code"), [slow(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
 def test_a_signal_saves_and_names_the_command_that_goes_on(
     built: Built,
@@ -371,7 +375,7 @@ def test_ctrl_c_at_a_terminal_keeps_finished_epochs(
     while len(epochs_done(run)) < 3 and time.monotonic() < until:
         time.sleep(0.05)
     os.killpg(fit.pid, signal.SIGINT)
-    printed, said = fit.communicate(timeout=60)
+    printed, said = fit.communicate(timeout=300)
     assert fit.returncode == 130, said
     assert printed == ""
     assert f"alexnet fit --run {run} --resume" in said.splitlines()[-1]
@@ -380,6 +384,7 @@ def test_ctrl_c_at_a_terminal_keeps_finished_epochs(
     assert found["epoch"] == len(epochs_done(run))
 
 
+@pytest.mark.slow
 def test_plot_json(trained: Trained, tmp_path: Path) -> None:
     found = alexnet_json("plot", trained[0], "--out", tmp_path)
     assert found["run"] == str(trained[0])

@@ -35,12 +35,13 @@ from alexnet.pipeline.records.tfrecord import encode_example, frame, read_exampl
 from alexnet.pipeline.source.scan import scan
 from alexnet.pipeline.verify.checksums import require_whole_shards
 from alexnet.pipeline.verify.verify import verify
+from tests.conftest import slow
 
 EXAMPLES = pytest.mark.parametrize(
     "examples",
     [
         60,
-        pytest.param(1000, marks=pytest.mark.slow),
+        slow(1000),
         pytest.param(5000, marks=pytest.mark.soak),
     ],
 )
@@ -103,7 +104,7 @@ def copied(folder: Path) -> Iterator[Path]:
 
 
 @EXAMPLES
-@pytest.mark.parametrize("storage", ["jpeg", "raw"])
+@pytest.mark.parametrize("storage", [slow("jpeg"), "raw"])
 def test_no_manifest_is_followed_out_of_its_folder(
     record_sets: dict[StorageName, Path], storage: StorageName, examples: int
 ) -> None:

@@ -30,7 +30,7 @@ def test_a_cell_shows_one_bar_at_its_end() -> None:
     pytest.importorskip("ipykernel")
     cell = nbformat.v4.new_code_cell(CELL)
     notebook = nbformat.v4.new_notebook(cells=[cell])
-    client = nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3")
+    client = nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3")
     client.execute(env={**os.environ, "PYTHONPATH": str(ROOT)})
     (output,) = cell.outputs
     drawn = ET.fromstring(output.data["text/html"])

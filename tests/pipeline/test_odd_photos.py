@@ -29,7 +29,6 @@ from alexnet.pipeline.read.parse import decode, parse
 from alexnet.pipeline.records.encode import encode_record
 from alexnet.pipeline.records.fixed_layout import plan_layout
 from alexnet.pipeline.records.image import (
-    MAX_PIXELS,
     apply_exif_orientation,
     orientation,
     read_image,
@@ -174,9 +173,9 @@ def test_damaged_bytes_are_read_or_refused(
     assert 0 < read < 300
 
 
-def test_a_bomb_costs_neither_time_nor_memory_and_nothing_is_printed() -> None:
+def test_a_bomb_costs_no_memory_and_nothing_is_printed() -> None:
     code = """
-import resource, time
+import resource
 from contextlib import suppress
 from alexnet.pipeline.records.image import BadImage, read_image, to_square
 from tests.pipeline.odd_photos import KINDS, SIDE, jpeg_of_size
@@ -184,12 +183,12 @@ from tests.pipeline.odd_photos import KINDS, SIDE, jpeg_of_size
 def peak_bytes():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
-before, start = peak_bytes(), time.process_time()
+before = peak_bytes()
 for name, (data, _) in KINDS.items():
     if name.startswith("bomb"):
         with suppress(BadImage):
             read_image(data)
-print(time.process_time() - start, peak_bytes() - before)
+print(peak_bytes() - before)
 photos = [data for name, (data, _) in KINDS.items() if "exif" in name]
 for data in (*photos, jpeg_of_size(13_000, 13_000)):  # Pillow warns of its size
     to_square(read_image(data, SIDE), SIDE, "crop")
@@ -197,15 +196,14 @@ for data in (*photos, jpeg_of_size(13_000, 13_000)):  # Pillow warns of its size
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    seconds, size_bytes = map(float, done.stdout.split())
-    assert seconds < 1
-    assert size_bytes < 50 * 2**20
+    assert int(done.stdout) < 50 * 2**20
 
 
-def test_a_large_photo_costs_what_its_pixels_do() -> None:
-    """So that those of `MAX_PIXELS` cost 3.6 GB and some seconds, whatever they are."""
+@pytest.mark.slow
+def test_a_large_photo_takes_the_memory_of_its_pixels() -> None:
+    """So that those of `MAX_PIXELS` take 3.6 GB at most, whatever they are."""
     code = """
-import io, resource, time
+import io
 from PIL import Image
 from alexnet.pipeline.records.image import read_image, to_square
 
@@ -234,18 +232,13 @@ def held(name):
         lines = dict(line.split(":") for line in file)
     return int(lines[name].split()[0]) * 1024
 
-before, seconds = held("VmRSS"), 0
+before = held("VmRSS")
 for data in photos:
-    start = time.process_time()
     to_square(read_image(data), 16, "crop")
-    seconds = max(seconds, time.process_time() - start)
-print((held("VmHWM") - before) / SIDE**2, seconds / SIDE**2)
+print((held("VmHWM") - before) / SIDE**2)
 """
     command = [sys.executable, "-c", code]
-    told = subprocess.check_output(command, cwd=ROOT, text=True)
-    bytes_a_pixel, seconds_a_pixel = map(float, told.split())
-    assert bytes_a_pixel < 19
-    assert seconds_a_pixel * MAX_PIXELS < 60
+    assert float(subprocess.check_output(command, cwd=ROOT, text=True)) < 19
 
 
 # --- all in one build
@@ -402,6 +395,7 @@ def test_a_pipe_in_the_place_of_photos_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.slow
 def test_fit_ends_with_the_name_of_the_bad_photo(tmp_path: Path) -> None:
     folder = photos_with(tmp_path, b"cat.50.jpg", KINDS["text.jpg"].data)
     words = ("fit", folder, "--run", tmp_path / "run", "--epochs", 1)

@@ -19,6 +19,7 @@ from alexnet.benchmarks.measure import deliver
 from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.machine import num_cpus
+from tests.conftest import slow
 
 # Records of 18 examples of 16 pixels.
 SHORT = BenchConfig(seconds=0.02, batch_size=6, image_size=12)
@@ -53,12 +54,7 @@ def alive(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ("storage", "host", "decode"),
     [
         ("jpeg", ["shuffle", "decode", "prefetch"], ["jpeg decode"]),
-        pytest.param(
-            "original",
-            STREAM,
-            ["jpeg decode", "jpeg decode, stored square"],
-            marks=pytest.mark.slow,
-        ),
+        slow("original", STREAM, ["jpeg decode", "jpeg decode, stored square"]),
     ],
 )
 def test_report(

@@ -9,6 +9,7 @@ from alexnet.benchmarks.scripts import augmentation
 from alexnet.pipeline.augment import device
 
 
+@pytest.mark.slow
 def test_both_ways_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
     augmentation.main(["--presets", "paper", "--batch-size", "2", "--rounds", "1"])
     lines = capsys.readouterr().out.splitlines()

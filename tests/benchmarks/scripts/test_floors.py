@@ -36,6 +36,7 @@ def test_the_ratio_is_the_others_by_this_ones(
     assert rows[0] == pytest.approx(decode)
 
 
+@pytest.mark.slow
 def test_an_environment_that_fails_gives_its_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

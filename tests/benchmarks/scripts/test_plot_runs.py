@@ -30,6 +30,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[list[float]]:
     return heights
 
 
+@pytest.mark.slow
 def test_every_run_is_drawn_as_its_history_has_it(
     trained_run: RunFolder, tmp_path: Path, drawn: list[list[float]]
 ) -> None:

@@ -50,6 +50,7 @@ def test_durations_are_for_people(seconds: float, text: str) -> None:
     assert format_seconds(seconds) == text
 
 
+@pytest.mark.slow
 def test_it_measures_every_term_and_prints_the_table(
     photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -38,7 +38,7 @@ def dump(page: Path, folder: Path, width: int) -> tuple[Page, str]:
         *(f"--user-data-dir={folder / 'profile'}", f"--window-size={width},900"),
         *("--enable-logging=stderr", "--virtual-time-budget=2000", page.as_uri()),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     return Page(done.stdout), "\n".join(complaints)
 

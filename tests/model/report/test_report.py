@@ -153,6 +153,7 @@ def train_without_validation(folder: Path) -> RunFolder:
     return run
 
 
+@pytest.mark.slow
 def test_a_run_without_validation_says_so(
     trained_run: RunFolder, tmp_path: Path
 ) -> None:

@@ -38,7 +38,7 @@ from alexnet.pipeline.errors import ConfigError, DataError, RunError
 from alexnet.pipeline.read.image_folder import open_data
 from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.source.scan import scan
-from tests.conftest import IMAGE_SIDE, NUM_HELD_OUT, NUM_TRAIN, TRAIN_SIDE
+from tests.conftest import IMAGE_SIDE, NUM_HELD_OUT, NUM_TRAIN, TRAIN_SIDE, slow
 
 
 def stored(records: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -70,7 +70,7 @@ def test_every_example_once_at_any_batch_size(
     np.testing.assert_array_equal(images, pixels)
 
 
-@pytest.mark.parametrize("batch_size", [7, 128])
+@pytest.mark.parametrize("batch_size", [7, slow(128)])
 def test_all_is_both_splits(trained_run: RunFolder, batch_size: int) -> None:
     told: list[tuple[int, int]] = []
     whole = evaluate(
@@ -139,7 +139,7 @@ def test_it_is_what_training_said_of_its_last_epoch(trained_run: RunFolder) -> N
     assert report.scores.top1 == pytest.approx(last.val_accuracy)
 
 
-@pytest.mark.parametrize("tta", ["flip", "ten-crop"])
+@pytest.mark.parametrize("tta", ["flip", slow("ten-crop")])
 def test_probabilities_of_views_are_averaged(
     trained_run: RunFolder, train_records: Path, tta: Any
 ) -> None:

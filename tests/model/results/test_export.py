@@ -85,6 +85,7 @@ def require_evaluations(
     assert found["class_name"].numpy().tolist() == names
 
 
+@pytest.mark.slow
 def test_pixels(trained_run: RunFolder, loaded: Any, images: np.ndarray) -> None:
     found = loaded.signatures["pixels"](images=tf.constant(images))
     require_evaluations(found, trained_run, images)

@@ -69,6 +69,7 @@ def test_the_confusion_of_very_many_classes(num_classes: int, tmp_path: Path) ->
     require_picture(path)
 
 
+@pytest.mark.slow
 def test_every_picture_of_a_run(trained_run: RunFolder, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     drawn = plot_run(

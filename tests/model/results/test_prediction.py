@@ -278,6 +278,7 @@ def test_files_that_differ_have_different_ids(
     assert [one.name for one in named] == [str(base / file) for file in files]
 
 
+@pytest.mark.slow
 def test_two_folders_with_the_same_names_are_told_apart(
     trained_run: RunFolder, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from alexnet.model.sweep.progress import SweepProgress
 from alexnet.model.sweep.report import SweepReport, TrialReport
 from alexnet.model.sweep.space import Choices, Range
 from alexnet.model.sweep.sweep import gpu_of_each_job, run_sweep
-from tests.conftest import picture_size
+from tests.conftest import picture_size, slow
 from tests.model.sweep.conftest import MakePlan
 from tests.model.sweep.stand_in import FAILING, PAUSE, SLOW, accuracy
 
@@ -115,7 +115,7 @@ def test_without_a_trial_to_its_end_there_is_no_best(make_plan: MakePlan) -> Non
 
 
 @pytest.mark.parametrize(
-    ("prune", "rate", "state"), [(True, SLOW, "pruned"), (False, 0.7, "complete")]
+    ("prune", "rate", "state"), [(True, SLOW, "pruned"), slow(False, 0.7, "complete")]
 )
 def test_a_trial_that_falls_behind_is_pruned(
     make_plan: MakePlan, prune: bool, rate: float, state: str
@@ -135,7 +135,7 @@ def test_a_trial_that_falls_behind_is_pruned(
         )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [slow(signal.SIGINT), signal.SIGTERM])
 def test_an_interrupted_sweep_is_resumed(
     make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
@@ -201,6 +201,7 @@ def test_a_killed_sweep_is_resumed_while_its_trial_still_runs(
     assert sorted(number for number, *rest in heard.all if rest) == [0, 1]
 
 
+@pytest.mark.slow
 def test_several_machines_share_a_sweep(
     make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,7 @@ from alexnet.pipeline.augment.augment import fold_seed, mixup_cutmix, preprocess
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.config import AugmentConfig
 from alexnet.pipeline.errors import ConfigError
-from tests.conftest import BATCH, IMAGE_SIDE, TINY_NETWORK, TRAIN_SIDE
+from tests.conftest import BATCH, IMAGE_SIDE, TINY_NETWORK, TRAIN_SIDE, slow
 
 PLAIN = preset("none")
 RATE = 0.05
@@ -201,6 +201,7 @@ def test_an_overflow_is_skipped_and_the_scale_halved() -> None:
     assert made.metrics.read().skipped_steps == 1
 
 
+@pytest.mark.slow
 def test_skipped_steps_are_counted_over_an_epoch_and_growth_is_none() -> None:
     """Of 2^22 and less some overflow float16; after two good steps the scale grows."""
     keras.mixed_precision.set_global_policy("mixed_float16")
@@ -249,7 +250,7 @@ def test_mixed_images_are_trained_on_mixed_labels() -> None:
     assert losses.mean() == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize("xla", [False, slow(True)])
 def test_a_batch_in_parts_takes_the_step_of_the_whole(xla: bool) -> None:
     """Without batch norm; the draws of a row are its own in the global batch."""
     options: dict[str, Any] = {"augment": preset("paper"), "dropout": 0.5}

@@ -20,7 +20,7 @@ from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.source.scan import scan
-from tests.conftest import BATCH, IMAGE_SIDE, TRAIN_SIDE, smooth_photo
+from tests.conftest import BATCH, IMAGE_SIDE, TRAIN_SIDE, slow, smooth_photo
 from tests.model import processes
 from tests.model.runs import (
     Figures,
@@ -140,7 +140,7 @@ def test_two_workers_without_a_folder_agree_on_one(
 @pytest.mark.parametrize(
     "steps",
     [
-        pytest.param(75, marks=pytest.mark.slow),
+        slow(75),
         pytest.param(200, marks=pytest.mark.soak),
     ],
 )

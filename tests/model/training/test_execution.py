@@ -47,6 +47,7 @@ def test_steps_in_one_call_are_the_same_steps() -> None:
     require_close(trained[1], trained[0], rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_nothing_is_read_between_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once a training, and once a validation."""
     made, reads = classifier(), []

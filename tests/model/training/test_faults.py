@@ -40,6 +40,7 @@ from tests.conftest import (
     TINY_RUN,
     TRAIN_SIDE,
     RecordedProgress,
+    slow,
     smooth_photo,
 )
 from tests.model import processes
@@ -96,6 +97,7 @@ def send(number: int) -> Callable[[], None]:
     return lambda: os.kill(os.getpid(), number)
 
 
+@pytest.mark.slow
 def test_signals_wait_for_a_state_that_is_gone_on_from(
     trained_run: RunFolder,
     train_records: Path,
@@ -268,7 +270,7 @@ class Trial:
 @pytest.mark.parametrize(
     "moments",
     [
-        pytest.param(2, marks=pytest.mark.slow),
+        slow(2),
         pytest.param(4, marks=pytest.mark.soak),
     ],
 )

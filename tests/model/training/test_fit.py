@@ -104,6 +104,7 @@ def test_a_network_of_ones_own_goes_all_the_way(
     np.testing.assert_allclose(answer.numpy(), exported(levels).numpy(), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_network_without_a_name_leaves_its_architecture(
     train_records: Path, tmp_path: Path
 ) -> None:

@@ -46,6 +46,7 @@ def weights_of(run: str | Path | RunFolder, which: str = "last") -> Arrays:
     return named_arrays(load_classifier(RunFolder(Path(run)), which)[0].network)
 
 
+@pytest.mark.slow
 def test_without_an_epoch_a_run_holds_the_weights_that_it_was_given(
     trained_run: RunFolder, train_records: Path, tmp_path: Path
 ) -> None:
@@ -111,6 +112,7 @@ def test_what_is_kept_learns_more_slowly() -> None:
     np.testing.assert_allclose([float(w[0, 0]) for w in weights], moved, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_kept_rate_is_that_of_all_but_the_head(
     trained_run: RunFolder, other_records: Path, tmp_path: Path
 ) -> None:

@@ -75,6 +75,7 @@ def test_the_average_is_validated_kept_and_gone_on_with(
     assert all(np.abs(average - trained).max() > 0 for average, trained in pairs)
 
 
+@pytest.mark.slow
 def test_the_average_changes_no_training(
     trained_run: RunFolder, train_records: Path, tmp_path: Path
 ) -> None:
@@ -83,6 +84,7 @@ def test_the_average_changes_no_training(
     assert [record.loss for record in report.history] == losses
 
 
+@pytest.mark.slow
 def test_without_a_step_the_average_is_what_the_run_was_given(
     trained_run: RunFolder, train_records: Path, tmp_path: Path
 ) -> None:

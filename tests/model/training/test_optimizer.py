@@ -281,6 +281,7 @@ def test_clipping_is_kerass_by_the_global_norm() -> None:
     require_update(1, clip_norm=5.0)
 
 
+@pytest.mark.slow
 def test_momentum_and_decay_are_kerass_on_two_replicas() -> None:
     processes.call(require_update, 2, "momentum", 7.0)
 

@@ -131,6 +131,7 @@ def test_a_finished_run_that_is_resumed_does_nothing(
     assert list(report.history) == trained_run.load_history()
 
 
+@pytest.mark.slow
 def test_fresh_deletes_what_the_run_made_and_a_rate_too_high_is_told(
     copied_run: RunFolder, train_records: Path
 ) -> None:
@@ -161,6 +162,7 @@ def test_a_strangers_folder_is_not_overwritten(
     assert (tmp_path / "config.json").read_text() == text
 
 
+@pytest.mark.slow
 def test_overwriting_leaves_what_others_have_put_into_a_run(
     copied_run: RunFolder, train_records: Path
 ) -> None:
@@ -173,6 +175,7 @@ def test_overwriting_leaves_what_others_have_put_into_a_run(
     assert [path.read_text() for path in mine] == ["mine"] * 2
 
 
+@pytest.mark.slow
 def test_a_deletion_that_was_cut_short_is_no_new_runs_past(
     copied_run: RunFolder, train_records: Path
 ) -> None:
@@ -279,6 +282,7 @@ def test_resuming_beyond_a_decay_of_its_own_is_refused(
         plan_training(None, run, {"epochs": 2}, resume=True)
 
 
+@pytest.mark.slow
 def test_a_run_that_gets_more_epochs_falls_over_all_of_them(
     copied_run: RunFolder,
 ) -> None:
@@ -410,6 +414,7 @@ def test_without_validation(photos: Path, tmp_path: Path, run: RunFolder) -> Non
         plan_training(records, run, {**settings, "patience": 1}, overwrite=True)
 
 
+@pytest.mark.slow
 def test_patience_ends_the_run_and_more_of_it_goes_on(
     train_records: Path, run: RunFolder
 ) -> None:
@@ -450,6 +455,7 @@ def test_one_run_is_trained_by_one_process_at_a_time(
         assert evaluate(copied_run).scores.num_examples == 10
 
 
+@pytest.mark.slow
 def test_a_run_that_was_begun_meanwhile_is_not_begun_again(
     trained_run: RunFolder, train_records: Path, run: RunFolder
 ) -> None:
@@ -498,6 +504,7 @@ def test_a_reports_totals() -> None:
     json.dumps(report.to_json())
 
 
+@pytest.mark.slow
 def test_the_benchs_step_trains(train_records: Path) -> None:
     config = TrainConfig(batch_size=BATCH, strategy="none")
     step = make_train_step(train_records, config, IMAGE_SIDE)
@@ -560,6 +567,7 @@ def test_a_damaged_shard_ends_the_run(
     assert f"--run {run.path} --resume" in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_label_that_somebody_forged_ends_the_run_by_its_name(
     train_records: Path, tmp_path: Path, run: RunFolder
 ) -> None:

@@ -21,7 +21,7 @@ from alexnet.pipeline.augment.augment import (
 from alexnet.pipeline.augment.presets import PRESETS
 from alexnet.pipeline.config import AugmentConfig, Geometry
 from alexnet.pipeline.records.image import rgb_from_planes, yuv420_planes
-from tests.conftest import smooth_photo
+from tests.conftest import slow, smooth_photo
 
 STORED, SIDE, ROWS = 32, 27, 8
 EVERYTHING = replace(PRESETS["modern"], erasing=0.5, mixup=0.4, cutmix=1.0)
@@ -242,7 +242,7 @@ def test_kernels_and_xla_agree(
         np.testing.assert_allclose(ours, others, atol=1e-3)
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", [*map(slow, PRESETS.values()), EVERYTHING])
 def test_eager_graph_and_tf_data_agree(
     images: np.ndarray, config: AugmentConfig
 ) -> None:
@@ -289,7 +289,7 @@ def test_steps_differ_and_repeat(images: np.ndarray) -> None:
     assert not np.array_equal(one[1], other[1])
 
 
-@pytest.mark.parametrize("name", ["article", "paper", "modern"])
+@pytest.mark.parametrize("name", ["article", slow("paper"), slow("modern")])
 def test_batches_of_unknown_length(batch: np.ndarray, name: str) -> None:
     spec, config = tf.TensorSpec([None, *batch.shape[1:]], tf.uint8), PRESETS[name]
     unknown = tf.function(

@@ -79,6 +79,7 @@ def test_weights_are_mixed_as_labels_are() -> None:
     np.testing.assert_array_equal(kept, weights)
 
 
+@pytest.mark.slow
 def test_a_mapped_dataset_s_batches_are_steps() -> None:
     """Over epochs, in parallel and from the middle."""
     augment = Augment(MIXED, size=SIZE, seed=SEED, classes=CLASSES)
@@ -143,6 +144,7 @@ def test_keras_fits_with_it_in_the_model_and_on_the_dataset() -> None:
 
 # Keras 3 reads its variables in a way that NumPy 2 gives up.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.slow
 def test_a_saved_model_goes_on_where_it_was(tmp_path: Path) -> None:
     model = classifier(Augment(MIXED, size=SIZE, seed=SEED))
     model.fit(batches(IMAGES, np.eye(CLASSES)[LABELS]), shuffle=False, verbose=0)
@@ -183,6 +185,7 @@ def test_replicas_take_their_rows_of_a_step() -> None:
     np.testing.assert_allclose(ours, whole[ROWS:], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_keras_fits_with_it_under_a_strategy() -> None:
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
     with strategy.scope():

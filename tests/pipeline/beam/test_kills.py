@@ -67,6 +67,7 @@ def wait_for_the_moment(out: Path) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_killed_build_leaves_no_process_and_goes_on(
     photos: Path, record_sets: dict[StorageName, Path], tmp_path: Path
 ) -> None:

@@ -32,7 +32,7 @@ from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.records.tfrecord import write_shard
 from alexnet.pipeline.source.scan import ImageFile, scan
-from tests.conftest import NUM_PHOTOS, SIDE
+from tests.conftest import NUM_PHOTOS, SIDE, slow
 from tests.pipeline.build.test_build import content, interrupted
 from tests.pipeline.deadly import KeyStore
 
@@ -44,7 +44,7 @@ PROCESSES = ("--direct_running_mode=multi_processing",)
     ("storage", "options"),
     [
         *((storage, ()) for storage in get_args(StorageName)),
-        pytest.param("jpeg", PROCESSES, marks=pytest.mark.slow),
+        slow("jpeg", PROCESSES),
     ],
 )
 def test_the_bytes_are_those_of_a_local_build(
@@ -60,6 +60,7 @@ def test_the_bytes_are_those_of_a_local_build(
     assert report.encoded == NUM_PHOTOS
 
 
+@pytest.mark.slow
 def test_the_workers_are_as_many_as_are_asked_for(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

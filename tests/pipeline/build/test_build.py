@@ -22,7 +22,7 @@ from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.records.manifest import load_manifest
 from alexnet.pipeline.source.scan import Quarantined, Source, scan
-from tests.conftest import NUM_PHOTOS, SIDE, smooth_photo
+from tests.conftest import NUM_PHOTOS, SIDE, slow, smooth_photo
 
 CONFIG = BuildConfig(side=SIDE, shards=3)
 SHARDS = [
@@ -490,7 +490,7 @@ def rot(folder: Path, *keys: str) -> dict[str, bytes]:
     return before
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, slow(2)])
 @pytest.mark.parametrize("beam", [None, ()], ids=["local", "beam"])
 def test_photos_that_were_mended_after_too_many_were_bad_are_read_again(
     photos: Path,

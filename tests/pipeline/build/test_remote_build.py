@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -29,7 +29,7 @@ from alexnet.pipeline.remote import retry
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.place import Place
 from alexnet.pipeline.source.scan import scan
-from tests.conftest import SIDE, smooth_photo
+from tests.conftest import SIDE, slow, smooth_photo
 from tests.remote import KEY, S3, SECRET, Link, contents, link_to, upload
 
 ROOT = Path(__file__).parents[3]
@@ -74,7 +74,7 @@ def many(s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Many:
     return Many(folder, upload(folder, s3.make_bucket() / "train"), contents(out))
 
 
-@pytest.mark.parametrize("storage", get_args(StorageName))
+@pytest.mark.parametrize("storage", ["jpeg", *map(slow, ("raw", "yuv420", "original"))])
 def test_the_same_bytes_as_in_a_folder(
     storage: StorageName, photos: Path, tmp_path: Path, bucket: Location
 ) -> None:
@@ -90,6 +90,7 @@ def test_the_same_bytes_as_in_a_folder(
     assert contents(tmp_path / "from-bucket") == contents(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_worker_processes_read_and_write_the_same(many: Many, bucket: Location) -> None:
     report = run(many.source, bucket / "records", workers=2)
     assert contents(bucket / "records") == many.whole
@@ -113,8 +114,9 @@ build(scan(Location(source, options)), Location(out, options), config(), workers
 
 @pytest.mark.parametrize(
     "killed_after",
-    [0.5, *(pytest.param(share, marks=pytest.mark.slow) for share in (0.3, 0.7, 0.9))],
+    [0.5, *(slow(share) for share in (0.3, 0.7, 0.9))],
 )
+@pytest.mark.slow
 def test_a_build_that_is_killed_goes_on(
     killed_after: float, s3: S3, many: Many, bucket: Location, tmp_path: Path
 ) -> None:
@@ -190,6 +192,7 @@ def test_a_link_that_is_cut_and_a_store_that_is_away(
     assert contents(bucket / "records") == many.whole
 
 
+@pytest.mark.slow
 def test_a_store_that_stays_away_ends_the_build_which_goes_on(
     link: Link, many: Many, bucket: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +215,7 @@ def test_a_store_that_stays_away_ends_the_build_which_goes_on(
     assert contents(bucket / "records") == many.whole
 
 
+@pytest.mark.slow
 def test_few_shards_are_on_the_disk_at_a_time(
     many: Many, bucket: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +235,7 @@ def test_few_shards_are_on_the_disk_at_a_time(
     assert contents(bucket / "records") == many.whole
 
 
+@pytest.mark.slow
 def test_bytes_that_change_on_the_way_are_sent_again(
     many: Many, bucket: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +256,7 @@ def test_bytes_that_change_on_the_way_are_sent_again(
     assert contents(bucket / "records") == many.whole
 
 
+@pytest.mark.slow
 def test_other_settings_or_photos_are_refused(many: Many, bucket: Location) -> None:
     out = bucket / "records"
     run(many.source, out)
@@ -267,6 +273,7 @@ def test_other_settings_or_photos_are_refused(many: Many, bucket: Location) -> N
         run(many.source, bucket / "file")
 
 
+@pytest.mark.slow
 def test_the_later_of_two_builds_goes_on(
     many: Many, bucket: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -311,6 +318,7 @@ def test_a_build_that_is_refused_takes_nothing_over(
     assert contents(out) == before
 
 
+@pytest.mark.slow
 def test_no_credentials_are_written_anywhere(
     link: Link,
     many: Many,

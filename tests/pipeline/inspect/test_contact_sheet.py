@@ -70,6 +70,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return records
 
 
+@pytest.mark.slow
 def test_images_come_from_all_over_the_split(many: Path, drawn: list[Figure]) -> None:
     for seed in (1, 1, 2):
         assert draw_sheet(many, Path("out.png"), seed=seed) == ("train", 40)

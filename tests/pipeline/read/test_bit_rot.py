@@ -14,7 +14,7 @@ from alexnet.pipeline.config import ReadConfig, Reader, StorageName
 from alexnet.pipeline.errors import DataError, data_error_in
 from alexnet.pipeline.read.dataset import eval_dataset, train_dataset
 from alexnet.pipeline.read.opened_records import open_records
-from tests.conftest import flip
+from tests.conftest import flip, slow
 from tests.pipeline.read.test_dataset import WAYS
 from tests.pipeline.verify.test_damage import remove_indexes
 
@@ -48,7 +48,7 @@ def refused(folder: Path, reader: Reader, whole: list[np.ndarray]) -> bool:
     "flips",
     [
         4,
-        pytest.param(24, marks=pytest.mark.slow),
+        slow(24),
         pytest.param(150, marks=pytest.mark.soak),
     ],
 )

@@ -26,7 +26,7 @@ from alexnet.pipeline.read.order import PipelineShard
 from alexnet.pipeline.service import address as service_address
 from alexnet.pipeline.service.servers import service
 from alexnet.pipeline.source.scan import scan
-from tests.conftest import flip, smooth_photo
+from tests.conftest import flip, slow, smooth_photo
 from tests.model.processes import call
 from tests.pipeline.service.hosts import Hosts, in_process_service
 
@@ -63,9 +63,7 @@ def require_equal(found: list[Batch], expected: list[Batch]) -> None:
             np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize(
-    "storage", ["jpeg", "yuv420", pytest.param("raw", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("storage", ["jpeg", *map(slow, ("yuv420", "raw"))])
 def test_training_batches_are_those_of_this_process(
     storage: StorageName, record_sets: dict[StorageName, Path], address: str
 ) -> None:
@@ -78,7 +76,7 @@ def test_training_batches_are_those_of_this_process(
     require_equal(taken(later, 4), taken(train_dataset(records, CONFIG), 10)[6:])
 
 
-@pytest.mark.parametrize(("pad", "split"), [(True, "validation"), (False, "train")])
+@pytest.mark.parametrize(("pad", "split"), [(True, "validation"), slow(False, "train")])
 def test_evaluation_batches_are_those_of_this_process(
     pad: bool, split: str, records: OpenedRecords, address: str
 ) -> None:
@@ -89,6 +87,7 @@ def test_evaluation_batches_are_those_of_this_process(
         require_equal(taken(ours), taken(theirs))
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_several_has_its_part(
     records: OpenedRecords, address: str
 ) -> None:
@@ -101,6 +100,7 @@ def test_a_pipeline_of_several_has_its_part(
     require_equal(taken(evaluated), taken(eval_dataset(records, CONFIG, shard=shard)))
 
 
+@pytest.mark.slow
 def test_what_was_selected_goes_with_the_batches(
     records: OpenedRecords, address: str
 ) -> None:
@@ -174,6 +174,7 @@ def require_workers_are_missed(folder: Path) -> None:
             taken(dataset, 1)
 
 
+@pytest.mark.slow
 def test_a_service_that_has_no_workers_is_an_error(
     record_sets: dict[StorageName, Path],
 ) -> None:
@@ -233,6 +234,7 @@ def read_with(
     raise AssertionError("the batches have an end")
 
 
+@pytest.mark.slow
 def test_workers_that_die_and_join_in_mid_epoch_change_nothing(
     many: OpenedRecords, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,7 +298,8 @@ def require_error_of_worker(folder: Path, address: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("there", "message"), [(False, "does not find them"), (True, "finds others there")]
+    ("there", "message"),
+    [slow(False, "does not find them"), (True, "finds others there")],
 )
 def test_a_worker_without_the_records_is_told(
     there: bool,

@@ -24,7 +24,7 @@ from alexnet.pipeline.read.dataset import eval_dataset, train_dataset
 from alexnet.pipeline.read.image_folder import open_data
 from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.source.scan import scan
-from tests.conftest import SIDE, flip, smooth_photo
+from tests.conftest import SIDE, flip, slow, smooth_photo
 from tests.model.processes import call
 
 NUM_SHARDS = 20
@@ -69,7 +69,7 @@ def lets_go(folder: Path) -> bool:
 
 
 def comes_true(is_true: Callable[[], bool]) -> bool:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not is_true() and time.monotonic() < until:
         time.sleep(0.005)
     return is_true()
@@ -115,10 +115,7 @@ def use(records: OpenedSet, number: int) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [
-        pytest.param(kind, marks=[pytest.mark.slow] * (kind not in ("jpeg", "raw")))
-        for kind in KINDS
-    ],
+    [*map(slow, KINDS)],
 )
 def test_datasets_that_are_dropped_leave_nothing_open(
     data: dict[str, Path], kind: str
@@ -135,7 +132,7 @@ def test_datasets_that_are_dropped_leave_nothing_open(
 @pytest.mark.parametrize(
     "datasets",
     [
-        pytest.param(48, marks=pytest.mark.slow),
+        slow(48),
         pytest.param(1000, marks=pytest.mark.soak),
     ],
 )

@@ -30,16 +30,18 @@ from alexnet.pipeline.read.order import PipelineShard
 from alexnet.pipeline.read.stage import compose
 from alexnet.pipeline.records.image import read_image, to_square
 from alexnet.pipeline.source.scan import scan
-from tests.conftest import SIDE
+from tests.conftest import SIDE, slow
 
 Batch = tuple[np.ndarray, ...]
 Photo = tuple[str, int]  # key and label
 READERS: list[Reader] = ["stream", "mmap"]
 BY_ROWS: list[StorageName] = ["jpeg", "raw", "yuv420"]
 # Every storage, read in every way it can be.
-WAYS: list[tuple[StorageName, Reader]] = [
-    *itertools.product(BY_ROWS, READERS),
-    ("original", "stream"),
+WAYS = [
+    *(("jpeg", "mmap"), ("raw", "stream"), ("yuv420", "mmap"), ("original", "stream")),
+    *itertools.starmap(
+        slow, (("jpeg", "stream"), ("raw", "mmap"), ("yuv420", "stream"))
+    ),
 ]
 STREAMED = ["read", "shuffle", "batch", "parse", "decode", "prefetch"]
 BY_ROW = {
@@ -145,7 +147,7 @@ def test_every_epoch_holds_every_example_once_in_another_order(
     assert len({tuple(epoch) for epoch in epochs}) == 4
 
 
-@pytest.mark.parametrize(("batch_size", "steps"), [(4, 4), (5, 3), (10, 1)])
+@pytest.mark.parametrize(("batch_size", "steps"), [slow(4, 4), (5, 3), slow(10, 1)])
 @pytest.mark.parametrize("reader", READERS)
 def test_what_does_not_fill_a_batch_is_left_out_of_its_epoch(
     records: OpenedRecords, reader: Reader, batch_size: int, steps: int
@@ -202,9 +204,9 @@ def test_the_order_does_not_depend_on_the_machine(
 @pytest.mark.parametrize(
     ("storage", "side"),
     [
-        *(("jpeg", 72), ("raw", 100), ("yuv420", 226)),
-        *(pytest.param("raw", side, marks=pytest.mark.slow) for side in (72, 226)),
-        pytest.param("yuv420", 72, marks=pytest.mark.slow),
+        *(("jpeg", 72), ("yuv420", 226)),
+        *(slow("raw", side) for side in (72, 100, 226)),
+        slow("yuv420", 72),
     ],
 )
 def test_both_readers_deliver_the_same(
@@ -236,7 +238,7 @@ def test_both_readers_deliver_the_same(
 
 # --- shares and resumed epochs
 
-SHARES = [(1, 2), (2, 2), (2, 4), (3, 6)]  # pipelines, replicas
+SHARES = [(1, 2), slow(2, 2), slow(2, 4), (3, 6)]  # pipelines, replicas
 
 
 def interleaved(datasets: list[tf.data.Dataset], replicas: int) -> list[Batch]:
@@ -277,11 +279,8 @@ def test_shares_of_rows_are_the_single_pipelines_batches(
 @pytest.mark.parametrize(
     ("pipelines", "replicas", "step"),
     [
-        *((1, 1, 4), (2, 4, 1)),
-        *(
-            pytest.param(*ways, marks=pytest.mark.slow)
-            for ways in ((1, 1, 1), (2, 2, 3))
-        ),
+        (1, 1, 4),
+        *itertools.starmap(slow, ((2, 4, 1), (1, 1, 1), (2, 2, 3))),
     ],
 )
 @pytest.mark.parametrize("reader", READERS)

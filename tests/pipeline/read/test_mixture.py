@@ -103,6 +103,7 @@ def test_a_mixture_goes_on_where_it_was(mixture: Mixture) -> None:
     assert same(batches_of(mixture, 5, start_step=7), unbroken[7:])
 
 
+@pytest.mark.slow
 def test_replicas_are_given_the_shares_each(mixture: Mixture) -> None:
     train = mixture.train(batch_size=16, keys=True)
     halves = taken(train.make(PipelineShard(16, 2)), 4)
@@ -115,6 +116,7 @@ def test_replicas_are_given_the_shares_each(mixture: Mixture) -> None:
         train.make(PipelineShard(16, 3))
 
 
+@pytest.mark.slow
 def test_workers_that_stream_share_every_set(mixture: Mixture) -> None:
     """Five steps are an epoch of the second set, whose b's and d's are twenty."""
     train = mixture.train(batch_size=8, keys=True, reader="stream")

@@ -20,7 +20,7 @@ from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.read.order import PipelineShard
 from alexnet.pipeline.records.image import read_image, rgb_from_planes, to_square
-from tests.conftest import SIDE, await_garbage
+from tests.conftest import SIDE, await_garbage, slow
 from tests.pipeline.read.test_callback import held
 from tests.pipeline.read.test_dataset import READERS, WAYS, Batch, examples
 
@@ -168,7 +168,7 @@ def test_numbers_as_labels_are_a_regression(records: OpenedSet, reader: Reader) 
 
 
 @pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("start_step", [1, 4, 9])
+@pytest.mark.parametrize("start_step", [slow(1), 4, slow(9)])
 def test_a_start_step_is_the_tail_of_an_unbroken_run(
     records: OpenedSet, reader: Reader, start_step: int
 ) -> None:
@@ -318,7 +318,7 @@ def test_a_closed_set_makes_no_batches_and_maps_nothing(
 # --- with Keras
 
 
-@pytest.mark.parametrize("storage", ["jpeg", "yuv420"])
+@pytest.mark.parametrize("storage", [slow("jpeg"), "yuv420"])
 def test_keras_fits_a_network_of_ones_own(
     record_sets: Sets, storage: StorageName
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,7 @@ from alexnet.pipeline.remote import cache as caches
 from alexnet.pipeline.remote import retry
 from alexnet.pipeline.remote.held import evict
 from alexnet.pipeline.source.scan import scan
-from tests.conftest import SIDE, await_garbage, flip, smooth_photo
+from tests.conftest import SIDE, await_garbage, flip, slow, smooth_photo
 from tests.web_store import WebStore, serve
 
 PHOTOS, SHARDS, BATCH = 200, 30, 16
@@ -92,11 +93,10 @@ def assert_same(left: list[Any], right: list[Any]) -> None:
 
 # Storages, what is asked for, and what reads a folder alike; the others differ little.
 WAYS = [
-    *(("jpeg", "auto", "stream-first"), ("original", "auto", "stream")),
     *(("raw", "mmap", "mmap"), ("raw", "stream", "stream")),
-    pytest.param("raw", "auto", "stream-first", marks=pytest.mark.slow),
-    pytest.param("yuv420", "auto", "stream-first", marks=pytest.mark.slow),
-    pytest.param("jpeg", "mmap", "mmap", marks=pytest.mark.slow),
+    slow("original", "auto", "stream"),
+    *(slow(kind, "auto", "stream-first") for kind in ("jpeg", "raw", "yuv420")),
+    slow("jpeg", "mmap", "mmap"),
 ]
 
 
@@ -137,14 +137,11 @@ def test_streaming_first_is_a_streamed_epoch_and_then_mapped_ones(bucket: Path) 
 @pytest.mark.parametrize(
     ("epoch", "step"),
     [
-        *((0, 3), (1, 0)),
-        *(
-            pytest.param(*place, marks=pytest.mark.slow)
-            for place in ((0, STEPS - 1), (2, 2))
-        ),
+        (1, 0),
+        *itertools.starmap(slow, ((0, 3), (0, STEPS - 1), (2, 2))),
     ],
 )
-@pytest.mark.parametrize("replicas", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("replicas", [1, slow(2)])
 def test_resuming_with_an_empty_cache_goes_on_as_an_unbroken_run(
     epoch: int, step: int, replicas: int, store: WebStore, tmp_path: Path
 ) -> None:
@@ -171,6 +168,7 @@ def cached(folder: Path) -> list[Path]:
     return list(folder.rglob("*.tfrecord"))
 
 
+@pytest.mark.slow
 def test_a_set_larger_than_the_cache_streams_through_it(
     bucket: Path, store: WebStore, tmp_path: Path
 ) -> None:
@@ -196,6 +194,7 @@ def test_a_set_larger_than_the_cache_streams_through_it(
         remote(store, tmp_path / "other", limit=3 * largest).reader()
 
 
+@pytest.mark.slow
 def test_with_all_of_it_in_the_cache_no_store_is_needed(
     bucket: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -214,6 +213,7 @@ def test_with_all_of_it_in_the_cache_no_store_is_needed(
         open_records(f"{url}/jpeg", cache=tmp_path)
 
 
+@pytest.mark.slow
 def test_another_set_at_the_address_is_noticed(
     bucket: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -255,6 +255,7 @@ def test_a_shard_that_is_wrong_in_the_store_is_named(
     batches(records, CONFIG, STEPS)
 
 
+@pytest.mark.slow
 def test_a_store_that_is_gone_for_a_while_is_a_pause_and_for_long_an_error(
     store: WebStore, tmp_path: Path
 ) -> None:
@@ -269,7 +270,7 @@ def test_a_store_that_is_gone_for_a_while_is_a_pause_and_for_long_an_error(
     batches(records, CONFIG, STEPS)
 
 
-@pytest.mark.parametrize("storage", ["raw", "jpeg"])
+@pytest.mark.parametrize("storage", [slow("raw"), "jpeg"])
 def test_rot_in_the_cache_is_found_and_the_remedy_is_to_delete_it(
     storage: StorageName, store: WebStore, tmp_path: Path
 ) -> None:
@@ -286,6 +287,7 @@ def test_rot_in_the_cache_is_found_and_the_remedy_is_to_delete_it(
     batches(again, config, STEPS)
 
 
+@pytest.mark.slow
 def test_labels_keys_and_selections_are_those_of_a_folder(
     bucket: Path, store: WebStore, tmp_path: Path
 ) -> None:
@@ -299,6 +301,7 @@ def test_labels_keys_and_selections_are_those_of_a_folder(
     assert_same(list(found.as_numpy_iterator()), list(expected.as_numpy_iterator()))
 
 
+@pytest.mark.slow
 def test_a_dataset_that_is_dropped_lets_shards_go(
     store: WebStore, tmp_path: Path
 ) -> None:
@@ -324,6 +327,7 @@ def fail(iterator: Iterator[Any]) -> None:
         pytest.fail("there is no store")
 
 
+@pytest.mark.slow
 def test_an_iterator_may_be_dropped_by_the_thread_that_it_waits_for(
     store: WebStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

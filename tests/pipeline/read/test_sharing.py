@@ -17,14 +17,12 @@ from alexnet.pipeline.read.order import PipelineShard, epoch_key
 from alexnet.pipeline.read.selection import select, select_all
 from alexnet.pipeline.read.stream import Shards
 from alexnet.pipeline.source.scan import scan
+from tests.conftest import slow
 
 # Of 18 examples in three shards: pipelines, replicas and examples of a global batch.
 SHARES = [
-    *((1, 1, 4), (2, 2, 4), (2, 4, 8), (3, 3, 6), (9, 9, 9)),
-    *(
-        pytest.param(share, marks=pytest.mark.slow)
-        for share in ((4, 4, 4), (5, 10, 10))
-    ),
+    *((1, 1, 4), (2, 4, 8), (3, 3, 6)),
+    *map(slow, ((2, 2, 4), (4, 4, 4), (5, 10, 10), (9, 9, 9))),
 ]
 IO = Path("/proc/self/io")
 
@@ -60,7 +58,7 @@ def keys_by_epoch(
     ("storage", "reader"),
     [
         *(("raw", reader) for reader in ("stream", "mmap")),
-        pytest.param("jpeg", "stream", marks=pytest.mark.slow),
+        slow("jpeg", "stream"),
     ],
 )
 def test_all_workers_deliver_every_example_once_an_epoch(
@@ -98,9 +96,9 @@ def test_no_two_workers_mix_their_parts_alike(large_records: Path) -> None:
 
 @pytest.mark.parametrize(
     "batch_size",
-    [9, *(pytest.param(size, marks=pytest.mark.slow) for size in (18, 27))],
+    [9, *map(slow, (18, 27))],
 )
-@pytest.mark.parametrize("pipelines", [1, 3, 9])
+@pytest.mark.parametrize("pipelines", [slow(1), 3, slow(9)])
 @pytest.mark.parametrize("reader", ["stream", "mmap"])
 def test_all_workers_evaluate_every_example_once(
     record_sets: dict[StorageName, Path],

@@ -50,6 +50,7 @@ def test_class_folders(s3: S3, photos: Path, bucket: Location) -> None:
     assert source.store.exists()
 
 
+@pytest.mark.slow
 def test_names_splits_and_tables(
     photos: Path, tmp_path: Path, bucket: Location
 ) -> None:

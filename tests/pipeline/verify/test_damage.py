@@ -20,7 +20,7 @@ from alexnet.pipeline.source.scan import scan
 from alexnet.pipeline.verify.checksums import require_whole_shards
 from alexnet.pipeline.verify.damage import BadRecord
 from alexnet.pipeline.verify.verify import verify
-from tests.conftest import NUM_PHOTOS, SIDE, flip
+from tests.conftest import NUM_PHOTOS, SIDE, flip, slow
 from tests.pipeline.records.test_manifest import change_manifest
 
 STORAGES = get_args(StorageName)
@@ -95,7 +95,7 @@ def test_a_whole_set_has_nothing_wrong(folder: Path, indexed_or_not: None) -> No
     assert calls == sorted(calls)
 
 
-@pytest.mark.parametrize("flips", [25, pytest.param(250, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("flips", [25, slow(250)])
 def test_every_flipped_byte_is_found_where_it_is(folder: Path, flips: int) -> None:
     draw = random.Random(flips)
     records = {path: places(path) for path in folder.glob("*.tfrecord")}
