@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from socket import gethostname
 from threading import Event, Thread
@@ -18,7 +18,7 @@ import apache_beam as beam
 
 from alexnet.pipeline import errors
 from alexnet.pipeline.beam.options import parse_options
-from alexnet.pipeline.errors import AlexnetError, BeamError, DataError
+from alexnet.pipeline.errors import AlexnetError, BeamError, DataError, RemoteError
 
 Part = TypeVar("Part")
 Part_contra = TypeVar("Part_contra", contravariant=True)
@@ -125,7 +125,8 @@ def _watched(look: Callable[[], None]) -> Iterator[None]:
 
     def watch() -> None:
         while not ended.wait(LOOK_SECONDS):
-            look()
+            with suppress(RemoteError):  # of a store; the last look tells of it
+                look()
 
     watcher = Thread(target=watch, daemon=True)
     watcher.start()

@@ -19,7 +19,6 @@ from alexnet.pipeline.build.finish import finish
 from alexnet.pipeline.build.output import (
     ANEW,
     replace_set,
-    require_folder,
     require_ours,
     require_same,
     require_usable,
@@ -100,12 +99,12 @@ def build(
         overwrite: delete a record set made with other settings first.
         isolated: let no photo end this process, in which a lone worker else encodes.
         beam: options of an Apache Beam pipeline that is to write the shards; its
-            workers must see the photos under the path that was scanned. None: this
-            machine's processes write them.
+            workers must see photos and `out` under the same paths or URLs. None:
+            this machine's processes write them.
         progress: is called with the images done and the images in all.
 
     Raises:
-        ConfigError: Apache Beam is asked for and not installed, or cannot write there.
+        ConfigError: Apache Beam is asked for and not installed.
         DataError: `out` holds a set of other settings or another source, another
             process builds there, there is not enough room, or more files are bad than
             `max_bad` allows.
@@ -114,7 +113,6 @@ def build(
     out, start = as_place(out), time.monotonic()
     if beam is not None:
         require_beam()
-        require_folder(out)
     plan = make_plan(source.files, source.class_names, config)
     settings = build_settings(source, config, [shard.name for shard in plan.shards])
     job = EncodeJob(source.store, source.class_names, config, plan.layout)
@@ -157,7 +155,7 @@ def _write(
         return
     from alexnet.pipeline.build.beam import write_shards
 
-    write_shards(writer, require_folder(writer.out), todo, beam)
+    write_shards(writer, claim, todo, beam)
 
 
 @contextmanager

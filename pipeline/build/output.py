@@ -22,7 +22,7 @@ from alexnet.pipeline.build.state import (
     read_settings,
     settings_of,
 )
-from alexnet.pipeline.errors import ConfigError, DataError
+from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import partial_path
 from alexnet.pipeline.lock import removed_when_empty, sole_process
 from alexnet.pipeline.records.interop import INDEX_FOLDER, TFDS_FILES, index_name
@@ -57,20 +57,6 @@ def require_usable(out: Place) -> None:
         raise DataError(f"{out} is a file, not a folder. Choose another `out`.")
     if _settings_in(out) is None:
         _require_empty(out)
-
-
-def require_folder(out: Place) -> Path:
-    """Return `out` if it is a folder, which workers of Beam can share.
-
-    Raises:
-        ConfigError: it is in a store.
-    """
-    if isinstance(out, Path):
-        return out
-    raise ConfigError(
-        f"the beam runner cannot write to {out}: its workers share a folder. Choose a"
-        " folder as `out`, or build without Beam."
-    )
 
 
 def _require_empty(out: Place) -> None:

@@ -20,7 +20,13 @@ from alexnet.pipeline.records.interop import index_name, shard_index
 from alexnet.pipeline.records.manifest import Shard
 from alexnet.pipeline.records.tfrecord import write_shard
 from alexnet.pipeline.remote.location import Location
-from alexnet.pipeline.remote.place import Place, file_size, put_json, put_text
+from alexnet.pipeline.remote.place import (
+    Place,
+    file_size,
+    names_in,
+    put_json,
+    put_text,
+)
 from alexnet.pipeline.remote.transfer import send_file
 from alexnet.pipeline.source.scan import Quarantined
 
@@ -103,6 +109,19 @@ def read_receipts(out: Place, shards: Sequence[ShardPlan]) -> list[ShardReceipt 
     """
     with ThreadPoolExecutor(MOST_ASKED) as threads:
         return list(threads.map(lambda shard: read_receipt(out, shard), shards))
+
+
+def new_receipts(
+    out: Place, shards: Sequence[ShardPlan]
+) -> list[tuple[ShardPlan, ShardReceipt]]:
+    """Return those of `shards` that are whole by now, with their receipts.
+
+    A store is asked once for all that are not.
+    """
+    names = {*names_in(out / STATE)}
+    there = [shard for shard in shards if f"{shard.name}.json" in names]
+    found = zip(there, read_receipts(out, there), strict=True)
+    return [(shard, receipt) for shard, receipt in found if receipt]
 
 
 def read_receipt(out: Place, shard: ShardPlan) -> ShardReceipt | None:

@@ -7,26 +7,35 @@ Beam a million files would be more than a runner takes: Google's takes 10 MB.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from pathlib import Path
 
 from alexnet.pipeline.build.plan import ShardPlan
 from alexnet.pipeline.build.state import STATE, WORK_LIST
-from alexnet.pipeline.files import write_text
+from alexnet.pipeline.remote.place import Place, put_text
 from alexnet.pipeline.source.scan import ImageFile
 
-
-def save_work_list(out: Path, shard: ShardPlan) -> None:
-    """Write the list of a shard's files."""
-    write_text(_path(out, shard.name), json.dumps(asdict(shard)))
+# Lists that are written at a time, of which a store takes its time over each.
+MOST_WRITTEN = 16
 
 
-def load_work_list(out: Path, name: str) -> ShardPlan:
+def save_work_lists(out: Place, shards: Sequence[ShardPlan]) -> None:
+    """Write the list of each shard's files."""
+
+    def save(shard: ShardPlan) -> None:
+        put_text(_path(out, shard.name), json.dumps(asdict(shard)))
+
+    with ThreadPoolExecutor(MOST_WRITTEN) as threads:
+        list(threads.map(save, shards))
+
+
+def load_work_list(out: Place, name: str) -> ShardPlan:
     """Return the shard of a name, with its files in order."""
     values = json.loads(_path(out, name).read_text(encoding="utf-8"))
     files = tuple(ImageFile(*file) for file in values.pop("files"))
     return ShardPlan(**values, files=files)
 
 
-def _path(out: Path, name: str) -> Path:
+def _path(out: Place, name: str) -> Place:
     return out / STATE / f"{name}{WORK_LIST}"

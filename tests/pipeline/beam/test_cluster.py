@@ -14,6 +14,7 @@ from alexnet.pipeline.beam.answers import ask_workers
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError, ReadError
+from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.source.scan import scan
 from alexnet.pipeline.verify.verify import verify
 from tests.conftest import NUM_PHOTOS, SIDE, smooth_photo
@@ -23,6 +24,7 @@ from tests.pipeline.build.test_build import content, interrupted
 from tests.pipeline.deadly import CRASHING, DeadlyPhotosJob
 from tests.pipeline.test_read_errors import failing
 from tests.pipeline.verify.test_beam import damage
+from tests.remote import KEY, S3, SECRET, contents, upload
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +42,21 @@ def test_the_bytes_are_those_of_a_local_build(
     report = build(scan(photos), tmp_path, CONFIG, beam=cluster.options)
     assert report.encoded == NUM_PHOTOS - 6
     assert content(tmp_path) == content(record_sets["jpeg"])
+
+
+def test_the_bytes_are_those_in_a_bucket_too(
+    photos: Path,
+    record_sets: dict[StorageName, Path],
+    cluster: Cluster,
+    s3: S3,
+    bucket: Location,
+) -> None:
+    """Where nobody shares a folder; the workers may have begun without its address."""
+    upload(photos, bucket / "train")
+    options = {"endpoint_url": s3.endpoint, "key": KEY, "secret": SECRET}
+    there = Location(bucket.url, options)
+    build(scan(there / "train"), there / "out", CONFIG, beam=cluster.options)
+    assert contents(bucket / "out") == content(record_sets["jpeg"])
 
 
 def test_photos_that_crash_their_decoder_cost_themselves_alone(

@@ -20,6 +20,7 @@ from alexnet.pipeline.beam.options import parse_options
 from alexnet.pipeline.build import processes
 from alexnet.pipeline.build.beam import ShardJob
 from alexnet.pipeline.build.build import build
+from alexnet.pipeline.build.claim import Claim
 from alexnet.pipeline.build.encode_job import EncodeJob, EncodeResult
 from alexnet.pipeline.build.plan import make_plan
 from alexnet.pipeline.build.state import (
@@ -165,7 +166,7 @@ def test_a_worker_that_fails_is_told_with_the_way_on(
 
 
 def shard_job(out: Path, encode_job: EncodeJob) -> ShardJob:
-    return ShardJob(out, encode_job, 1000, state_fingerprint(out))
+    return ShardJob(out, Claim(), encode_job, 1000, state_fingerprint(out))
 
 
 def test_two_workers_at_one_shard_do_not_meet(

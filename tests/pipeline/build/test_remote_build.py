@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,20 +21,30 @@ import pytest
 
 from alexnet.pipeline.build import claim as claims
 from alexnet.pipeline.build import upload as uploads
+from alexnet.pipeline.build.beam import ShardJob
 from alexnet.pipeline.build.build import BuildReport, build
+from alexnet.pipeline.build.encode_job import EncodeJob, EncodeResult
+from alexnet.pipeline.build.plan import ShardPlan, make_plan
 from alexnet.pipeline.build.shard import send_shard
+from alexnet.pipeline.build.state import (
+    STATE,
+    build_settings,
+    open_state,
+    state_fingerprint,
+)
 from alexnet.pipeline.config import BuildConfig, StorageName
-from alexnet.pipeline.errors import ConfigError, DataError, RemoteError
+from alexnet.pipeline.errors import DataError, RemoteError
 from alexnet.pipeline.records.manifest import MANIFEST, load_manifest
 from alexnet.pipeline.remote import retry
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.place import Place
-from alexnet.pipeline.source.scan import scan
+from alexnet.pipeline.source.scan import ImageFile, scan
 from tests.conftest import SIDE, slow, smooth_photo
 from tests.remote import KEY, S3, SECRET, Link, contents, link_to, upload
 
 ROOT = Path(__file__).parents[3]
 NUM_SHARDS, NUM_PHOTOS = 5, 40
+PROCESSES = ("--direct_running_mode=multi_processing",)
 
 
 @pytest.fixture(autouse=True)
@@ -336,10 +347,66 @@ def test_no_credentials_are_written_anywhere(
         assert KEY.encode() not in text and SECRET.encode() not in text
 
 
-def test_beam_writes_to_folders(many: Many, bucket: Location) -> None:
-    with pytest.raises(ConfigError, match=r"beam runner cannot write to s3://.*/out"):
-        build(scan(many.folder), bucket / "out", config(), beam=[])
-    assert contents(bucket) == {}
+@pytest.mark.parametrize("options", [(), slow(PROCESSES)])
+def test_beams_workers_write_the_same(
+    options: tuple[str, ...], many: Many, bucket: Location
+) -> None:
+    """From a bucket into a bucket, where nobody shares a folder."""
+    source, out = scan(many.source), bucket / "records"
+    told: list[tuple[int, int]] = []
+
+    def count(done: int, total: int) -> None:
+        told.append((done, total))
+
+    report = build(source, out, config(), beam=options, workers=2, progress=count)
+    assert contents(out) == many.whole
+    assert [bad.key for bad in report.quarantined] == ["cat.99.png"]
+    assert report.encoded == NUM_PHOTOS
+    assert told[0] == (0, NUM_PHOTOS + 1) and told[-1] == (NUM_PHOTOS + 1,) * 2
+
+
+def test_beam_goes_on_with_what_another_build_has_sent(
+    many: Many, bucket: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = bucket / "records"
+
+    def fail(out: Location, attempt: Path, shard: ShardPlan, *layout: Any) -> None:
+        if shard.name.startswith("validation"):
+            raise RemoteError("the store is gone")
+        send_shard(out, attempt, shard, *layout)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(uploads, "send_shard", fail)
+        with pytest.raises(RemoteError, match="the store is gone"):
+            run(many.source, out)
+    report = build(scan(many.source), out, config(), beam=(), workers=1)
+    assert 0 < report.encoded < NUM_PHOTOS / 2
+    assert contents(out) == many.whole
+
+
+@pytest.mark.parametrize("moment", ["before it writes", "while it writes"])
+def test_a_worker_of_beam_whose_build_was_replaced_sends_nothing(
+    moment: str, many: Many, bucket: Location
+) -> None:
+    out, source = bucket / "records", scan(many.folder)
+    plan = make_plan(source.files, source.class_names, config())
+    names = [shard.name for shard in plan.shards]
+    claim, rival = claims.RemoteClaim(out / STATE), claims.RemoteClaim(out / STATE)
+    claim.take()
+    open_state(out, build_settings(source, config(), names))
+    encode_job = EncodeJob(source.store, source.class_names, config(), plan.layout)
+    job = ShardJob(out, claim, encode_job, 1000, state_fingerprint(out))
+    job = pickle.loads(pickle.dumps(job))  # on another machine
+
+    def encode(files: Sequence[ImageFile]) -> Iterator[EncodeResult]:
+        rival.take()
+        return map(encode_job.encode, files)
+
+    if moment == "before it writes":
+        rival.take()
+    with pytest.raises(DataError, match=r"another build, on .*, has begun"):
+        job.write(plan.shards[0], encode)
+    assert not any(name.startswith("train") for name in contents(out))
 
 
 def test_a_missing_bucket_is_named_and_not_made(many: Many) -> None:
