@@ -15,7 +15,8 @@ from alexnet.model.training.initial import rate_scales
 from alexnet.model.training.loss import TrainingLoss, balanced_weights
 from alexnet.model.training.loss_scale import LossScale
 from alexnet.model.training.moving_average import AveragedClassifier
-from alexnet.model.training.optimizer import make_optimizer, trainable_weights
+from alexnet.model.training.optimizer import trainable_weights
+from alexnet.model.training.optimizers import make_optimizer
 from alexnet.model.training.run_config import InitialWeights
 from alexnet.model.training.train_step import TrainableClassifier
 from alexnet.pipeline.config import AugmentConfig

@@ -28,7 +28,8 @@ from alexnet.model.training.checkpoints import Checkpoints
 from alexnet.model.training.classifier import Classifier
 from alexnet.model.training.history import EpochRecord
 from alexnet.model.training.learning_rate import LearningRate
-from alexnet.model.training.optimizer import Sgd, trainable_weights
+from alexnet.model.training.optimizer import trainable_weights
+from alexnet.model.training.optimizers import Sgd
 from alexnet.model.training.run import RunFolder
 from alexnet.model.training.run_config import RunConfig
 from alexnet.model.training.train_step import TrainableClassifier

@@ -26,7 +26,8 @@ from alexnet.model.training.checkpoints import (
 )
 from alexnet.model.training.learning_rate import LearningRate
 from alexnet.model.training.metrics import MetricSums
-from alexnet.model.training.optimizer import Momentum, trainable_weights
+from alexnet.model.training.optimizer import trainable_weights
+from alexnet.model.training.optimizers import Momentum
 from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.errors import RunError
 from tests.model.runs import files_of

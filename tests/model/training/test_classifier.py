@@ -19,7 +19,8 @@ from alexnet.model.training.learning_rate import LearningRate
 from alexnet.model.training.loss import TrainingLoss
 from alexnet.model.training.loss_scale import LossScale
 from alexnet.model.training.make_classifier import make_classifier
-from alexnet.model.training.optimizer import Sgd, trainable_weights
+from alexnet.model.training.optimizer import trainable_weights
+from alexnet.model.training.optimizers import Sgd
 from alexnet.model.training.train_step import DRAWS, TrainableClassifier
 from alexnet.pipeline.augment.augment import fold_seed, mixup_cutmix, preprocess_batch
 from alexnet.pipeline.augment.presets import preset

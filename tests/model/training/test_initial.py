@@ -15,7 +15,7 @@ from alexnet.model.network.named_weights import Arrays, fingerprint, named_array
 from alexnet.model.results.evaluation import evaluate, load_classifier
 from alexnet.model.results.export import export
 from alexnet.model.training.fit import fit
-from alexnet.model.training.optimizer import make_optimizer
+from alexnet.model.training.optimizers import make_optimizer
 from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig

@@ -15,11 +15,8 @@ from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.network.alexnet import build_network
 from alexnet.model.training.hardware import set_up_hardware
 from alexnet.model.training.learning_rate import LearningRate, make_learning_rate
-from alexnet.model.training.optimizer import (
-    MOMENTUM,
-    make_optimizer,
-    trainable_weights,
-)
+from alexnet.model.training.optimizer import trainable_weights
+from alexnet.model.training.optimizers import MOMENTUM, make_optimizer
 from alexnet.model.training.replicas import sum_over_replicas
 from tests.conftest import TINY_NETWORK
 from tests.model import processes

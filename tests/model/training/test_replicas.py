@@ -11,7 +11,8 @@ from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.network.alexnet import build_network
 from alexnet.model.training.hardware import set_up_hardware
 from alexnet.model.training.learning_rate import LearningRate
-from alexnet.model.training.optimizer import Sgd, trainable_weights
+from alexnet.model.training.optimizer import trainable_weights
+from alexnet.model.training.optimizers import Sgd
 from alexnet.model.training.train_step import TrainableClassifier
 from alexnet.pipeline.augment.presets import preset
 from tests.conftest import TINY_NETWORK, TRAIN_SIDE
