@@ -195,9 +195,9 @@ def make_run_config(
     if old is not None:
         require_same_records(old, describe_data(data, records.manifest))
     network = _network_config(len(names), settings, old)
-    train = replace(
-        old.train if old else TrainConfig(), **_fields(TrainConfig, settings)
-    )
+    given = _fields(TrainConfig, settings)
+    # Made at once: the default rate is the optimizer's.
+    train = replace(old.train, **given) if old else TrainConfig(**given)
     _require_side(records, network.image_size)
     _require_validation(records, train)
     make_image_sides(network, train)  # refuses sides that do not rise

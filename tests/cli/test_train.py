@@ -205,7 +205,7 @@ def test_a_resumed_run_lists_other_settings(trained: Trained) -> None:
     words = ("--learning-rate", 0.5, "--variant", "bn", "--batch-size", 4)
     message = failure("fit", "--run", trained[0], "--resume", *words)
     assert "variant article -> bn" in message
-    assert "learning_rate 0.02 -> 0.5" in message
+    assert "learning_rate 0.0003 -> 0.5" in message
     assert "batch_size 8 -> 4" in message
     assert "image_size" not in message
 

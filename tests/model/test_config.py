@@ -78,6 +78,24 @@ def test_epochs_beyond_the_schedule_say_the_way_out(schedule: Any) -> None:
     assert "Start a run with `decay_epochs=9`, or without it" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("settings", "rate", "decay"),
+    [
+        ({}, 0.0003, 0.05),
+        ({"optimizer": "adam"}, 0.0003, 0.05),
+        ({"optimizer": "momentum"}, 0.02, 0.005),
+        ({"optimizer": "lars", "learning_rate": 1.0}, 1.0, 0.005),
+        ({"weight_decay": 0.0}, 0.0003, 0.0),
+    ],
+)
+def test_rate_and_decay_are_the_optimizers_where_nothing_else_is_said(
+    settings: dict[str, Any], rate: float, decay: float
+) -> None:
+    config = TrainConfig(**settings)
+    assert (config.learning_rate, config.weight_decay) == (rate, decay)
+    assert TrainConfig.from_json(config.to_json()) == config
+
+
 def test_a_constant_rate_has_no_end() -> None:
     assert TrainConfig(schedule="constant", epochs=9, decay_epochs=8).epochs == 9
 

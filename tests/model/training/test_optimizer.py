@@ -68,7 +68,7 @@ def test_the_rate_is_a_pure_function_of_the_step(schedule: Any) -> None:
 @pytest.mark.parametrize("epochs", [1, 2, 5, 20, 90])
 def test_a_run_anneals_however_short_it_is(epochs: int) -> None:
     """It reaches its peak early, and ends next to nothing."""
-    rate = make_learning_rate(TrainConfig(epochs=epochs), 100)
+    rate = make_learning_rate(TrainConfig(epochs=epochs, learning_rate=PEAK), 100)
     rates = rate(tf.range(100 * epochs)).numpy()
     # An epoch's warm-up, or a tenth of a short run's steps.
     warmup = min(100, 10 * epochs)
@@ -100,7 +100,9 @@ def test_the_articles_sgd_subtracts_a_thousandth_of_the_gradient() -> None:
 
 def test_momentum_is_the_papers() -> None:
     """Krizhevsky 2012, section 5: v <- 0.9 v - rate x gradient, w <- w + v."""
-    config = TrainConfig(schedule="constant", learning_rate=0.1, weight_decay=0.0)
+    config = TrainConfig(
+        optimizer="momentum", schedule="constant", learning_rate=0.1, weight_decay=0.0
+    )
     kernel = tf.Variable([1.0], name="kernel")
     optimizer = make_optimizer(config, STEPS_PER_EPOCH, [kernel])
     velocity, expected = 0.0, 1.0

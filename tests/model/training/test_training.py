@@ -248,12 +248,18 @@ def test_a_new_run_needs_records(run: RunFolder) -> None:
         plan_training(None, run, {})
 
 
+def test_a_new_runs_rate_is_its_optimizers(train_records: Path, run: RunFolder) -> None:
+    settings = {**TINY_RUN, "optimizer": "momentum"}
+    train = plan_training(train_records, run, settings).config.train
+    assert (train.learning_rate, train.weight_decay) == (0.02, 0.005)
+
+
 def test_resuming_with_other_settings_lists_them(trained_run: RunFolder) -> None:
     settings = {"learning_rate": 0.5, "dropout": 0.1, "epochs": 1}
     with pytest.raises(RunError) as error:
         plan_training(None, trained_run, settings, resume=True)
     for difference in (
-        "learning_rate 0.02 -> 0.5",
+        "learning_rate 0.0003 -> 0.5",
         "dropout 0.5 -> 0.1",
         "epochs 2 -> 1",
     ):
