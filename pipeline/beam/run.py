@@ -100,7 +100,7 @@ def require_seen(path: Path) -> None:
     if not path.exists():
         raise DataError(
             f"a worker on {gethostname()} sees no {path}. Photos and records must lie"
-            " on a file system that all workers share, under one path."
+            " on a file system that all workers share, under one path, or at URLs."
         )
 
 

@@ -16,7 +16,7 @@ from alexnet.pipeline.build.state import STATE, WORK_LIST
 from alexnet.pipeline.remote.place import Place, put_text
 from alexnet.pipeline.source.scan import ImageFile
 
-# Lists that are written at a time, of which a store takes its time over each.
+# Lists that are written at a time: a store takes its time over each.
 MOST_WRITTEN = 16
 
 

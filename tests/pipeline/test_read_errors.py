@@ -26,7 +26,7 @@ from alexnet.pipeline.records.image import read_image
 from alexnet.pipeline.source.scan import ImageFile, Source, scan
 from alexnet.pipeline.verify.repair import find_origin, repair
 from alexnet.pipeline.verify.verify import verify
-from tests.conftest import NUM_PHOTOS, SIDE, slow
+from tests.conftest import NUM_PHOTOS, SIDE
 from tests.pipeline.build.test_build import content
 from tests.pipeline.deadly import DeadlyJob, KeyStore
 from tests.pipeline.failing import OUT_OF_MEMORY, FailingStore
@@ -98,14 +98,8 @@ def test_a_photo_that_cannot_be_read_ends_a_build_that_goes_on_later(
     assert content(out) == whole
 
 
-@pytest.mark.parametrize(
-    "beam",
-    [
-        (),
-        slow(("--direct_running_mode=multi_processing",)),
-    ],
-)
 @pytest.mark.slow
+@pytest.mark.parametrize("beam", [(), ("--direct_running_mode=multi_processing",)])
 def test_a_photo_that_a_worker_of_beam_cannot_read_ends_the_build(
     photos: Path, tmp_path: Path, whole: dict[str, bytes], beam: tuple[str, ...]
 ) -> None:

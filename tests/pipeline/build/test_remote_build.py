@@ -123,11 +123,8 @@ build(scan(Location(source, options)), Location(out, options), config(), workers
 """
 
 
-@pytest.mark.parametrize(
-    "killed_after",
-    [0.5, *(slow(share) for share in (0.3, 0.7, 0.9))],
-)
 @pytest.mark.slow
+@pytest.mark.parametrize("killed_after", [0.3, 0.5, 0.7, 0.9])
 def test_a_build_that_is_killed_goes_on(
     killed_after: float, s3: S3, many: Many, bucket: Location, tmp_path: Path
 ) -> None:
@@ -363,6 +360,15 @@ def test_beams_workers_write_the_same(
     assert [bad.key for bad in report.quarantined] == ["cat.99.png"]
     assert report.encoded == NUM_PHOTOS
     assert told[0] == (0, NUM_PHOTOS + 1) and told[-1] == (NUM_PHOTOS + 1,) * 2
+
+
+@pytest.mark.slow
+def test_for_beam_only_one_of_photos_and_records_may_be_in_a_bucket(
+    many: Many, bucket: Location, tmp_path: Path
+) -> None:
+    for source, out in ((many.source, tmp_path), (many.folder, bucket / "records")):
+        build(scan(source), out, config(), beam=(), workers=2)
+        assert contents(out) == many.whole
 
 
 def test_beam_goes_on_with_what_another_build_has_sent(

@@ -113,10 +113,8 @@ def use(records: OpenedSet, number: int) -> None:
         pass
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [*map(slow, KINDS)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_datasets_that_are_dropped_leave_nothing_open(
     data: dict[str, Path], kind: str
 ) -> None:
