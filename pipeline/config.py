@@ -242,6 +242,11 @@ class AugmentConfig(Config):
         shifts = self.shift_x or self.shift_y or self.zoom != (1.0, 1.0)
         return self.axis_aligned and self.geometry in ("centre", "crop") and not shifts
 
+    @property
+    def evaluation_geometry(self) -> Geometry:
+        """Return what is shown of a picture with nothing random: all, or the centre."""
+        return "whole" if self.geometry == "whole" else "centre"
+
     def check(self) -> None:
         """Check the range of every change."""
         for name in ("rotation_degrees", "shear_degrees"):

@@ -36,7 +36,7 @@ from alexnet.pipeline.augment.mix import (
 from alexnet.pipeline.augment.resample import average_blocks
 from alexnet.pipeline.augment.trivial import TrivialDraw, apply_levels, draw_trivial
 from alexnet.pipeline.augment.yuv import is_yuv420, split_planes, stored_side_of
-from alexnet.pipeline.config import AugmentConfig, Geometry
+from alexnet.pipeline.config import AugmentConfig
 
 _Draws = TypeVar("_Draws")
 # Of a crop: down and across, as shares of its way from one edge to the other.
@@ -149,8 +149,7 @@ def preprocess_batch(
     Raises:
         ConfigError: the pictures are not square, or smaller than a crop's side.
     """
-    geometry: Geometry = "whole" if config.geometry == "whole" else "centre"
-    scaled = scaled_side(stored_side_of(images), side, geometry)
+    scaled = scaled_side(stored_side_of(images), side, config.evaluation_geometry)
     top, left = (crop_offset(scaled, side, share) for share in place)
     rows, columns = slice(top, top + side), slice(left, left + side)
     layers = [

@@ -24,9 +24,9 @@ def evaluation_views(
     Raises:
         ConfigError: the network sees the whole picture, which has no corners to crop.
     """
-    stored_side, geometry = stored_side_of(images), config.geometry
-    is_whole = geometry == "whole" or scaled_side(stored_side, side, geometry) == side
-    if tta == "ten-crop" and is_whole:
+    stored_side = stored_side_of(images)
+    scaled = scaled_side(stored_side, side, config.evaluation_geometry)
+    if tta == "ten-crop" and scaled == side:
         raise ConfigError(
             "`tta='ten-crop'` crops corners, and this network sees all of a picture:"
             f" {side} px of {stored_side} px. `tta='flip'` mirrors it."

@@ -22,6 +22,8 @@ def cropped(top: int, left: int) -> np.ndarray:
     return (window - np.array(PAPER.mean, np.float32)) / np.array(PAPER.std, np.float32)
 
 
+# All of them show a picture's centre where nothing is random.
+@pytest.mark.parametrize("name", ["paper", "modern", "trivial", "none"])
 @pytest.mark.parametrize(
     ("tta", "places"),
     [
@@ -31,12 +33,12 @@ def cropped(top: int, left: int) -> np.ndarray:
     ],
 )
 def test_views_are_crops_and_then_their_mirror_images(
-    tta: Any, places: list[tuple[int, int]]
+    name: str, tta: Any, places: list[tuple[int, int]]
 ) -> None:
     expected = [cropped(*place) for place in places]
     if tta != "none":
         expected += [view[:, :, ::-1] for view in expected]
-    views = evaluation_views(IMAGES, PAPER, SIDE, tta)
+    views = evaluation_views(IMAGES, preset(name), SIDE, tta)
     np.testing.assert_allclose(np.stack(views), np.stack(expected), atol=1e-5)
 
 
