@@ -24,7 +24,7 @@ from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.source.scan import scan
-from tests.remote import S3, serve_s3
+from tests.s3 import S3, serve_s3
 
 if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
@@ -49,9 +49,9 @@ TINY_RUN: dict[str, Any] = {
 
 
 @pytest.fixture(scope="session")
-def s3() -> Iterator[S3]:
+def s3(request: pytest.FixtureRequest) -> Iterator[S3]:
     """An S3 service on this machine; its address and credentials are in the env."""
-    with serve_s3() as service:
+    with serve_s3(getattr(request, "param", os.environ.get("X_S3", "moto"))) as service:
         yield service
 
 

@@ -10,7 +10,8 @@ import pytest
 from alexnet.pipeline.remote.location import Location
 from tests.cli.conftest import alexnet, alexnet_json, failure
 from tests.conftest import NUM_PHOTOS
-from tests.remote import KEY, SECRET, contents, serve_files, upload
+from tests.remote import contents, serve_files, upload
+from tests.s3 import KEY, SECRET
 
 SMALL = ("--side", 16, "--workers", 1)
 

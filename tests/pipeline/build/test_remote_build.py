@@ -40,7 +40,8 @@ from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.place import Place
 from alexnet.pipeline.source.scan import ImageFile, scan
 from tests.conftest import SIDE, slow, smooth_photo
-from tests.remote import KEY, S3, SECRET, Link, contents, link_to, upload
+from tests.remote import Link, contents, link_to, upload
+from tests.s3 import KEY, S3, SECRET
 
 ROOT = Path(__file__).parents[3]
 NUM_SHARDS, NUM_PHOTOS = 5, 40

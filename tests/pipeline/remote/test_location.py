@@ -21,7 +21,8 @@ from alexnet.pipeline.remote.place import (
     put_text,
     remove,
 )
-from tests.remote import KEY, S3, SECRET, link_to
+from tests.remote import link_to
+from tests.s3 import KEY, S3, SECRET
 
 
 def test_a_file_in_a_bucket(bucket: Location) -> None:

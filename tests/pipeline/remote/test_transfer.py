@@ -20,7 +20,8 @@ from alexnet.pipeline.remote.transfer import (
     holds,
     send_file,
 )
-from tests.remote import S3, Link, link_to, serve_files
+from tests.remote import Link, link_to, serve_files
+from tests.s3 import S3
 
 DATA = np.random.default_rng(0).bytes(300_000)
 CRC = google_crc32c.value(DATA)

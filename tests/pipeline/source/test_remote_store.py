@@ -16,7 +16,8 @@ from alexnet.pipeline.remote.read_ahead import ReadAhead
 from alexnet.pipeline.source import remote_store
 from alexnet.pipeline.source.scan import ImageFile, Source, scan
 from alexnet.pipeline.source.source_file import read_file
-from tests.remote import S3, link_to, serve_files, upload
+from tests.remote import link_to, serve_files, upload
+from tests.s3 import S3
 
 
 def images(source: Source) -> dict[str, tuple[object, ...]]:
