@@ -48,10 +48,10 @@ TINY_RUN: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", params=["moto"])
 def s3(request: pytest.FixtureRequest) -> Iterator[S3]:
     """An S3 service on this machine; its address and credentials are in the env."""
-    with serve_s3(getattr(request, "param", os.environ.get("X_S3", "moto"))) as service:
+    with serve_s3(request.param) as service:
         yield service
 
 
@@ -72,6 +72,10 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def slow(*values: object) -> ParameterSet:
     """Values of a parametrised test that the default run leaves out."""
     return pytest.param(*values, marks=pytest.mark.slow)
+
+
+# For tests of what every S3 service must do for us.
+every_s3 = pytest.mark.parametrize("s3", ["moto", slow("rclone")], indirect=True)
 
 
 def flip(path: Path, place: int, bits: int = 0xFF) -> None:

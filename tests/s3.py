@@ -14,10 +14,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from alexnet.pipeline.remote.file_system import open_file_system
 from alexnet.pipeline.remote.location import Location
 
 KEY, SECRET = "AKIAEXAMPLEKEY", "an+example/secret"
-# Of all services: a connection is known by its bucket, and outlives a service.
+# Of all services, so that none has a bucket of another.
 NUMBERS = count()
 
 
@@ -47,7 +48,7 @@ class S3:
         import boto3
 
         if self.folder:
-            (self.folder / folder.path).mkdir()
+            (self.folder / folder.path).mkdir(exist_ok=True)
             return
         bucket, _, key = folder.path.partition("/")
         boto3.client("s3").put_object(Bucket=bucket, Key=f"{key}/")
@@ -98,4 +99,5 @@ def serve_s3(name: str) -> Iterator[S3]:
         patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.delenv("AWS_PROFILE", raising=False)
+        open_file_system.cache_clear()  # of a service before, at another address
         yield service
