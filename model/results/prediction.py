@@ -25,6 +25,7 @@ from alexnet.model.training.run_config import RunConfig
 from alexnet.pipeline.errors import BadImage
 from alexnet.pipeline.notebook_bar import notebook_progress
 from alexnet.pipeline.records.image import read_image, to_square
+from alexnet.pipeline.remote.place import as_place
 from alexnet.pipeline.source.image_items import ImageItem, find_images
 
 BATCH = 64
@@ -116,7 +117,8 @@ def predict(
 
     Args:
         run: the run's folder.
-        images: image files, or folders, archives, tables and patterns of them.
+        images: image files, or folders, archives, tables and patterns of them; or URLs
+            of images, folders and archives.
         checkpoint: "best" by validation accuracy, or "last".
         progress: called with the images done and the images in all; by default a
             notebook shows a bar.
@@ -128,7 +130,7 @@ def predict(
     run = RunFolder(Path(run))
     config = run.load_config()
     paths = [images] if isinstance(images, (str, PathLike)) else images
-    named = name_images(list(find_images([Path(path) for path in paths])))
+    named = name_images(list(find_images([as_place(path) for path in paths])))
     classifier, epoch = load_classifier(run, checkpoint)
     progress = progress or notebook_progress("predicting", "images")
     predictions: list[Prediction] = []

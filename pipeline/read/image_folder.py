@@ -18,7 +18,13 @@ from alexnet.pipeline.build.output import is_set
 from alexnet.pipeline.build.plan import BuildPlan, make_plan
 from alexnet.pipeline.build.state import source_fingerprint
 from alexnet.pipeline.config import READ, BuildConfig, ReadConfig, Reader
-from alexnet.pipeline.errors import BadImage, ConfigError, DataError, ReadError
+from alexnet.pipeline.errors import (
+    BadImage,
+    ConfigError,
+    DataError,
+    ReadError,
+    RemoteError,
+)
 from alexnet.pipeline.read.callback import fetch_outside, lease
 from alexnet.pipeline.read.choose import ReaderChoice
 from alexnet.pipeline.read.decode import decode_images
@@ -26,7 +32,7 @@ from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.records.manifest import MANIFEST, Manifest, SplitCard
 from alexnet.pipeline.remote.location import Location
-from alexnet.pipeline.remote.place import Place
+from alexnet.pipeline.remote.place import Place, as_place
 from alexnet.pipeline.source.scan import ImageFile, Source, scan
 from alexnet.pipeline.source.source_file import read_file
 
@@ -40,7 +46,8 @@ REPAIR_HINT = (
 class PhotoSet(OpenedSet):
     """An image source that is read as if it were a record set of originals."""
 
-    folder: Path
+    # Of photos it is a name, which nothing is read from.
+    folder: Place  # type: ignore[assignment]
     manifest: Manifest
     source: Source = field()
     files: dict[str, tuple[ImageFile, ...]]
@@ -78,13 +85,24 @@ def open_data(
 
     Raises:
         DataError: it is neither.
+        RemoteError: a store does not answer.
     """
     if isinstance(place, Location):
-        return open_records(place, cache=read.cache, cache_limit=read.cache_limit_bytes)
-    if is_set(place) or not place.exists():
+        try:
+            # First: a set that is in the cache needs no store.
+            return open_records(
+                place, cache=read.cache, cache_limit=read.cache_limit_bytes
+            )
+        except DataError as error:
+            is_away = isinstance(error, RemoteError)
+            if is_away or (place / MANIFEST).is_file() or not place.exists():
+                raise
+    elif is_set(place) or not place.exists():
         return open_records(place)
     try:
         return open_photos(place, config)
+    except RemoteError:
+        raise
     except DataError as error:
         if (place / MANIFEST).is_file():
             return open_records(place)  # which says what is wrong with it
@@ -94,13 +112,17 @@ def open_data(
         ) from error
 
 
-def open_photos(path: str | Path, config: BuildConfig | None = None) -> PhotoSet:
+def open_photos(
+    path: str | Path | Location, config: BuildConfig | None = None
+) -> PhotoSet:
     """The image source at `path`, split and cut as a build with `config` would.
+
+    At a URL they are fetched anew in every epoch, some of a batch at a time.
 
     Raises:
         DataError: it is none, or it is not clear which class its images have.
     """
-    path, config = Path(path), config or BuildConfig(storage="original")
+    path, config = as_place(path), config or BuildConfig(storage="original")
     source = scan(path)
     plan = make_plan(source.files, source.class_names, config)
     files: dict[str, tuple[ImageFile, ...]] = {
@@ -142,6 +164,7 @@ class PhotoRows:
         self._store = photos.source.store
         self._files = photos.files[split]
         self._config = photos.manifest.config
+        self._store.expect(())  # once, before batches that are made side by side do
 
     def lend(self) -> tuple[tf.Tensor, ...]:
         """What keeps these rows alive."""
@@ -152,7 +175,12 @@ class PhotoRows:
         return fetch_outside(self._decode, rows, self._config, *lent)
 
     def _decode(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        different, places = np.unique(rows, return_inverse=True)
+        if len(different) < len(rows):  # a last batch that is filled up
+            images, labels = self._decode(different)
+            return images[places], labels[places]
         files = [self._files[row] for row in rows]
+        self._store.expect([file.key for file in files])
         labels = np.array([file.label for file in files], np.int64)
 
         def read(place: int) -> bytes:
