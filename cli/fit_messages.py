@@ -51,14 +51,13 @@ def _say_fetching(plan: TrainPlan) -> None:
     """Print what of a store is fetched when, and where its shards are kept."""
     from alexnet.pipeline.read.stream import shuffle_size
 
-    source = plan.records.source
-    if source is not None and source.store.is_remote:
+    if plan.records.source and plan.records.source.store.is_remote:
         say(
             "every epoch fetches all photos again: `alexnet records build"
             f" {quote(plan.config.data)}` makes records, which are fetched once"
         )
-    remote, train = plan.records.remote, plan.config.train
-    if remote is None:
+    train = plan.config.train
+    if (remote := plan.records.remote) is None:
         return
     size = shuffle_size(plan.records.manifest.split("train"), train.ram_budget_bytes)
     streams = (

@@ -25,6 +25,7 @@ from alexnet.model.training.run import RunFolder
 from alexnet.model.training.run_config import RunConfig
 from alexnet.pipeline.augment.augment import preprocess_batch
 from alexnet.pipeline.pictures import legible, save_figure
+from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.place import as_place
 from alexnet.pipeline.source.image_items import find_images
 
@@ -64,7 +65,7 @@ class ExplainReport:
 
 def explain(
     run: str | PathLike[str],
-    images: Sequence[str | PathLike[str]],
+    images: Sequence[str | PathLike[str] | Location],
     out: str | PathLike[str],
     *,
     checkpoint: str = "best",

@@ -25,6 +25,7 @@ from alexnet.model.training.run_config import RunConfig
 from alexnet.pipeline.errors import BadImage
 from alexnet.pipeline.notebook_bar import notebook_progress
 from alexnet.pipeline.records.image import read_image, to_square
+from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.place import as_place
 from alexnet.pipeline.source.image_items import ImageItem, find_images
 
@@ -108,7 +109,7 @@ class PredictionReport:
 
 def predict(
     run: str | PathLike[str],
-    images: str | PathLike[str] | Sequence[str | PathLike[str]],
+    images: str | PathLike[str] | Location | Sequence[str | PathLike[str] | Location],
     *,
     checkpoint: str = "best",
     progress: Progress | None = None,
@@ -129,7 +130,7 @@ def predict(
     """
     run = RunFolder(Path(run))
     config = run.load_config()
-    paths = [images] if isinstance(images, (str, PathLike)) else images
+    paths = [images] if isinstance(images, (str, PathLike, Location)) else images
     named = name_images(list(find_images([as_place(path) for path in paths])))
     classifier, epoch = load_classifier(run, checkpoint)
     progress = progress or notebook_progress("predicting", "images")

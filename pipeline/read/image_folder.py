@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,11 +31,13 @@ from alexnet.pipeline.read.choose import ReaderChoice
 from alexnet.pipeline.read.decode import decode_images
 from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.read.opened_set import OpenedSet
+from alexnet.pipeline.read.photo_arrivals import PhotoArrivals
 from alexnet.pipeline.records.manifest import MANIFEST, Manifest, SplitCard
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.place import Place, as_place
 from alexnet.pipeline.source.scan import ImageFile, Source, scan
 from alexnet.pipeline.source.source_file import read_file
+from alexnet.pipeline.source.stores import Store
 
 REPAIR_HINT = (
     "Mend it, or make records of the images with `alexnet records build`, which sets"
@@ -87,25 +90,24 @@ def open_data(
         DataError: it is neither.
         RemoteError: a store does not answer.
     """
+    records = partial(
+        open_records, place, cache=read.cache, cache_limit=read.cache_limit_bytes
+    )
     if isinstance(place, Location):
         try:
-            # First: a set that is in the cache needs no store.
-            return open_records(
-                place, cache=read.cache, cache_limit=read.cache_limit_bytes
-            )
+            return records()  # first: a set that is in the cache needs no store
         except DataError as error:
-            is_away = isinstance(error, RemoteError)
-            if is_away or (place / MANIFEST).is_file() or not place.exists():
+            if isinstance(error, RemoteError):
                 raise
-    elif is_set(place) or not place.exists():
-        return open_records(place)
+    if is_set(place) or not place.exists():
+        return records()
     try:
         return open_photos(place, config)
     except RemoteError:
         raise
     except DataError as error:
         if (place / MANIFEST).is_file():
-            return open_records(place)  # which says what is wrong with it
+            return records()  # which says what is wrong with it
         raise DataError(
             f"{place} is no record set (`alexnet records build` makes one), nor can"
             f" images in it be used: {error}"
@@ -164,7 +166,9 @@ class PhotoRows:
         self._store = photos.source.store
         self._files = photos.files[split]
         self._config = photos.manifest.config
-        self._store.expect(())  # once, before batches that are made side by side do
+        self._read = partial(_read, self._store, self._files)
+        is_remote = self._store.is_remote
+        self.arrivals = PhotoArrivals(self._read) if is_remote else None
 
     def lend(self) -> tuple[tf.Tensor, ...]:
         """What keeps these rows alive."""
@@ -175,19 +179,13 @@ class PhotoRows:
         return fetch_outside(self._decode, rows, self._config, *lent)
 
     def _decode(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        different, places = np.unique(rows, return_inverse=True)
-        if len(different) < len(rows):  # a last batch that is filled up
-            images, labels = self._decode(different)
-            return images[places], labels[places]
         files = [self._files[row] for row in rows]
-        self._store.expect([file.key for file in files])
         labels = np.array([file.label for file in files], np.int64)
+        here = self.arrivals.take(rows) if self.arrivals else {}
 
         def read(place: int) -> bytes:
-            try:
-                return read_file(self._store, files[place], bytes)
-            except BadImage as error:
-                raise DataError(f"{name(place)} {error}") from error
+            row = int(rows[place])
+            return here[row] if self.arrivals else self._read(row)
 
         def name(place: int) -> str:
             return self._store.place(files[place].key)
@@ -198,3 +196,10 @@ class PhotoRows:
             raise
         except DataError as error:
             raise DataError(f"{error}. {REPAIR_HINT}") from error
+
+
+def _read(store: Store, files: Sequence[ImageFile], row: int) -> bytes:
+    try:
+        return read_file(store, files[row], bytes)
+    except BadImage as error:
+        raise DataError(f"{store.place(files[row].key)} {error}") from error
