@@ -58,11 +58,11 @@ def test_a_bucket_gives_a_folders_batches(photos: Path, bucket: Location) -> Non
             batches(eval_dataset(there, READ, split)),
             batches(eval_dataset(here, READ, split)),
         )
-    steps = 3 * (TRAIN // 5)
+    steps = 2 * (TRAIN // 5)
     whole = batches(train_dataset(here, READ).take(steps))
     assert_same(batches(train_dataset(there, READ).take(steps)), whole)
     resumed = train_dataset(there, READ, first_epoch=1, first_step=1)
-    assert_same(batches(resumed.take(5)), whole[TRAIN // 5 + 1 :][:5])
+    assert_same(batches(resumed.take(2)), whole[TRAIN // 5 + 1 :])
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_archives_and_tables_do_too(
     upload(packed.parent, bucket)
     sets = opened(packed), opened(bucket / packed.name)
     for make in (train_dataset, eval_dataset):
-        assert_same(*(batches(make(data, READ).take(8)) for data in sets))
+        assert_same(*(batches(make(data, READ).take(4)) for data in sets))
 
 
 def test_a_photo_is_fetched_once_an_epoch(photos: Path, tmp_path: Path) -> None:
@@ -166,6 +166,7 @@ def test_what_is_neither_is_named(bucket: Location) -> None:
         open_data(bucket / "set")
 
 
+@pytest.mark.slow
 @every_s3
 def test_records_are_records(
     record_sets: dict[str, Path], bucket: Location, tmp_path: Path
