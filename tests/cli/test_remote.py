@@ -85,12 +85,11 @@ def test_sets_that_nobody_knows() -> None:
 def test_training_on_photos_in_a_bucket(
     photos: Path, bucket: Location, here: Path
 ) -> None:
-    """And going on, evaluating, and predicting others there, one of them broken."""
+    """And evaluating the run, and predicting others there, one of them broken."""
     url = f"{upload(photos, bucket / 'train').url}"
     words = "--width 0.05 --image-size 67 --batch-size 8".split()
     begun = alexnet("fit", url, "--run", "run", "--epochs", 1, *words)
     assert f"photos again: `alexnet records build {url}` makes records" in begun.err
-    assert alexnet_json("fit", "--run", "run", "--resume", "--epochs", 2)["step"] == 4
     assert alexnet_json("evaluate", "run")["num_examples"] == NUM_PHOTOS // 4
     (bucket / "train/cat/none.jpg").write_bytes(b"no photo")
     told = alexnet("predict", "run", f"{url}/cat", f"{url}/dog/01.jpg", "--json")
