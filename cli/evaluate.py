@@ -44,7 +44,7 @@ def evaluate(
         Place | None,
         typer.Argument(
             metavar="DATA",
-            help="Record set or its URL, or photos. Default: what the run was trained"
+            help="Record set or photos, or their URL. Default: what the run was trained"
             " on.",
             **TAKES_URLS,
         ),

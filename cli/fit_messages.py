@@ -26,13 +26,13 @@ def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
     """Print what will be trained, on what, and where it goes."""
     config, splits = plan.config, plan.records.manifest.splits
     if plan.records.source is not None:
-        say_source(plan.records.folder, plan.records.source, verbose)
+        say_source(plan.records.place, plan.records.source, verbose)
     say(
         f"{config.data}: {splits['train'].num_examples:,} train and"
         f" {count(splits['validation'].num_examples, 'validation example')};"
         f" {count(plan.steps_per_epoch, 'step')} of {config.train.batch_size} an epoch"
     )
-    _say_cache(plan)
+    _say_fetching(plan)
     say(
         f"{config.network.name} network, augmentation {config.train.augment};"
         f" {hardware.describe()}"
@@ -47,12 +47,17 @@ def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
     say(f"run folder {plan.run.path}")
 
 
-def _say_cache(plan: TrainPlan) -> None:
-    """Print where the shards of a set in a store are kept, and when they are read."""
+def _say_fetching(plan: TrainPlan) -> None:
+    """Print what of a store is fetched when, and where its shards are kept."""
     from alexnet.pipeline.read.stream import shuffle_size
 
-    remote, train = plan.records.remote, plan.config.train
-    if remote is None:
+    if plan.records.source and plan.records.source.store.is_remote:
+        say(
+            "every epoch fetches all photos again: `alexnet records build"
+            f" {quote(plan.config.data)}` makes records, which are fetched once"
+        )
+    train = plan.config.train
+    if (remote := plan.records.remote) is None:
         return
     size = shuffle_size(plan.records.manifest.split("train"), train.ram_budget_bytes)
     streams = (

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alexnet.cli.console import Meter, print_json, say
-from alexnet.cli.options import CheckpointOption, Json, RunArgument, Verbose, examples
+from alexnet.cli.options import (
+    TAKES_URLS,
+    CheckpointOption,
+    Json,
+    Place,
+    RunArgument,
+    Verbose,
+    examples,
+)
 
 if TYPE_CHECKING:
     from alexnet.model.results.prediction import PredictionReport
@@ -24,15 +32,18 @@ app = typer.Typer()
     epilog=examples(
         "alexnet predict runs/first photo.jpg",
         "alexnet predict runs/first test/ --csv submission.csv",
+        "alexnet predict runs/first s3://bucket/test",
     )
 )
 def predict(
     run: RunArgument,
     images: Annotated[
-        list[Path],
+        list[Place],
         typer.Argument(
             metavar="IMAGE_OR_FOLDER...",
-            help="Image files, folders or archives of them, or patterns.",
+            help="Image files, folders or archives of them, or patterns; or URLs of"
+            " images, folders and archives.",
+            **TAKES_URLS,
         ),
     ],
     top_k: Annotated[

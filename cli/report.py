@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from alexnet.cli.console import Meter, print_json, say
-from alexnet.cli.options import CheckpointOption, Json, RunArgument, Verbose, examples
+from alexnet.cli.options import (
+    TAKES_URLS,
+    CheckpointOption,
+    Json,
+    Place,
+    RunArgument,
+    Verbose,
+    examples,
+)
 from alexnet.cli.quiet import start_xla_quietly
 
 app = typer.Typer()
@@ -90,10 +98,12 @@ def _report_bench(files: list[Path], out: Path) -> dict[str, object]:
 def explain(
     run: RunArgument,
     images: Annotated[
-        list[Path],
+        list[Place],
         typer.Argument(
             metavar="IMAGE...",
-            help="Image files, folders or archives of them, or patterns.",
+            help="Image files, folders or archives of them, or patterns; or URLs of"
+            " images, folders and archives.",
+            **TAKES_URLS,
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path(

@@ -47,8 +47,8 @@ def fit(
         Place,
         typer.Argument(
             metavar="DATA",
-            help="Record set that `records build` made, or its URL, or photos: a folder"
-            " of them, a zip, or a CSV that names them.",
+            help="Record set that `records build` made, or photos: a folder of them, a"
+            " zip, or a CSV that names them; or the URL of any of these.",
             **TAKES_URLS,
         ),
     ] = Path("records"),

@@ -24,7 +24,7 @@ from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.source.scan import scan
-from tests.remote import S3, serve_s3
+from tests.s3 import S3, serve_s3
 
 if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
@@ -48,10 +48,10 @@ TINY_RUN: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="session")
-def s3() -> Iterator[S3]:
+@pytest.fixture(scope="session", params=["moto"])
+def s3(request: pytest.FixtureRequest) -> Iterator[S3]:
     """An S3 service on this machine; its address and credentials are in the env."""
-    with serve_s3() as service:
+    with serve_s3(request.param) as service:
         yield service
 
 
@@ -72,6 +72,10 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def slow(*values: object) -> ParameterSet:
     """Values of a parametrised test that the default run leaves out."""
     return pytest.param(*values, marks=pytest.mark.slow)
+
+
+# For tests of what every S3 service must do for us.
+every_s3 = pytest.mark.parametrize("s3", ["moto", slow("rclone")], indirect=True)
 
 
 def flip(path: Path, place: int, bits: int = 0xFF) -> None:

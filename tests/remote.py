@@ -1,4 +1,4 @@
-"""Stores and links on this machine: an S3 service, a web server, a link that fails."""
+"""What lies behind links on this machine: a web server, a link that fails."""
 
 from __future__ import annotations
 
@@ -11,64 +11,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import pytest
-
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.place import Place
+from tests.s3 import S3
 
-KEY, SECRET = "AKIAEXAMPLEKEY", "an+example/secret"
 PIECE_BYTES = 2**14
-
-
-@dataclass(frozen=True)
-class S3:
-    """An S3 service that is reached over HTTP on loopback."""
-
-    host: str
-    port: int
-    _numbers: Iterator[int] = field(default_factory=count)
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://{self.host}:{self.port}"
-
-    def make_bucket(self) -> Location:
-        """A new, empty bucket."""
-        import boto3
-
-        name = f"bucket-{next(self._numbers)}"
-        boto3.client("s3").create_bucket(Bucket=name)
-        return Location(f"s3://{name}")
-
-    def make_marker(self, folder: Location) -> None:
-        """Mark an empty folder as consoles do; a location has no such name."""
-        import boto3
-
-        bucket, _, key = folder.path.partition("/")
-        boto3.client("s3").put_object(Bucket=bucket, Key=f"{key}/")
-
-
-@contextmanager
-def serve_s3() -> Iterator[S3]:
-    """A service whose address and credentials are in the environment meanwhile."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    service = S3(*server.get_host_and_port())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", service.endpoint)
-        patch.setenv("AWS_ACCESS_KEY_ID", KEY)
-        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.delenv("AWS_PROFILE", raising=False)
-        yield service
-    server.stop()
 
 
 def upload(folder: Path, target: Location) -> Location:

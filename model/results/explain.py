@@ -25,6 +25,8 @@ from alexnet.model.training.run import RunFolder
 from alexnet.model.training.run_config import RunConfig
 from alexnet.pipeline.augment.augment import preprocess_batch
 from alexnet.pipeline.pictures import legible, save_figure
+from alexnet.pipeline.remote.location import Location
+from alexnet.pipeline.remote.place import as_place
 from alexnet.pipeline.source.image_items import find_images
 
 INCHES = 3.2
@@ -63,7 +65,7 @@ class ExplainReport:
 
 def explain(
     run: str | PathLike[str],
-    images: Sequence[str | PathLike[str]],
+    images: Sequence[str | PathLike[str] | Location],
     out: str | PathLike[str],
     *,
     checkpoint: str = "best",
@@ -73,7 +75,8 @@ def explain(
 
     Args:
         run: the run's folder.
-        images: image files, or folders, archives, tables and patterns of them.
+        images: image files, or folders, archives, tables and patterns of them; or URLs
+            of images, folders and archives.
         out: the folder of the pictures, a PNG for each image.
         checkpoint: "best" by validation accuracy, or "last".
         progress: called with the images done and the images in all.
@@ -85,7 +88,7 @@ def explain(
     """
     run = RunFolder(Path(run))
     config = run.load_config()
-    named = name_images(list(find_images([Path(path) for path in images])))
+    named = name_images(list(find_images([as_place(path) for path in images])))
     classifier, epoch = load_classifier(run, checkpoint)
     layer = last_spatial_layer(classifier.network)
     explained = []

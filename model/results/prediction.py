@@ -25,6 +25,8 @@ from alexnet.model.training.run_config import RunConfig
 from alexnet.pipeline.errors import BadImage
 from alexnet.pipeline.notebook_bar import notebook_progress
 from alexnet.pipeline.records.image import read_image, to_square
+from alexnet.pipeline.remote.location import Location
+from alexnet.pipeline.remote.place import as_place
 from alexnet.pipeline.source.image_items import ImageItem, find_images
 
 BATCH = 64
@@ -107,7 +109,7 @@ class PredictionReport:
 
 def predict(
     run: str | PathLike[str],
-    images: str | PathLike[str] | Sequence[str | PathLike[str]],
+    images: str | PathLike[str] | Location | Sequence[str | PathLike[str] | Location],
     *,
     checkpoint: str = "best",
     progress: Progress | None = None,
@@ -116,7 +118,8 @@ def predict(
 
     Args:
         run: the run's folder.
-        images: image files, or folders, archives, tables and patterns of them.
+        images: image files, or folders, archives, tables and patterns of them; or URLs
+            of images, folders and archives.
         checkpoint: "best" by validation accuracy, or "last".
         progress: called with the images done and the images in all; by default a
             notebook shows a bar.
@@ -127,8 +130,8 @@ def predict(
     """
     run = RunFolder(Path(run))
     config = run.load_config()
-    paths = [images] if isinstance(images, (str, PathLike)) else images
-    named = name_images(list(find_images([Path(path) for path in paths])))
+    paths = [images] if isinstance(images, (str, PathLike, Location)) else images
+    named = name_images(list(find_images([as_place(path) for path in paths])))
     classifier, epoch = load_classifier(run, checkpoint)
     progress = progress or notebook_progress("predicting", "images")
     predictions: list[Prediction] = []

@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from alexnet.pipeline.config import ReadConfig
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.read.callback import once_true
+from alexnet.pipeline.read.callback import after_call, once_true
 from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.read.order import PipelineShard, epoch_order
+from alexnet.pipeline.read.photo_arrivals import PhotoArrivals
 from alexnet.pipeline.read.rows import Rows
 from alexnet.pipeline.read.selection import Selection, annotate
 from alexnet.pipeline.read.stage import Epoch, EpochStage, Stage, WholeStage
@@ -109,7 +110,22 @@ def _fetch(
 
     at_once = BATCHES_AHEAD if rows.uses_all_cpus else _at_once(records, config)
     batches = tf.data.Dataset.zip((numbers, lent))
+    if rows.arrivals:
+        batches = _arrived(batches, rows.arrivals)
     return batches.map(fetch, at_once, deterministic=True)
+
+
+def _arrived(batches: tf.data.Dataset, arrivals: PhotoArrivals) -> tf.data.Dataset:
+    """Batches of row numbers and what is lent to them, once their photos are here."""
+
+    def expected(numbers: tf.Tensor, lent: Any) -> Any:
+        return after_call((numbers, lent), arrivals.expect, lent[0][-1], numbers)
+
+    def awaited(numbers: tf.Tensor, lent: Any) -> tf.data.Dataset:
+        here = once_true(arrivals.have_arrived, lent[0][-1], numbers)
+        return here.map(lambda _: (numbers, lent))
+
+    return batches.map(expected).prefetch(BATCHES_AHEAD).flat_map(awaited)
 
 
 def _lent(rows: Rows, selection: Selection) -> tf.data.Dataset:

@@ -36,12 +36,12 @@ def raise_data_error(records: ExampleSet, error: Exception) -> None:
     Raises:
         DataError: a shard is damaged, or a photo cannot be used.
     """
-    if isinstance(error, tf.errors.DataLossError) or (
+    may_be_shard = isinstance(error, tf.errors.DataLossError) or (
         isinstance(error, tf.errors.InvalidArgumentError)
         and (FROM_ITERATOR.search(str(error)) or _met_no_class(records, str(error)))
-    ):
-        held = RecordSet(records.folder, records.manifest, records.remote)
-        require_whole_shards(held)
+    )
+    if may_be_shard and isinstance(records, RecordSet):
+        require_whole_shards(records)
     if told := error if isinstance(error, DataError) else data_error_in(error):
         raise told
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,17 +19,25 @@ from alexnet.pipeline.build.output import is_set
 from alexnet.pipeline.build.plan import BuildPlan, make_plan
 from alexnet.pipeline.build.state import source_fingerprint
 from alexnet.pipeline.config import READ, BuildConfig, ReadConfig, Reader
-from alexnet.pipeline.errors import BadImage, ConfigError, DataError, ReadError
+from alexnet.pipeline.errors import (
+    BadImage,
+    ConfigError,
+    DataError,
+    ReadError,
+    RemoteError,
+)
 from alexnet.pipeline.read.callback import fetch_outside, lease
 from alexnet.pipeline.read.choose import ReaderChoice
 from alexnet.pipeline.read.decode import decode_images
 from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.read.opened_set import OpenedSet
+from alexnet.pipeline.read.photo_arrivals import PhotoArrivals
 from alexnet.pipeline.records.manifest import MANIFEST, Manifest, SplitCard
 from alexnet.pipeline.remote.location import Location
-from alexnet.pipeline.remote.place import Place
+from alexnet.pipeline.remote.place import Place, as_place
 from alexnet.pipeline.source.scan import ImageFile, Source, scan
 from alexnet.pipeline.source.source_file import read_file
+from alexnet.pipeline.source.stores import Store
 
 REPAIR_HINT = (
     "Mend it, or make records of the images with `alexnet records build`, which sets"
@@ -40,7 +49,8 @@ REPAIR_HINT = (
 class PhotoSet(OpenedSet):
     """An image source that is read as if it were a record set of originals."""
 
-    folder: Path
+    # Of photos it is a name, which nothing is read from.
+    folder: Place  # type: ignore[assignment]
     manifest: Manifest
     source: Source = field()
     files: dict[str, tuple[ImageFile, ...]]
@@ -78,29 +88,43 @@ def open_data(
 
     Raises:
         DataError: it is neither.
+        RemoteError: a store does not answer.
     """
+    records = partial(
+        open_records, place, cache=read.cache, cache_limit=read.cache_limit_bytes
+    )
     if isinstance(place, Location):
-        return open_records(place, cache=read.cache, cache_limit=read.cache_limit_bytes)
+        try:
+            return records()  # first: a set that is in the cache needs no store
+        except DataError as error:
+            if isinstance(error, RemoteError):
+                raise
     if is_set(place) or not place.exists():
-        return open_records(place)
+        return records()
     try:
         return open_photos(place, config)
+    except RemoteError:
+        raise
     except DataError as error:
         if (place / MANIFEST).is_file():
-            return open_records(place)  # which says what is wrong with it
+            return records()  # which says what is wrong with it
         raise DataError(
             f"{place} is no record set (`alexnet records build` makes one), nor can"
             f" images in it be used: {error}"
         ) from error
 
 
-def open_photos(path: str | Path, config: BuildConfig | None = None) -> PhotoSet:
+def open_photos(
+    path: str | Path | Location, config: BuildConfig | None = None
+) -> PhotoSet:
     """The image source at `path`, split and cut as a build with `config` would.
+
+    At a URL they are fetched anew in every epoch, some of a batch at a time.
 
     Raises:
         DataError: it is none, or it is not clear which class its images have.
     """
-    path, config = Path(path), config or BuildConfig(storage="original")
+    path, config = as_place(path), config or BuildConfig(storage="original")
     source = scan(path)
     plan = make_plan(source.files, source.class_names, config)
     files: dict[str, tuple[ImageFile, ...]] = {
@@ -142,6 +166,9 @@ class PhotoRows:
         self._store = photos.source.store
         self._files = photos.files[split]
         self._config = photos.manifest.config
+        self._read = partial(_read, self._store, self._files)
+        is_remote = self._store.is_remote
+        self.arrivals = PhotoArrivals(self._read) if is_remote else None
 
     def lend(self) -> tuple[tf.Tensor, ...]:
         """What keeps these rows alive."""
@@ -154,12 +181,11 @@ class PhotoRows:
     def _decode(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         files = [self._files[row] for row in rows]
         labels = np.array([file.label for file in files], np.int64)
+        here = self.arrivals.take(rows) if self.arrivals else {}
 
         def read(place: int) -> bytes:
-            try:
-                return read_file(self._store, files[place], bytes)
-            except BadImage as error:
-                raise DataError(f"{name(place)} {error}") from error
+            row = int(rows[place])
+            return here[row] if self.arrivals else self._read(row)
 
         def name(place: int) -> str:
             return self._store.place(files[place].key)
@@ -170,3 +196,10 @@ class PhotoRows:
             raise
         except DataError as error:
             raise DataError(f"{error}. {REPAIR_HINT}") from error
+
+
+def _read(store: Store, files: Sequence[ImageFile], row: int) -> bytes:
+    try:
+        return read_file(store, files[row], bytes)
+    except BadImage as error:
+        raise DataError(f"{store.place(files[row].key)} {error}") from error

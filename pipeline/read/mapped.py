@@ -107,7 +107,7 @@ class MappedRows(ABC):
 class PixelRows(MappedRows):
     """Rows of `raw` or `yuv420` shards, seen as one matrix of bytes."""
 
-    stage, uses_all_cpus = "read", False
+    stage, uses_all_cpus, arrivals = "read", False, None
 
     def __init__(self, records: RecordSet, split: str, layout: Layout) -> None:
         super().__init__(records, split)
@@ -167,7 +167,7 @@ class JpegRows(MappedRows):
     Each record is checked whenever it is read.
     """
 
-    stage, uses_all_cpus = "decode", True
+    stage, uses_all_cpus, arrivals = "decode", True, None
 
     def __init__(self, records: RecordSet, split: str) -> None:
         super().__init__(records, split)

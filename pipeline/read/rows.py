@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from alexnet.pipeline.read.photo_arrivals import PhotoArrivals
+
 
 class Rows(Protocol):
     """A split whose examples are fetched by number."""
@@ -16,6 +18,13 @@ class Rows(Protocol):
     stage: str
     # Whether one call keeps every CPU busy by itself.
     uses_all_cpus: bool
+
+    @property
+    def arrivals(self) -> PhotoArrivals | None:
+        """What brings the photos of a batch before it is fetched; None: they are here.
+
+        The last tensor that is lent keeps it alive.
+        """
 
     @property
     def prepare(self) -> Callable[[], bool] | None:

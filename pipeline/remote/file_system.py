@@ -80,6 +80,9 @@ def _defaults(protocol: str) -> dict[str, Any]:
                 "max_pool_connections": MOST_CONNECTIONS,
                 "connect_timeout": CONNECT_SECONDS,
                 "read_timeout": READ_SECONDS,
+                # Of files that are asked for in ranges, to which some stores send the
+                # checksum of the whole file: it would never match.
+                "response_checksum_validation": "when_required",
             }
         }
     if protocol in WEB:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from alexnet.pipeline.errors import RemoteError
 from alexnet.pipeline.remote.file_system import S3
 from alexnet.pipeline.remote.location import Location
 
@@ -20,7 +21,7 @@ def list_files(folder: Location) -> Iterator[tuple[str, int]]:
 
     Raises:
         OSError: there is no such folder, or no right to list it.
-        RemoteError: the store fails for long.
+        RemoteError: the store fails for long, or tells a part only.
     """
     return _s3_pages(folder) if folder.protocol in S3 else _folders(folder)
 
@@ -38,6 +39,11 @@ def _s3_pages(folder: Location) -> Iterator[tuple[str, int]]:
             if key and not key.endswith("/"):  # which consoles make of empty folders
                 yield key, item["Size"]
         token = page.get("NextContinuationToken")
+        if page.get("IsTruncated") and not token:
+            raise RemoteError(
+                f"{folder}: the store lists {PAGE_KEYS} files at most, and does not say"
+                " how to go on: it lacks S3's ListObjectsV2. Give a smaller folder."
+            )
         next_page = {"ContinuationToken": token} if token else None
 
 

@@ -1,7 +1,8 @@
 """Images to predict: the very files that a build would take, wherever they are.
 
 A file, a folder, a zip or tar or a folder inside of one, a table of file names, or a
-pattern becomes items that can be read one by one.
+pattern becomes items that can be read one by one. At a URL it is an image, a folder,
+or an archive.
 """
 
 from __future__ import annotations
@@ -12,10 +13,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.source.archives import is_archive, open_archive
+from alexnet.pipeline.records.image_formats import (
+    HEAD_BYTES,
+    has_image_magic,
+    has_image_suffix,
+)
+from alexnet.pipeline.remote.location import Location
+from alexnet.pipeline.remote.place import Place
+from alexnet.pipeline.remote.transfer import fetch_range
+from alexnet.pipeline.source.archives import is_archive, open_archive, open_store
 from alexnet.pipeline.source.csv_labels import match_rows
 from alexnet.pipeline.source.image_files import list_images
 from alexnet.pipeline.source.label_csv import NEEDED, LabelTable, is_table
+from alexnet.pipeline.source.remote_store import RemoteStore
 from alexnet.pipeline.source.stores import FolderStore, Store
 
 PATTERN = re.compile(r"[*?[]")
@@ -40,15 +50,19 @@ class ImageItem(NamedTuple):
         return self.store.read(self.key)
 
 
-def find_images(paths: Iterable[Path]) -> Iterator[ImageItem]:
-    """Yield the images that paths name; folders and archives are searched to the end.
+def find_images(places: Iterable[Place]) -> Iterator[ImageItem]:
+    """Yield the images that places name; folders and archives are searched to the end.
 
     A missing file is yielded as well: reading it says so, without holding up others.
 
     Raises:
         DataError: a folder or an archive holds no images, or a pattern fits nothing.
+        RemoteError: a store does not answer.
     """
-    for path in paths:
+    for path in places:
+        if isinstance(path, Location):
+            yield from _images_behind(path)
+            continue
         if path.exists() or not PATTERN.search(str(path)):
             yield from _images_at(path)
             continue
@@ -71,7 +85,27 @@ def _images_at(path: Path) -> Iterator[ImageItem]:
     return iter([ImageItem(str(path), FolderStore(path.parent), path.name)])
 
 
-def _images_in(store: Store, path: Path, inner: str = "") -> Iterator[ImageItem]:
+def _images_behind(location: Location) -> Iterator[ImageItem]:
+    """Yield the images at a URL, which are read ahead."""
+    if is_table(location.name):
+        raise DataError(
+            f"{location} is a table at a URL, which is read for a build alone. Give the"
+            " folder of its images, or fetch it and give it here."
+        )
+    if _names_image(location) or not location.exists():
+        store = RemoteStore(location.parent)
+        return iter([ImageItem(str(location), store, location.name)])
+    return _images_in(open_store(location), location)
+
+
+def _names_image(location: Location) -> bool:
+    """Tell an image by its name, else by its first bytes."""
+    if has_image_suffix(location.name):
+        return not location.is_dir()
+    return location.is_file() and has_image_magic(fetch_range(location, 0, HEAD_BYTES))
+
+
+def _images_in(store: Store, path: Place, inner: str = "") -> Iterator[ImageItem]:
     """Yield the images of a store, or those of a folder inside."""
     _, keys = list_images(store)
     if inner:
@@ -79,6 +113,7 @@ def _images_in(store: Store, path: Path, inner: str = "") -> Iterator[ImageItem]
     if not keys:
         raise DataError(f"no images in {path / inner}. {EXPECTED}")
     keys.sort(key=_by_number)
+    store.expect(keys)
     return (ImageItem(str(path / key), store, key) for key in keys)
 
 

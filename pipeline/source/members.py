@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
+from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.place import Place
 from alexnet.pipeline.source.stores import (
     SYSTEM_FOLDER,
@@ -35,6 +36,11 @@ class ArchiveStore:
         # Its address for people, where `path` is a copy.
         self.shown: Place = path
         self._places: dict[str, Any] = {}
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the members are fetched; of a tar a copy is read."""
+        return isinstance(self.path, Location)
 
     def expect(self, keys: Iterable[str]) -> None:
         """Do nothing: the system reads ahead."""

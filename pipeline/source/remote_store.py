@@ -26,6 +26,8 @@ class RemoteStore:
         keys: the files, where the place cannot be listed, such as a web server.
     """
 
+    is_remote = True
+
     def __init__(self, root: Location, keys: Sequence[str] | None = None) -> None:
         self.root, self.keys = root, keys
         self._ahead: ReadAhead | None = None

@@ -55,6 +55,10 @@ class Listing(NamedTuple):
 class Store(Protocol):
     """A place that holds files."""
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether each read is a request to a store or server."""
+
     def listing(self) -> Listing:
         """Return the listing of the place.
 
@@ -108,6 +112,8 @@ class FolderStore:
     A folder that links lead to, even from inside itself, is listed once: at its own
     place if that is below the root.
     """
+
+    is_remote = False
 
     def __init__(self, root: Path) -> None:
         self.root = root

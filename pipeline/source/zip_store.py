@@ -5,8 +5,9 @@ from __future__ import annotations
 import stat
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from errno import EINVAL
+from threading import Lock
 from typing import cast
 
 from alexnet.pipeline.errors import DataError, ReadError
@@ -34,6 +35,8 @@ ENCRYPTED, UTF8_NAME = 0x1, 0x800
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # Local headers have extra fields of their own, a little longer than the table's.
 SPARE_BYTES = 64
+# A remote file keeps one range, of which threads would rob one another.
+REMOTE_TURN = Lock()
 UNPACK = "Unpack the archive and give that folder."
 
 
@@ -69,11 +72,15 @@ class ZipStore(ArchiveStore):
         archive = self._opened()
         info = archive.getinfo(self._member_place(key))
         try:
+            ahead = b""
             if num_bytes < 0:
                 require_photo_size(info.file_size)
                 num_bytes = info.file_size  # it may inflate to more
-                self._take_ahead(key, archive.fp, info.header_offset)
-            with archive.open(info) as file:
+                ahead = self._ahead.take(key) if self._ahead else ahead
+            with (
+                _at_hand(archive.fp, info.header_offset, ahead),
+                archive.open(info) as file,
+            ):
                 return file.read(num_bytes)
         except (MemoryError, ReadError):
             raise
@@ -83,11 +90,6 @@ class ZipStore(ArchiveStore):
                 raise
             # EINVAL: a place before the archive's first byte.
             raise OSError(str(error) or "the archive ends within it") from error
-
-    def _take_ahead(self, key: str, file: object, start: int) -> None:
-        """Have a member that was read ahead at hand where the archive looks for it."""
-        if isinstance(file, RemoteFile) and self._ahead:
-            file.keep(start, self._ahead.take(key))
 
     def expect(self, keys: Iterable[str]) -> None:
         if isinstance(self.path, Location):
@@ -109,6 +111,18 @@ class ZipStore(ArchiveStore):
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_zip": None, "_ahead": None}
+
+
+@contextmanager
+def _at_hand(file: object, start: int, ahead: bytes) -> Iterator[None]:
+    """Have what was read ahead where a remote archive looks for it, one at a time."""
+    if not isinstance(file, RemoteFile):
+        yield
+        return
+    with REMOTE_TURN:
+        if ahead:
+            file.keep(start, ahead)
+        yield
 
 
 def _open_zip(path: Place, shown: Place) -> zipfile.ZipFile:

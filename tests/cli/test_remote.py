@@ -10,7 +10,8 @@ import pytest
 from alexnet.pipeline.remote.location import Location
 from tests.cli.conftest import alexnet, alexnet_json, failure
 from tests.conftest import NUM_PHOTOS
-from tests.remote import KEY, SECRET, contents, serve_files, upload
+from tests.remote import contents, serve_files, upload
+from tests.s3 import KEY, SECRET
 
 SMALL = ("--side", 16, "--workers", 1)
 
@@ -77,3 +78,23 @@ def test_download_and_build(photos: Path, tmp_path: Path, here: Path) -> None:
 def test_sets_that_nobody_knows() -> None:
     assert "the nearest is imagenette" in failure("download", "imagenet")
     assert "write it like sha256:" in failure("download", "s3://b/x", "--checksum", "1")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("s3", ["rclone"], indirect=True)
+def test_training_on_photos_in_a_bucket(
+    photos: Path, bucket: Location, here: Path
+) -> None:
+    """And evaluating the run, and predicting others there, one of them broken."""
+    url = f"{upload(photos, bucket / 'train').url}"
+    words = "--width 0.05 --image-size 67 --batch-size 8".split()
+    begun = alexnet("fit", url, "--run", "run", "--epochs", 1, *words)
+    assert f"photos again: `alexnet records build {url}` makes records" in begun.err
+    assert alexnet_json("evaluate", "run")["num_examples"] == NUM_PHOTOS // 4
+    (bucket / "train/cat/none.jpg").write_bytes(b"no photo")
+    told = alexnet("predict", "run", f"{url}/cat", f"{url}/dog/01.jpg", "--json")
+    assert told.code == 1
+    found = {one["image"]: one for one in told.json["predictions"]}
+    assert len(found) == NUM_PHOTOS // 2 + 2
+    broken = [name for name, one in found.items() if "error" in one]
+    assert broken == [f"{url}/cat/none.jpg"]

@@ -45,7 +45,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_there_are_paths_to_be_tried() -> None:
-    known = {"fit --run", "predict", "export", "records estimate --out"}
+    known = {"fit --run", "predict --csv", "export", "records estimate --out"}
     assert known <= {" ".join(words) for words in PATH_WORDS}
 
 

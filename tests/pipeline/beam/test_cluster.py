@@ -24,7 +24,8 @@ from tests.pipeline.build.test_build import content, interrupted
 from tests.pipeline.deadly import CRASHING, DeadlyPhotosJob
 from tests.pipeline.test_read_errors import failing
 from tests.pipeline.verify.test_beam import damage
-from tests.remote import KEY, S3, SECRET, contents, upload
+from tests.remote import contents, upload
+from tests.s3 import KEY, S3, SECRET
 
 pytestmark = pytest.mark.slow
 

@@ -39,8 +39,9 @@ from alexnet.pipeline.remote import retry
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.place import Place
 from alexnet.pipeline.source.scan import ImageFile, scan
-from tests.conftest import SIDE, slow, smooth_photo
-from tests.remote import KEY, S3, SECRET, Link, contents, link_to, upload
+from tests.conftest import SIDE, every_s3, slow, smooth_photo
+from tests.remote import Link, contents, link_to, upload
+from tests.s3 import KEY, S3, SECRET
 
 ROOT = Path(__file__).parents[3]
 NUM_SHARDS, NUM_PHOTOS = 5, 40
@@ -85,7 +86,15 @@ def many(s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Many:
     return Many(folder, upload(folder, s3.make_bucket() / "train"), contents(out))
 
 
-@pytest.mark.parametrize("storage", ["jpeg", *map(slow, ("raw", "yuv420", "original"))])
+@pytest.mark.parametrize(
+    ("s3", "storage"),
+    [
+        ("moto", "jpeg"),
+        slow("rclone", "jpeg"),
+        *(slow("moto", storage) for storage in ("raw", "yuv420", "original")),
+    ],
+    indirect=["s3"],
+)
 def test_the_same_bytes_as_in_a_folder(
     storage: StorageName, photos: Path, tmp_path: Path, bucket: Location
 ) -> None:
@@ -264,6 +273,7 @@ def test_bytes_that_change_on_the_way_are_sent_again(
     assert contents(bucket / "records") == many.whole
 
 
+@every_s3
 @pytest.mark.slow
 def test_other_settings_or_photos_are_refused(many: Many, bucket: Location) -> None:
     out = bucket / "records"
@@ -281,6 +291,7 @@ def test_other_settings_or_photos_are_refused(many: Many, bucket: Location) -> N
         run(many.source, bucket / "file")
 
 
+@every_s3
 @pytest.mark.slow
 def test_the_later_of_two_builds_goes_on(
     many: Many, bucket: Location, monkeypatch: pytest.MonkeyPatch

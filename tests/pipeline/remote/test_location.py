@@ -21,9 +21,12 @@ from alexnet.pipeline.remote.place import (
     put_text,
     remove,
 )
-from tests.remote import KEY, S3, SECRET, link_to
+from tests.conftest import every_s3
+from tests.remote import link_to
+from tests.s3 import KEY, S3, SECRET
 
 
+@every_s3
 def test_a_file_in_a_bucket(bucket: Location) -> None:
     file = bucket / "a/b.txt"
     assert not file.exists() and not (bucket / "a").exists()
@@ -37,6 +40,7 @@ def test_a_file_in_a_bucket(bucket: Location) -> None:
     file.unlink(missing_ok=True)
 
 
+@every_s3
 def test_what_is_not_there_is_named(bucket: Location) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         (bucket / "x").read_bytes()
@@ -49,6 +53,7 @@ def test_what_is_not_there_is_named(bucket: Location) -> None:
         (gone / "x").write_bytes(b"1")
 
 
+@every_s3
 def test_what_another_has_written_is_seen(bucket: Location) -> None:
     """No listing is kept that could be stale."""
     assert [*list_files(bucket)] == []
@@ -64,6 +69,7 @@ def test_a_location_travels_without_its_connection(bucket: Location) -> None:
     assert again == bucket / "a" and again.read_bytes() == b"1"
 
 
+@every_s3
 def test_a_long_listing_comes_in_pages(
     s3: S3, bucket: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +81,15 @@ def test_a_long_listing_comes_in_pages(
     monkeypatch.setattr(listing, "PAGE_KEYS", 3)
     assert dict(list_files(bucket / "x")) == {k[2:]: n for k, n in files.items()}
     assert dict(list_files(bucket)) == {**files, "xyz.jpg": 1}
+
+
+def test_half_a_listing_is_refused(
+    bucket: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = {"Contents": [{"Key": "a", "Size": 1}], "IsTruncated": True}
+    monkeypatch.setattr(listing, "_s3_page", lambda *args, **asked: page)
+    with pytest.raises(RemoteError, match=r"s3://bucket-.*: the store lists 1000"):
+        list(list_files(bucket))
 
 
 def test_other_file_systems_are_walked() -> None:
@@ -117,6 +132,25 @@ def test_a_google_bucket_is_opened_by_its_package(protocol: str) -> None:
     file = Location(f"{protocol}://bucket/a/b.jpg", {"token": "anon"})
     assert file.path == "bucket/a/b.jpg"
     assert type(file.file_system()).__module__.startswith("gcsfs")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("s3", ["rclone"], indirect=True)  # moto looks at no key
+@pytest.mark.parametrize("wrong", [{"secret": "other"}, {"key": "nobody"}])
+def test_wrong_credentials_are_no_outage(
+    wrong: dict[str, str], s3: S3, bucket: Location
+) -> None:
+    (bucket / "a").write_bytes(b"1")
+    options = {"endpoint_url": s3.endpoint, "key": KEY, "secret": SECRET, **wrong}
+    far = Location(bucket.url, options)
+    for use in (
+        lambda: (far / "a").exists(),
+        lambda: (far / "a").read_bytes(),
+        lambda: (far / "b").write_bytes(b"1"),
+        lambda: [*list_files(far)],
+    ):
+        with pytest.raises(PermissionError):
+            use()
 
 
 def test_a_store_that_is_away_is_not_empty(

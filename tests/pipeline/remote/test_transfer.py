@@ -20,7 +20,9 @@ from alexnet.pipeline.remote.transfer import (
     holds,
     send_file,
 )
-from tests.remote import S3, Link, link_to, serve_files
+from tests.conftest import every_s3
+from tests.remote import Link, link_to, serve_files
+from tests.s3 import S3
 
 DATA = np.random.default_rng(0).bytes(300_000)
 CRC = google_crc32c.value(DATA)
@@ -43,6 +45,7 @@ def over(link: Link, location: Location) -> Location:
     return Location(location.url, {"endpoint_url": link.endpoint})
 
 
+@every_s3
 def test_a_range(file: Location) -> None:
     assert fetch_range(file, 10, 20) == DATA[10:30]
     assert fetch_range(file, len(DATA) - 5, 20) == DATA[-5:]
@@ -51,6 +54,7 @@ def test_a_range(file: Location) -> None:
     assert fetch_range(file.parent / "empty", 0, 20) == b""
 
 
+@every_s3
 def test_a_file_is_fetched_whole(file: Location, tmp_path: Path) -> None:
     pieces: list[int] = []
     fetch_file(file, tmp_path / "x", len(DATA), CRC, pieces.append)
@@ -118,6 +122,7 @@ def test_bytes_that_were_wrong_once_are_right_then(
     assert (tmp_path / "x").read_bytes() == DATA
 
 
+@every_s3
 def test_a_file_is_sent_and_checked(bucket: Location, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(DATA)
     send_file(tmp_path / "x", bucket / "a/x", CRC)
@@ -140,8 +145,9 @@ def test_what_tells_no_checksum_is_read_back(tmp_path: Path) -> None:
         send_file(tmp_path / "x", target, CRC ^ 1)
 
 
+@every_s3
 def test_the_checksum_of_parts_is_s3s(
-    bucket: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    s3: S3, bucket: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three parts, of which S3 wants 5 MiB at least."""
     part, size = 5 * 2**20, 11 * 2**20
@@ -152,7 +158,8 @@ def test_the_checksum_of_parts_is_s3s(
     monkeypatch.setattr(transfer, "_read_back", lambda *args: pytest.fail("read back"))
     file = str(tmp_path / "x")
     target.call(lambda fs, path: fs.put_file(file, path, chunksize=part))
-    assert str(target.info()["ETag"]).strip('"').endswith("-3")
+    if s3.folder is None:  # rclone tells the checksum of the whole
+        assert str(target.info()["ETag"]).strip('"').endswith("-3")
     assert holds(target, tmp_path / "x", google_crc32c.value(data))
 
 

@@ -7,14 +7,18 @@ from pathlib import Path
 import pytest
 
 from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.remote.location import Location
+from alexnet.pipeline.remote.place import Place
 from alexnet.pipeline.source.image_items import find_images
 from alexnet.pipeline.source.scan import scan
+from tests.conftest import slow
 from tests.pipeline.source.test_labels import KAGGLE, many
 from tests.pipeline.source.test_scan import JPEG, images
 from tests.pipeline.source.test_stores import ARCHIVES, PACKS, Pack, write_files
+from tests.remote import upload
 
 
-def names(*paths: Path) -> list[str]:
+def names(*paths: Place) -> list[str]:
     return [item.name for item in find_images(paths)]
 
 
@@ -68,3 +72,32 @@ def test_files_and_patterns(tmp_path: Path) -> None:
         names(tmp_path / "*.gif")
     with pytest.raises(DataError, match=r"no images in"):
         names(write_files(tmp_path / "empty", {"notes.txt": b"text"}))
+
+
+@pytest.mark.parametrize("pack", [slow(PACKS[0]), PACKS[1]])
+def test_a_place_at_a_url_holds_what_it_holds_here(
+    tmp_path: Path, bucket: Location, pack: Pack
+) -> None:
+    files = {**images("2.jpg", "10.jpg", "sub/3"), "notes.txt": b"text"}
+    place = pack(write_files(tmp_path / "photos", files), tmp_path / "packed", "")
+    there = bucket / place.name
+    if place.is_dir():
+        upload(place, there)
+    else:
+        there.write_bytes(place.read_bytes())
+    expected = [name.replace(str(place), str(there)) for name in names(place)]
+    assert len(expected) == 3 and names(there) == expected
+    assert {item.read() for item in find_images([there])} == {JPEG}
+
+
+def test_files_at_a_url(bucket: Location) -> None:
+    for key in ("1.jpg", "sub/2", "a.csv"):
+        (bucket / key).write_bytes(JPEG)
+    places = [bucket / key for key in ("sub/2", "1.jpg", "gone.jpg")]
+    found = list(find_images(places))
+    assert [item.name for item in found] == [str(place) for place in places]
+    assert found[0].read() == found[1].read() == JPEG
+    with pytest.raises(OSError, match="No such file"):
+        found[2].read()
+    with pytest.raises(DataError, match=r"a\.csv is a table at a URL"):
+        names(bucket / "a.csv")

@@ -16,7 +16,9 @@ from alexnet.pipeline.remote.read_ahead import ReadAhead
 from alexnet.pipeline.source import remote_store
 from alexnet.pipeline.source.scan import ImageFile, Source, scan
 from alexnet.pipeline.source.source_file import read_file
-from tests.remote import S3, link_to, serve_files, upload
+from tests.conftest import every_s3
+from tests.remote import link_to, serve_files, upload
+from tests.s3 import S3
 
 
 def images(source: Source) -> dict[str, tuple[object, ...]]:
@@ -36,6 +38,7 @@ def images(source: Source) -> dict[str, tuple[object, ...]]:
     }
 
 
+@every_s3
 def test_class_folders(s3: S3, photos: Path, bucket: Location) -> None:
     upload(photos, bucket / "train")
     (bucket / "train/.hidden/x.jpg").write_bytes(b"x")
@@ -84,6 +87,7 @@ def test_a_table_may_name_addresses(photos: Path, bucket: Location) -> None:
     assert images(scan(bucket / "x/all.csv")) == images(scan(photos))
 
 
+@every_s3
 def test_of_a_zip_only_what_is_needed_is_fetched(
     s3: S3,
     photos: Path,

@@ -14,7 +14,8 @@ from alexnet.pipeline.verify.repair import find_origin, name_photos, repair
 from alexnet.pipeline.verify.verify import verify
 from tests.conftest import flip
 from tests.pipeline.verify.test_damage import folder, jpeg
-from tests.remote import S3, contents, link_to, upload
+from tests.remote import contents, link_to, upload
+from tests.s3 import S3
 
 __all__ = ["folder", "jpeg"]  # fixtures
 SHARDS = [f"train-{number:05d}-of-00003.tfrecord" for number in range(3)]
