@@ -11,6 +11,7 @@ from alexnet.pipeline.config import (
     BUILD,
     BuildConfig,
     Config,
+    Decode,
     Preset,
     ReadConfig,
     Resize,
@@ -67,6 +68,7 @@ class BenchSettings:
     # Of `jpeg` records; others hold pixels, or files as they were.
     quality: int | None
     reader: str
+    decode: Decode
     batch_size: int
     ram_budget_bytes: int
     augment: str
