@@ -47,11 +47,11 @@ class OpenedRecords(RecordSet, OpenedSet):
             ConfigError: there are no such planes, or libturbojpeg is not installed.
         """
         stored = self.manifest.config
-        if decode == "rgb" or (stored.storage == "jpeg" and stored.side % 2 == 0):
-            if decode == "planes":
-                load_turbojpeg()
-            return replace(self, decode=decode)
-        return super().decoded_as(decode)
+        if decode == "planes" and stored.storage == "jpeg" and stored.side % 2 == 0:
+            load_turbojpeg()
+        else:
+            super().decoded_as(decode)
+        return replace(self, decode=decode)
 
     def _choose_reader(self, asked: Reader) -> ReaderChoice:
         return choose_reader(self, asked)

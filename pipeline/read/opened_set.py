@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from alexnet.pipeline.config import READ, Decode, ReadConfig, Reader
+from alexnet.pipeline.config import READ, Decode, ReadConfig, Reader, require
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.notebook import html_table
 from alexnet.pipeline.read.example_set import ExampleSet
@@ -47,13 +47,12 @@ class OpenedSet(ExampleSet):
         Raises:
             ConfigError: there are no such planes.
         """
-        if decode != "rgb":
-            stored = self.manifest.config
-            raise ConfigError(
-                f"`decode={decode!r}` is for `jpeg` records of an even side, and"
-                f" {self.place} holds {stored.storage}, {stored.side} px. Leave it out,"
-                " or build such records."
-            )
+        stored = self.manifest.config
+        needs = (
+            f"'rgb' for {self.place}, which holds {stored.storage}, {stored.side} px:"
+            " 'planes' is for `jpeg` records of an even side"
+        )
+        require(decode == "rgb", "decode", decode, needs)
         return self
 
     def train(
