@@ -29,6 +29,7 @@ class Loader(str, Enum):
     TORCH_PILLOW = "torch-pillow"
     TORCH_SIMPLEJPEG = "torch-simplejpeg"
     FFCV_JPEG = "ffcv-jpeg"
+    FFCV_SAME_JPEG = "ffcv-same-jpeg"
     FFCV_RAW = "ffcv-raw"
     DALI = "dali"
     GRAIN = "grain"
