@@ -69,7 +69,8 @@ class Decompressor:
         self._handle = self._library.tjInitDecompress()
         if not self._handle:
             raise MemoryError("there is no room for a JPEG decoder")
-        finalize(self, self._library.tjDestroy, self._handle)
+        # Not at Python's exit, when a thread of tf.data may still be decoding.
+        finalize(self, self._library.tjDestroy, self._handle).atexit = False
         # Width, height, sampling and colour space.
         self._header = [c_int() for _ in range(4)]
         self._pointers = [byref(value) for value in self._header]
