@@ -46,6 +46,8 @@ class OpenedRecords(RecordSet, OpenedSet):
         Raises:
             ConfigError: there are no such planes, or libturbojpeg is not installed.
         """
+        if decode == self.decode:
+            return self
         stored = self.manifest.config
         if decode == "planes" and stored.storage == "jpeg" and stored.side % 2 == 0:
             load_turbojpeg()
