@@ -1,6 +1,6 @@
 """TurboJPEG, libjpeg-turbo's own library: a JPEG as the planes that it holds.
 
-simplejpeg, which decodes JPEGs everywhere else, gives RGB alone. The four functions
+simplejpeg, which decodes JPEGs everywhere else, gives RGB alone. The five functions
 called here, through ctypes and outside Python's lock, are those that versions 2 and 3
 have in common.
 """
