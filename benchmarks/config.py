@@ -11,6 +11,7 @@ from alexnet.pipeline.config import (
     BUILD,
     BuildConfig,
     Config,
+    Decode,
     Preset,
     ReadConfig,
     Resize,
@@ -28,6 +29,7 @@ class Loader(str, Enum):
     TORCH_PILLOW = "torch-pillow"
     TORCH_SIMPLEJPEG = "torch-simplejpeg"
     FFCV_JPEG = "ffcv-jpeg"
+    FFCV_SAME_JPEG = "ffcv-same-jpeg"
     FFCV_RAW = "ffcv-raw"
     DALI = "dali"
     GRAIN = "grain"
@@ -67,6 +69,7 @@ class BenchSettings:
     # Of `jpeg` records; others hold pixels, or files as they were.
     quality: int | None
     reader: str
+    decode: Decode
     batch_size: int
     ram_budget_bytes: int
     augment: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from queue import Queue
@@ -25,6 +26,7 @@ from alexnet.pipeline.read.opened_records import OpenedRecords
 from alexnet.pipeline.read.parse import parse
 from alexnet.pipeline.read.stream import read_in_order
 from alexnet.pipeline.records.image import read_image, to_square
+from alexnet.pipeline.records.jpeg_planes import JPEG_PLANES
 
 # Copied and gathered from: larger than a processor's caches.
 POOL_BYTES = 2**28
@@ -66,6 +68,12 @@ def _plan_decoding(records: OpenedRecords) -> list[Timing]:
     limits = [Timing("jpeg decode", lambda: jpeg_decode(jpegs))] if jpegs else []
     if not records.storage.is_square:
         limits.append(Timing("jpeg decode, stored square", decode_squares))
+    if records.decode == "planes":
+        decode = partial(JPEG_PLANES.decode, config=config)
+        shape = JPEG_PLANES.image_shape(config.side)
+        limits.append(
+            Timing(JPEG_PLANES.limit, lambda: decode_all(jpegs, decode, shape))
+        )
     return limits
 
 
@@ -138,13 +146,22 @@ def jpeg_decode(images: Sequence[bytes]) -> Deliveries:
     """JPEG files decoded by libjpeg-turbo itself, each thread into its own memory."""
     shapes = [simplejpeg.decode_jpeg_header(image)[:2] for image in images]
     most = max(height * width for height, width in shapes) * 3
+    return decode_all(images, _decode, (most,))
+
+
+def decode_all(
+    images: Sequence[bytes],
+    decode: Callable[[bytes, np.ndarray], None],
+    shape: tuple[int, ...],
+) -> Deliveries:
+    """Images decoded to uint8 of a shape, each thread into its own memory."""
 
     def decodes(cpu: int, cpus: int) -> Deliveries:
-        mine, target = images[cpu::cpus], np.zeros(most, np.uint8)
+        mine, target = images[cpu::cpus], np.zeros(shape, np.uint8)
         for start in cycle(range(0, len(mine), DECODE_CHUNK)):
             chunk = mine[start : start + DECODE_CHUNK]
             for image in chunk:
-                _decode(image, target)
+                decode(image, target)
             yield len(chunk)
 
     return on_all_cpus(decodes)

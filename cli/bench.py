@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # Settings that change the speed of the pipeline, or of the training step.
 SHARED = ("augment", "batch_size", "image_size", "mixed_precision")
 CACHE = ("cache", "cache_limit_bytes")
-PIPELINE_SETTINGS = (*SHARED, "reader", "ram_budget_bytes", "seed", *CACHE)
+PIPELINE_SETTINGS = (*SHARED, "reader", "decode", "ram_budget_bytes", "seed", *CACHE)
 STEP_SETTINGS = (*SHARED, "variant", "width", "network", "xla")
 
 SecondsOption = Annotated[

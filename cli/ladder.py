@@ -17,8 +17,9 @@ def print_ladder(report: BenchReport) -> None:
     from alexnet.pipeline.files import count
 
     settings = report.settings
+    planes = ", decoded to planes" if settings.decode == "planes" else ""
     title = (
-        f"{report.data}: {settings.storage}, reader {settings.reader}"
+        f"{report.data}: {settings.storage}{planes}, reader {settings.reader}"
         f" ({report.reader_reason}), batch {settings.batch_size},"
         f" {count(report.num_cpus, 'CPU')}"
     )

@@ -17,6 +17,8 @@ from alexnet.pipeline.errors import ConfigError
 StorageName = Literal["jpeg", "raw", "yuv420", "original"]
 # `stream-first` streams the first epoch and maps the others.
 Reader = Literal["auto", "stream", "mmap", "stream-first"]
+# Of `jpeg` records: `planes` are luma and chroma as a JPEG holds them.
+Decode = Literal["rgb", "planes"]
 Split = Literal["train", "validation", "test"]
 Resize = Literal["crop", "squash"]
 LabelSource = Literal["auto", "folder", "name", "csv"]
@@ -158,7 +160,7 @@ class BuildConfig(Config):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadConfig(Config):
-    """How records become batches; no setting here changes what an epoch holds."""
+    """How records become batches; no setting here changes which examples these hold."""
 
     batch_size: int = setting(
         128, "Images in a global batch, over all replicas.", 1, MAX_COUNT
@@ -167,6 +169,11 @@ class ReadConfig(Config):
         "auto",
         "Read shards as a stream, memory-mapped, or mapped from the second epoch on;"
         " auto picks the faster way.",
+    )
+    decode: Decode = setting(
+        "rgb",
+        "Decode JPEG records to RGB, or to their own luma and chroma planes, half the"
+        " bytes, which the device turns into RGB; needs libturbojpeg.",
     )
     ram_budget_bytes: int = setting(
         4 * 2**30,

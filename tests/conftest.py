@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -22,6 +23,8 @@ from PIL import Image
 from alexnet.model.training.progress import Progress
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig, StorageName
+from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.records.turbojpeg import LIBRARY_VARIABLE, load_turbojpeg
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.source.scan import scan
 from tests.s3 import S3, serve_s3
@@ -66,6 +69,21 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What is remembered of shards goes to no real home."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def libturbojpeg() -> Iterator[None]:
+    """TurboJPEG's library: the system's, or the one in a wheel of the same name."""
+    with pytest.MonkeyPatch.context() as patch:
+        wheel = find_spec("turbojpeg")
+        if wheel and wheel.origin and LIBRARY_VARIABLE not in os.environ:
+            libraries = Path(wheel.origin).parent.glob("turbojpeg.libs/libturbojpeg*")
+            patch.setenv(LIBRARY_VARIABLE, str(next(libraries)))
+        try:
+            load_turbojpeg()
+        except ConfigError as error:
+            pytest.skip(str(error))
         yield
 
 

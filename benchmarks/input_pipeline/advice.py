@@ -29,6 +29,7 @@ NOTHING_LEFT = "With these records on this machine there is nothing left to chan
 
 HALF_THE_BYTES = "half the bytes (`records build --storage yuv420`)"
 # The network takes `image_size` of them, which the records must hold.
+PLANES = "the JPEGs' planes in place of RGB (`fit --decode planes`)"
 FEWER_PIXELS = "fewer pixels (`records build --side`, {now.side} now)"
 SMALLER_RECORDS = "smaller records (`records build --storage jpeg`)"
 MAPPED_RECORDS = "records that are mapped (`records build --storage jpeg`)"
@@ -48,20 +49,21 @@ FASTER_NETWORK = "a faster network to them"
 GPU, FASTER_GPU = "a GPU", "a faster GPU"
 
 AT_DEVICE_STAGE = {
-    "to device": (HALF_THE_BYTES, FEWER_PIXELS),
+    "to device": (PLANES, HALF_THE_BYTES, FEWER_PIXELS),
     "augment": (GPU_TO_AUGMENT, LIGHTER_AUGMENT),
     "train step": (MIXED_PRECISION, LARGER_BATCH, GPU, FASTER_GPU),
 }
 AT_LIMIT = {
     "disk read": (FASTER_DISK, SMALLER_RECORDS, FEWER_PIXELS),
     "memory gather": (HALF_THE_BYTES, FEWER_PIXELS),
-    "jpeg decode": (FEWER_PIXELS, MORE_CPUS),
+    "jpeg decode": (PLANES, FEWER_PIXELS, MORE_CPUS),
+    "jpeg decode, planes": (FEWER_PIXELS, MORE_CPUS),
 }
 FAR_FROM_GATHER = (MORE_MEMORY, MAPPING, MORE_CPUS)
 AT_HOST_STAGE = {
     "read": (MORE_SHARDS, MAPPING, MORE_CPUS),
     "shuffle": (SMALLER_BUDGET, MAPPING, MORE_CPUS),
-    "decode": (FEWER_PIXELS, MAPPING, MORE_CPUS),
+    "decode": (PLANES, FEWER_PIXELS, MAPPING, MORE_CPUS),
     STAGE: (MORE_WORKERS, FASTER_NETWORK, FEWER_PIXELS),
 }
 AT_OTHER_STAGES = (MAPPING, MORE_CPUS)
@@ -148,8 +150,11 @@ def _sentence(remedies: Sequence[str], now: Situation) -> str:
 def _is_done(now: Situation) -> dict[str, bool]:
     """Every remedy that is not always open: done already, or of no use here."""
     streams = now.reader == "stream"
+    is_half = now.decode == "planes" or now.storage == "yuv420" or now.side % 2 == 1
     return {
-        HALF_THE_BYTES: now.storage == "yuv420" or now.side % 2 == 1,
+        # On a CPU, making RGB of them costs more than it spares the decoder.
+        PLANES: is_half or now.storage != "jpeg" or not now.has_gpu,
+        HALF_THE_BYTES: is_half,
         FEWER_PIXELS: now.side <= now.image_size,
         SMALLER_RECORDS: now.storage == "jpeg",
         MAPPED_RECORDS: now.storage != "original",

@@ -100,7 +100,9 @@ def figures(report: Mapping[str, Any]) -> Figures:
     names = [field.name for field in fields(BenchSettings)]
     host_shares = [float(shares[stage]["share"]) for stage in host if stage in shares]
     return Figures(
-        settings={name: report[name] for name in names if name in report},
+        # Reports of before were all of RGB.
+        settings={"decode": "rgb"}
+        | {name: report[name] for name in names if name in report},
         images_per_second=rate,
         share=host_shares[-1] if host_shares else None,
         circumstances={name: dict(report.get(name, {})) for name in CIRCUMSTANCES},

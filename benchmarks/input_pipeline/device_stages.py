@@ -17,9 +17,7 @@ from alexnet.benchmarks.measure import Deliveries, Timing, deliver
 from alexnet.pipeline.augment.augment import augment_batch, fold_seed
 from alexnet.pipeline.augment.device import HOST
 from alexnet.pipeline.augment.presets import preset
-from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.read.stage import Stage, compose
-from alexnet.pipeline.records.storage import STORAGES
 
 # Called with a uint8 batch and int64 [batch] labels, as the pipeline yields them.
 DeviceStage = Callable[[tf.Tensor, tf.Tensor], Any]
@@ -58,9 +56,12 @@ def repeat(device_stage: DeviceStage, batch: tuple[tf.Tensor, tf.Tensor]) -> Del
 
 
 def make_augment(
-    stored: BuildConfig, batch_size: int, name: str, image_size: int, seed: int
+    shape: Sequence[int], name: str, image_size: int, seed: int
 ) -> DeviceStage:
     """The augmentation of a batch, traced here so that a wrong setting shows early.
+
+    Args:
+        shape: that of a batch of images, as the pipeline yields it.
 
     Raises:
         ConfigError: there is no such preset, or it does not fit the stored images.
@@ -71,16 +72,13 @@ def make_augment(
 
     @tf.function(
         input_signature=[
-            tf.TensorSpec(
-                [batch_size, *STORAGES[stored.storage].image_shape(stored.side)],
-                tf.uint8,
-            ),
-            tf.TensorSpec([batch_size], tf.int64),
+            tf.TensorSpec(shape, tf.uint8),
+            tf.TensorSpec(shape[:1], tf.int64),
         ]
     )
     def augment(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         draws = fold_seed(seed, step.assign_add(1))
-        return augment_batch(images, settings, image_size, draws, 0, batch_size)
+        return augment_batch(images, settings, image_size, draws, 0, shape[0])
 
     augment.get_concrete_function()
     return augment  # type: ignore[no-any-return]

@@ -50,8 +50,10 @@ class BenchPlan:
         if not self.loaders:
             return []
         whole = self.host[-1]
-        limit = self.limit_names.get(whole.name)
-        return [whole, *(t for t in self.limits if t.name == limit), *self.loaders]
+        limit = self.limit_names.get(whole.name, "")
+        # Beside that of planes, what RGB would take.
+        limits = [timing for timing in self.limits if limit.startswith(timing.name)]
+        return [whole, *limits, *self.loaders]
 
 
 def settings_of(records: OpenedRecords, config: BenchConfig) -> BenchSettings:
@@ -69,6 +71,7 @@ def settings_of(records: OpenedRecords, config: BenchConfig) -> BenchSettings:
         resize=stored.resize,
         quality=stored.quality if stored.storage == "jpeg" else None,
         reader=STAGE if service else reader.name,
+        decode=config.decode,
         batch_size=config.batch_size,
         ram_budget_bytes=config.ram_budget_bytes,
         augment=config.augment,
@@ -87,7 +90,10 @@ def open_for_bench(
         ConfigError: the cache has no room for it.
     """
     records = open_records(
-        data, cache=config.cache, cache_limit=config.cache_limit_bytes
+        data,
+        cache=config.cache,
+        cache_limit=config.cache_limit_bytes,
+        decode=config.decode,
     )
     if records.remote is None:
         return records, config
@@ -122,7 +128,8 @@ def plan_bench(
     copy = [timing for timing in rungs if timing.name in DEVICE_STAGES]
     on_device = {
         "augment": make_augment(
-            stored, batch_size, config.augment, config.image_size, config.seed
+            [batch_size, *records.storage.image_shape(stored.side)],
+            *(config.augment, config.image_size, config.seed),
         ),
         **({"train step": train_step} if train_step else {}),
     }

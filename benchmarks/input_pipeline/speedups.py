@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from alexnet.benchmarks.input_pipeline.advice import Situation
 from alexnet.pipeline.config import StorageName
 from alexnet.pipeline.read.by_service import STAGE
+from alexnet.pipeline.records.jpeg_planes import JPEG_PLANES
 from alexnet.pipeline.records.storage import STORAGES
 
 # What the pipeline makes of bare work on the same bytes, medians of 3 rounds in turn at
@@ -60,7 +61,8 @@ def _changes(now: Situation, limits: Mapping[str, float]) -> Iterator[Speedup]:
     image_bytes = STORAGES[smallest].pixel_bytes(now.side)
     size = now.num_images * image_bytes
     if now.storage != smallest and size <= now.memory_bytes:
-        scale = STORAGES[now.storage].pixel_bytes(now.side) / image_bytes
+        delivered = JPEG_PLANES if now.decode == "planes" else STORAGES[now.storage]
+        scale = delivered.pixel_bytes(now.side) / image_bytes
         yield Speedup(
             f"`records build --storage {smallest}`",
             mapped_rate * scale,

@@ -30,6 +30,7 @@ ENVIRONMENTS = {
     "torch-pillow": "torch",
     "torch-simplejpeg": "torch",
     "ffcv-jpeg": "ffcv",
+    "ffcv-same-jpeg": "ffcv",
     "ffcv-raw": "ffcv",
     "dali": "dali",
     "grain": "grain",

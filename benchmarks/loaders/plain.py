@@ -24,7 +24,7 @@ def plan_plain(records: OpenedRecords, batch_size: int) -> Timing:
 def plain_dataset(records: OpenedRecords, batch_size: int) -> tf.data.Dataset:
     """Shuffled batches without end: images and int64 [batch] labels."""
     storage, side = records.storage, records.manifest.config.side
-    shape = storage.image_shape(side)
+    pixels_shape, rgb_shape = storage.image_shape(side), (side, side, 3)
     features = {
         storage.image_key: tf.io.FixedLenFeature([], tf.string),
         LABEL: tf.io.FixedLenFeature([], tf.int64),
@@ -36,11 +36,11 @@ def plain_dataset(records: OpenedRecords, batch_size: int) -> tf.data.Dataset:
 
     def decode(data: tf.Tensor) -> tf.Tensor:
         if storage.is_pixels:
-            return tf.reshape(tf.io.decode_raw(data, tf.uint8), shape)
+            return tf.reshape(tf.io.decode_raw(data, tf.uint8), pixels_shape)
         image = tf.io.decode_jpeg(data, channels=3)
         if storage.is_square:
-            return tf.ensure_shape(image, shape)
-        return tf.image.resize(image, shape[:2])
+            return tf.ensure_shape(image, rgb_shape)
+        return tf.image.resize(image, rgb_shape[:2])
 
     dataset = tf.data.TFRecordDataset(records.paths("train"))
     dataset = dataset.map(example, num_parallel_calls=tf.data.AUTOTUNE)

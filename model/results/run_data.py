@@ -56,7 +56,9 @@ def open_run_data(run: RunFolder, data: Place | None = None) -> OpenedSet:
             " since it was trained, or was built anew. Put the run's own back, or"
             f" evaluate on these by naming them: `{command}`."
         )
-    return records
+    # Of another storage, they are delivered as that has them.
+    is_alike = records.manifest.config.storage == config.storage
+    return records.decoded_as(config.train.decode) if is_alike else records
 
 
 def require_fitting(config: RunConfig, records: OpenedSet) -> None:

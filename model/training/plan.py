@@ -121,6 +121,7 @@ def plan_training(
     config = make_run_config(data, records, settings, old, data_service)
     if not callable(function):
         function = _find_network(config.network)
+    records = records.decoded_as(config.train.decode)
     if run and old:
         require_same_settings(run, old, config)
     run = run or RunFolder(dated(RUNS))
@@ -201,6 +202,7 @@ def make_run_config(
     _require_side(records, network.image_size)
     _require_validation(records, train)
     make_image_sides(network, train)  # refuses sides that do not rise
+    records = records.decoded_as(train.decode)
     # The order of an epoch is the reader's: a run keeps the one it began with.
     chosen = batch_reader(records, train.reader, data_service)
     if chosen.name != "photos":

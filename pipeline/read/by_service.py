@@ -56,6 +56,11 @@ def service_reader(records: ExampleSet, asked: Reader) -> ReaderChoice:
             " service makes batches of records from all over them. Leave out `reader`"
             " or `data_service`."
         )
+    if records.decode != "rgb":
+        raise ConfigError(
+            f"`decode={records.decode!r}` needs libturbojpeg, and the workers of a data"
+            " service decode to RGB, without it. Leave out `decode` or `data_service`."
+        )
     if records.remote:
         raise ConfigError(
             f"a data service reads record sets in folders, and {records.place} is none."

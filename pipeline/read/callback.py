@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.read.decode import ALIGNMENT_BYTES, empty_batch
+from alexnet.pipeline.records.storage import STORAGES, Storage
 
 
 class OwningArray(np.ndarray):
@@ -40,11 +41,13 @@ def fetch_outside(
     rows: tf.Tensor,
     config: BuildConfig,
     *lent: tf.Tensor,
+    storage: Storage | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """A uint8 batch and int64 labels of rows, int [batch], by a Python method.
 
     Args:
         decode: a method of the object that `lent`, its leases, keep alive.
+        storage: what decodes an image, and to what shape; by default the config's.
     """
     method = WeakMethod(decode)
 
@@ -57,7 +60,8 @@ def fetch_outside(
     images, labels = tf.numpy_function(
         call, [rows, *lent], [tf.uint8, tf.int64], stateful=False
     )
-    images = tf.ensure_shape(images, [*rows.shape, config.side, config.side, 3])
+    shape = (storage or STORAGES[config.storage]).image_shape(config.side)
+    images = tf.ensure_shape(images, [*rows.shape, *shape])
     return images, tf.ensure_shape(labels, rows.shape)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import BadImage, DataError, ReadError
 from alexnet.pipeline.machine import num_cpus
-from alexnet.pipeline.records.storage import STORAGES, StoredImage
+from alexnet.pipeline.records.storage import STORAGES, Storage, StoredImage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,7 @@ def decode_images(
     read: Callable[[int], StoredImage],
     name: Callable[[int], str],
     config: BuildConfig,
+    storage: Storage | None = None,
 ) -> np.ndarray:
     """uint8 [count, side, side, 3] in [0, 255] of stored images or of image files.
 
@@ -39,12 +40,13 @@ def decode_images(
     Args:
         read: gives the image at a place of the batch; called on the threads.
         name: names it for an error.
+        storage: what decodes an image, and to what shape; by default the config's.
 
     Raises:
         DataError: one cannot be decoded.
         ReadError: there is not enough memory for one.
     """
-    storage = STORAGES[config.storage]
+    storage = storage or STORAGES[config.storage]
     batch = empty_batch((count, *storage.image_shape(config.side)))
 
     def fill(start: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, ClassVar
 
-from alexnet.pipeline.config import Reader
+from alexnet.pipeline.config import Decode, Reader
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.read.choose import ReaderChoice
 from alexnet.pipeline.records.cached_shards import CachedShards
@@ -36,6 +36,8 @@ class ExampleSet(ABC):
     source: Source | None = None
     # Where the shards come from that are not on this machine.
     remote: CachedShards | None = None
+    # What JPEGs are decoded to.
+    decode: Decode = "rgb"
 
     @property
     def storage(self) -> Storage:

@@ -171,7 +171,7 @@ class JpegRows(MappedRows):
 
     def __init__(self, records: RecordSet, split: str) -> None:
         super().__init__(records, split)
-        self._config = records.manifest.config
+        self._config, self._storage = records.manifest.config, records.storage
         self._shards = self._mapping.files()
         sizes = [shard.num_examples for shard in records.shards(split)]
         self._first_rows = np.cumsum([0, *sizes])
@@ -186,7 +186,8 @@ class JpegRows(MappedRows):
 
     def fetch(self, rows: tf.Tensor, *lent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """A uint8 batch and int64 [batch] labels, of rows, int [batch]."""
-        return fetch_outside(self._decode, rows, self._config, *lent)
+        config, storage = self._config, self._storage
+        return fetch_outside(self._decode, rows, config, *lent, storage=storage)
 
     def _decode(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         labels = np.empty(len(rows), np.int64)
@@ -204,7 +205,8 @@ class JpegRows(MappedRows):
             shard, number, _ = records[place]
             return f"record {number} of {self._paths[shard]}"
 
-        return decode_images(len(rows), read, name, self._config), labels
+        images = decode_images(len(rows), read, name, self._config, self._storage)
+        return images, labels
 
     def _record(self, shard: int, number: int, place: tuple[int, int]) -> np.ndarray:
         """The bytes of a shard's record where they lie, whose checksum was right.

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from alexnet.pipeline.config import Reader
+from alexnet.pipeline.config import READ, Decode, Reader
 from alexnet.pipeline.read.choose import ReaderChoice, choose_reader
 from alexnet.pipeline.read.lookup import read_keys, read_labels
 from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.records.arrivals import Arrivals
 from alexnet.pipeline.records.cached_shards import find_shards
+from alexnet.pipeline.records.jpeg_planes import JPEG_PLANES
 from alexnet.pipeline.records.manifest import load_manifest
 from alexnet.pipeline.records.record_set import RecordSet, require_shards
+from alexnet.pipeline.records.storage import Storage
+from alexnet.pipeline.records.turbojpeg import load_turbojpeg
 from alexnet.pipeline.remote.cache import open_cache
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.place import as_place
@@ -30,6 +33,27 @@ class OpenedRecords(RecordSet, OpenedSet):
     """A finished record set that can be read."""
 
     kind: ClassVar[str] = "records"
+    decode: Decode = "rgb"
+
+    @property
+    def storage(self) -> Storage:
+        """How a record holds its image, and what a batch holds of it."""
+        return JPEG_PLANES if self.decode == "planes" else super().storage
+
+    def decoded_as(self, decode: Decode) -> OpenedRecords:
+        """Return the set with its JPEGs decoded to RGB, or to their own planes.
+
+        Raises:
+            ConfigError: there are no such planes, or libturbojpeg is not installed.
+        """
+        if decode == self.decode:
+            return self
+        stored = self.manifest.config
+        if decode == "planes" and stored.storage == "jpeg" and stored.side % 2 == 0:
+            load_turbojpeg()
+        else:
+            super().decoded_as(decode)
+        return replace(self, decode=decode)
 
     def _choose_reader(self, asked: Reader) -> ReaderChoice:
         return choose_reader(self, asked)
@@ -76,6 +100,7 @@ def open_records(
     *,
     cache: str | os.PathLike[str] | None = None,
     cache_limit: int | None = None,
+    decode: Decode = READ.decode,
 ) -> OpenedRecords:
     """Open the record set in a folder, every shard of it present at its full size.
 
@@ -88,15 +113,19 @@ def open_records(
             user's cache folder.
         cache_limit: the most bytes that shards may take there; what was used longest
             ago goes first. By default what the disk has free, but for a tenth of it.
+        decode: `planes` has batches of `jpeg` records hold the JPEGs' own planes, laid
+            out as those of `yuv420`, which augmentation turns into RGB.
 
     Raises:
+        ConfigError: there are no such planes, or libturbojpeg is not installed.
         DataError: it is no record set, or a shard is missing or cut.
         RemoteError: the store does not answer.
     """
     place = as_place(place)
     if isinstance(place, Location):
         shards = find_shards(place, open_cache(cache, cache_limit))
-        return OpenedRecords(shards.folder, shards.manifest, shards)
+        records = OpenedRecords(shards.folder, shards.manifest, shards)
+        return records.decoded_as(decode)
     manifest = load_manifest(place)
     require_shards(place, manifest)
-    return OpenedRecords(place, manifest)
+    return OpenedRecords(place, manifest).decoded_as(decode)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from alexnet.pipeline.config import READ, ReadConfig, Reader
+from alexnet.pipeline.config import READ, Decode, ReadConfig, Reader, require
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.notebook import html_table
 from alexnet.pipeline.read.example_set import ExampleSet
@@ -40,6 +40,20 @@ class OpenedSet(ExampleSet):
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes; a label is a place among them."""
         return self.manifest.class_names
+
+    def decoded_as(self: _Set, decode: Decode) -> _Set:
+        """Return the set with its JPEGs decoded to RGB, or to their own planes.
+
+        Raises:
+            ConfigError: there are no such planes.
+        """
+        stored = self.manifest.config
+        needs = (
+            f"'rgb' for {self.place}, which holds {stored.storage}, {stored.side} px:"
+            " 'planes' is for `jpeg` records of an even side"
+        )
+        require(decode == "rgb", "decode", decode, needs)
+        return self
 
     def train(
         self,

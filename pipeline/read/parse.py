@@ -77,23 +77,27 @@ def parse(records: tf.Tensor, storage: Storage) -> tuple[tf.Tensor, tf.Tensor]:
     return features[storage.image_key], features[LABEL]
 
 
-def decode(stored: tf.Tensor, config: BuildConfig) -> tf.Tensor:
-    """uint8 [batch, side, side, 3] in [0, 255], or `yuv420` planes, of string [batch].
+def decode(
+    stored: tf.Tensor, config: BuildConfig, storage: Storage | None = None
+) -> tf.Tensor:
+    """uint8 [batch, side, side, 3] in [0, 255], or planes, of string [batch].
 
     Compressed images go to the decoder's threads as one group.
+
+    Args:
+        storage: what decodes an image, and to what shape; by default the config's.
     """
     import tensorflow as tf
 
-    storage = STORAGES[config.storage]
+    storage = storage or STORAGES[config.storage]
     shape = [*stored.shape, *storage.image_shape(config.side)]
     if storage.is_pixels:
         pixels = tf.io.decode_raw(stored, tf.uint8)
         return tf.ensure_shape(tf.reshape(pixels, [-1, *shape[1:]]), shape)
 
     def decode_group(images: np.ndarray) -> np.ndarray:
-        return decode_images(
-            len(images), images.__getitem__, "image {} of a batch".format, config
-        )
+        name = "image {} of a batch".format
+        return decode_images(len(images), images.__getitem__, name, config, storage)
 
     decoded = tf.numpy_function(decode_group, [stored], tf.uint8, stateful=False)
     return tf.ensure_shape(decoded, shape)

@@ -210,10 +210,10 @@ def _parsed(dataset: tf.data.Dataset, records: ExampleSet) -> tf.data.Dataset:
 def _decoded(
     dataset: tf.data.Dataset, records: ExampleSet, selection: Selection
 ) -> tf.data.Dataset:
-    config = records.manifest.config
+    storage, config = records.storage, records.manifest.config
     if selection.is_plain:
         return dataset.map(
-            lambda stored, labels: (decode(stored, config), labels),
+            lambda stored, labels: (decode(stored, config, storage), labels),
             DECODED_AHEAD,
             deterministic=True,
         )
@@ -222,7 +222,8 @@ def _decoded(
 
     def annotated(example: Any, tables: Any) -> tuple[tf.Tensor, ...]:
         stored, labels, rows = example
-        return annotate(decode(stored, config), labels, rows, tables[1])
+        images = decode(stored, config, storage)
+        return annotate(images, labels, rows, tables[1])
 
     examples = tf.data.Dataset.zip((dataset, tables))
     return examples.map(annotated, DECODED_AHEAD, deterministic=True)

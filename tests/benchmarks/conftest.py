@@ -18,6 +18,7 @@ SETTINGS = BenchSettings(
     resize="crop",
     quality=90,
     reader="mmap",
+    decode="rgb",
     batch_size=128,
     ram_budget_bytes=4 * 2**30,
     augment="paper",

@@ -161,6 +161,17 @@ def test_limits_are_those_that_apply(
     assert [timing.name for timing in timings] == names
 
 
+@pytest.mark.usefixtures("libturbojpeg")
+def test_planes_have_a_limit_beside_that_of_rgb(
+    record_sets: dict[StorageName, Path],
+) -> None:
+    records = open_records(record_sets["jpeg"], decode="planes")
+    *always, rgb, planes = limits.plan_limits(records, 6)
+    names = [timing.name for timing in (*always, rgb, planes)]
+    assert names == [*ALWAYS, "jpeg decode", "jpeg decode, planes"]
+    assert next(planes.start()) > 0
+
+
 @pytest.mark.parametrize(("storage", "size"), [("raw", 768), ("yuv420", 384)])
 def test_memory_is_moved_as_images_are_stored(
     record_sets: dict[StorageName, Path],

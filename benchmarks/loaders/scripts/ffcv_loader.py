@@ -1,7 +1,7 @@
 """FFCV over a .beton file of JPEGs or of raw pixels, kept in the page cache.
 
-Photos are of one size, so its plainest decoder serves. It stores JPEGs anew, at the
-quality that alexnet's records have as well.
+Photos are of one size, so its plainest decoder serves. It encodes JPEGs anew, at the
+quality that alexnet's records have as well; as `ffcv-same-jpeg` it keeps the records'.
 """
 
 from __future__ import annotations
@@ -15,13 +15,29 @@ import numpy as np
 from common import MANY_EPOCHS, Files, Task, deliver, images_of
 from ffcv.fields import IntField, RGBImageField
 from ffcv.fields.basics import IntDecoder
-from ffcv.fields.rgb_image import SimpleRGBImageDecoder
+from ffcv.fields.rgb_image import IMAGE_MODES, SimpleRGBImageDecoder
 from ffcv.loader import Loader, OrderOption
 from ffcv.transforms import ToTensor
 from ffcv.writer import DatasetWriter
 from PIL import Image
 
 WRITE_MODES = {"ffcv-jpeg": "jpg", "ffcv-raw": "raw"}
+
+
+class SameJpegField(RGBImageField):
+    """An image field that is given JPEGs of `side`, and holds their very bytes."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__(write_mode="jpg")
+        self.side = side
+
+    def encode(self, destination: Any, image: bytes, malloc: Any) -> None:
+        """Store a JPEG as it is."""
+        jpeg = np.frombuffer(image, np.uint8)
+        destination["mode"] = IMAGE_MODES["jpg"]
+        destination["height"] = destination["width"] = self.side
+        destination["data_ptr"], storage = malloc(jpeg.nbytes)
+        storage[:] = jpeg
 
 
 class Photos(Files):
@@ -36,11 +52,14 @@ def batches(task: Task) -> Iterator[Any]:
     """The loader's batches, uint8 [batch, side, side, 3]."""
 
     def convert(path: Path) -> None:
-        mode = WRITE_MODES[task.loader]
-        image = RGBImageField(write_mode=mode, jpeg_quality=90)
+        if mode := WRITE_MODES.get(task.loader):
+            image = RGBImageField(write_mode=mode, jpeg_quality=90)
+            photos: Files = Photos(task)
+        else:
+            image, photos = SameJpegField(task.side), Files(task)
         fields = {"image": image, "label": IntField()}
         writer = DatasetWriter(str(path), fields, num_workers=task.workers)
-        writer.from_indexed_dataset(Photos(task))
+        writer.from_indexed_dataset(photos)
 
     num_photos = len(task.files)
     loader = Loader(
@@ -55,6 +74,8 @@ def batches(task: Task) -> Iterator[Any]:
             "label": [IntDecoder(), ToTensor()],
         },
         drop_last=True,
+        # Of a field that FFCV does not know by its type.
+        custom_fields={"image": RGBImageField},
     )
     yield from images_of(loader)
 

@@ -21,6 +21,7 @@ from tests.benchmarks.conftest import SITUATION
 
 MAPPED = SITUATION
 STREAMED = replace(SITUATION, reader="stream", suits_mmap=False)
+PLANES = "The JPEGs' planes in place of RGB (`fit --decode planes`)"
 PIXELS = "`records build --side`, 256 now"
 
 
@@ -38,6 +39,12 @@ def but(now: Situation = MAPPED, **changed: Any) -> Situation:
             f" ({PIXELS}) would help.",
         ),
         ("to device", but(storage="yuv420"), f"Fewer pixels ({PIXELS}) would help."),
+        ("to device", but(decode="planes"), f"Fewer pixels ({PIXELS}) would help."),
+        (
+            "to device",
+            but(has_gpu=True),
+            f"{PLANES}, half the bytes (`records build --storage yuv420`) or",
+        ),
         ("to device", but(side=255), "Fewer pixels (`records build --side`, 255 now)"),
         ("to device", but(storage="yuv420", image_size=256), NOTHING_LEFT),
         (
@@ -90,6 +97,13 @@ def test_on_the_device(stage: str, now: Situation, told: str) -> None:
             f"Fewer pixels ({PIXELS}) or more CPUs (2 now) would help.",
         ),
         ("jpeg decode", but(image_size=256), "More CPUs (2 now) would help."),
+        # Without a GPU, the CPUs would have to make RGB of them all the same.
+        ("jpeg decode", but(has_gpu=True, image_size=256), f"{PLANES} or more CPUs"),
+        (
+            "jpeg decode, planes",
+            but(has_gpu=True, decode="planes"),
+            f"Fewer pixels ({PIXELS}) or more CPUs (2 now) would help.",
+        ),
         (
             "jpeg decode",
             but(image_size=256, present_cpus=64),

@@ -110,6 +110,7 @@ OTHERS = {
     "resize": ("squash", "resize mode crop (now squash)"),
     "quality": (70, "quality 90 (now 70)"),
     "reader": ("stream", "reader mmap (now stream)"),
+    "decode": ("planes", "decode rgb (now planes)"),
     "batch_size": (64, "batch size 128 (now 64)"),
     "ram_budget_bytes": (2**30, "RAM budget in bytes 4294967296 (now 1073741824)"),
     "augment": ("none", "augmentation paper (now none)"),
@@ -159,6 +160,13 @@ def test_a_report_of_before_is_refused_with_what_it_lacks() -> None:
         " budget in bytes, augmentation, image size, precision." in str(error.value)
     )
     assert "alexnet bench input-pipeline DATA --json > FILE" in str(error.value)
+
+
+def test_a_report_of_before_was_of_rgb() -> None:
+    before = {name: value for name, value in REPORT.items() if name != "decode"}
+    require_comparable(figures(before), SETTINGS)
+    with pytest.raises(ConfigError, match=r"decode rgb \(now planes\)"):
+        require_comparable(figures(before), replace(SETTINGS, decode="planes"))
 
 
 def test_another_machine_and_other_versions_are_told() -> None:

@@ -13,7 +13,7 @@ from alexnet.benchmarks.input_pipeline.device_stages import (
     plan_alone,
     plan_device_stages,
 )
-from alexnet.pipeline.config import BuildConfig, ReadConfig, StorageName
+from alexnet.pipeline.config import ReadConfig, StorageName
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.read.dataset import train_stages
 from alexnet.pipeline.read.opened_records import open_records
@@ -62,19 +62,20 @@ def test_augment_takes_what_the_pipeline_yields(
 ) -> None:
     """The preset `none` is the centre of the stored picture, whatever the step."""
     records = open_records(record_sets[storage])
-    augment = make_augment(records.manifest.config, 6, "none", 12, seed=1)
+    shape = [6, *records.storage.image_shape(16)]
+    augment = make_augment(shape, "none", 12, seed=1)
     batches = plan_device_stages(
         train_stages(records, ReadConfig(batch_size=6)), {"augment": augment}
     )
     assert next(batches[0].start()) == 6
-    grey = np.full([6, *((24, 16) if storage == "yuv420" else (16, 16, 3))], 128)
+    grey = np.full(shape, 128)
     view = augment(tf.constant(grey, tf.uint8), tf.zeros([6], tf.int64))
     assert view.shape == (6, 12, 12, 3)
     assert np.ptp(view, axis=(0, 1, 2)) == pytest.approx(0, abs=1e-5)
 
 
 def test_draws_differ_from_step_to_step() -> None:
-    augment = make_augment(BuildConfig(storage="raw", side=16), 4, "paper", 12, seed=1)
+    augment = make_augment([4, 16, 16, 3], "paper", 12, seed=1)
     pictures = tf.constant(np.arange(4 * 768).reshape(4, 16, 16, 3) % 251, tf.uint8)
     labels = tf.zeros([4], tf.int64)
     assert np.abs(augment(pictures, labels) - augment(pictures, labels)).max() > 0.01
@@ -88,4 +89,4 @@ def test_a_wrong_setting_shows_before_anything_is_timed(
     preset: str, side: int, told: str
 ) -> None:
     with pytest.raises(ConfigError, match=told):
-        make_augment(BuildConfig(storage="raw", side=16), 4, preset, side, seed=1)
+        make_augment([4, 16, 16, 3], preset, side, seed=1)

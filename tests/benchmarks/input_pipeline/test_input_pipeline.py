@@ -100,6 +100,19 @@ def test_report(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("libturbojpeg")
+def test_planes_are_judged_by_bare_planes_and_timed_beside_rgb(
+    record_sets: dict[StorageName, Path],
+) -> None:
+    own = {"decode": "planes", "against": ["plain"]}
+    config = BenchConfig.from_json({**SHORT.to_json(), **own})
+    values = run_bench(record_sets["jpeg"], config).to_json()
+    assert values["decode"] == "planes"
+    assert values["shares"]["prefetch"]["limit"] == "jpeg decode, planes"
+    assert list(values["ratios"]) == ["jpeg decode", "jpeg decode, planes", "plain"]
+
+
+@pytest.mark.slow
 def test_what_stands_beside_the_rungs(record_sets: dict[StorageName, Path]) -> None:
     values = run_bench(record_sets["raw"], SHORT).to_json()
     assert 0 < values["first_batch_seconds"] < 60

@@ -28,6 +28,13 @@ def test_planes_are_half_of_the_pixels_that_were_gathered() -> None:
     assert found.times_the_disk == pytest.approx(98_304 / 18_000)
 
 
+def test_pixels_of_planes_are_half_already() -> None:
+    limits = {"memory gather": 200_000.0, "jpeg decode, planes": 9_000.0}
+    (found,) = predict_speedups(replace(JPEG, decode="planes"), limits, AT)
+    assert found.change == YUV420
+    assert found.images_per_second == pytest.approx(MAPPED_SHARE * 200_000)
+
+
 def test_from_raw_as_well() -> None:
     (found,) = predict_speedups(RAW, LIMITS, RAW_AT)
     assert found.change == YUV420

@@ -19,6 +19,7 @@ from tensorflow import keras
 from alexnet.model.config import NetworkConfig, TrainConfig
 from alexnet.model.network.alexnet import build_network
 from alexnet.model.results.evaluation import evaluate
+from alexnet.model.results.run_data import open_run_data
 from alexnet.model.training.checkpoints import load_network
 from alexnet.model.training.epoch_clock import EpochTime
 from alexnet.model.training.execution import Execution
@@ -643,3 +644,46 @@ def test_an_error_that_is_not_the_shards_is_passed_on(
     plan = plan_training(train_records, run, TINY_RUN)
     with pytest.raises(tf.errors.InvalidArgumentError, match="a bug"):
         do(plan)
+
+
+@pytest.fixture(scope="module")
+def jpeg_records(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
+    records = tmp_path_factory.mktemp("jpeg") / "records"
+    build(scan(photos), records, BuildConfig(side=TRAIN_SIDE), workers=1)
+    return records
+
+
+PLANES: dict[str, Any] = {**TINY_RUN, "epochs": 1, "decode": "planes"}
+
+
+@pytest.mark.usefixtures("libturbojpeg")
+def test_a_run_keeps_to_the_way_its_jpegs_are_decoded(
+    jpeg_records: Path, run: RunFolder, photos: Path
+) -> None:
+    plan = plan_training(jpeg_records, run, PLANES)
+    assert plan.records.decode == plan.config.train.decode == "planes"
+    run.save_config(plan.config)
+    again = plan_training(None, run, {}, resume=True)
+    assert again.records.decode == "planes"
+    with pytest.raises(RunError, match="decode planes -> rgb"):
+        plan_training(None, run, {"decode": "rgb"}, resume=True)
+    assert open_run_data(run).decode == "planes"
+    assert open_run_data(run, jpeg_records).decode == "planes"
+    assert open_run_data(run, photos).decode == "rgb"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("libturbojpeg")
+def test_a_run_on_planes_is_trained_and_evaluated(
+    jpeg_records: Path, run: RunFolder
+) -> None:
+    do(plan_training(jpeg_records, run, PLANES))
+    (last,) = run.load_history()
+    assert evaluate(run.path).scores.loss == pytest.approx(last.val_loss, rel=1e-4)
+
+
+def test_records_without_planes_are_refused(
+    train_records: Path, run: RunFolder
+) -> None:
+    with pytest.raises(ConfigError, match="decode is 'planes'; it needs 'rgb'"):
+        plan_training(train_records, run, PLANES)
