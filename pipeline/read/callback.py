@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.read.calls import call_python
 from alexnet.pipeline.read.decode import ALIGNMENT_BYTES, empty_batch
 from alexnet.pipeline.records.storage import STORAGES, Storage
 
@@ -57,9 +58,7 @@ def fetch_outside(
             raise ReferenceError("the rows were fetched without their lease")
         return alive(rows)
 
-    images, labels = tf.numpy_function(
-        call, [rows, *lent], [tf.uint8, tf.int64], stateful=False
-    )
+    images, labels = call_python(call, [rows, *lent], [tf.uint8, tf.int64])
     shape = (storage or STORAGES[config.storage]).image_shape(config.side)
     images = tf.ensure_shape(images, [*rows.shape, *shape])
     return images, tf.ensure_shape(labels, rows.shape)
@@ -106,6 +105,5 @@ def _call(
             raise ReferenceError("a method was called without its lease")
         return bool(alive(*arguments))
 
-    # TensorFlow leaves out a stateless call of which nothing is used.
-    answer = tf.numpy_function(call, [lent, *arguments], tf.bool, stateful=True)
+    answer = call_python(call, [lent, *arguments], tf.bool, is_stateful=True)
     return tf.ensure_shape(answer, [])

@@ -61,7 +61,12 @@ def decode_images(
                     " smaller `ram_budget_bytes`, or take the image away."
                 ) from error
 
-    for _ in _threads().map(fill, range(0, count, GROUP)):
+    starts = range(0, count, GROUP)
+    try:
+        filled = _threads().map(fill, starts)
+    except RuntimeError:  # Python is leaving, and its pools take no work any more
+        filled = map(fill, starts)
+    for _ in filled:
         pass
     return batch
 

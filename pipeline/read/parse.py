@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.read.calls import call_python
 from alexnet.pipeline.read.decode import decode_images
 from alexnet.pipeline.records.encode import LABEL
 from alexnet.pipeline.records.storage import STORAGES, Storage
@@ -99,5 +100,5 @@ def decode(
         name = "image {} of a batch".format
         return decode_images(len(images), images.__getitem__, name, config, storage)
 
-    decoded = tf.numpy_function(decode_group, [stored], tf.uint8, stateful=False)
+    decoded = call_python(decode_group, [stored], tf.uint8)
     return tf.ensure_shape(decoded, shape)
