@@ -56,7 +56,7 @@ def plan_estimate(
     return EstimatePlan(
         path=path,
         source=source,
-        sample=replace(source, files=shard.files[: config.sample]),
+        sample=replace(source, files=tuple(shard.files[: config.sample])),
         folder=folder,
         free_bytes=shutil.disk_usage(folder).free,
         # What the page cache could take.

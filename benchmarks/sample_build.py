@@ -97,9 +97,9 @@ def _size(
     if records.storage.is_square:
         return extrapolate([0] * len(built), built, 0, whole.num_files)
     bad = {photo.key for photo in quarantined}
-    sizes = {f.key: f.size_bytes for part in whole.shards for f in part.files}
-    stored = [sizes[file.key] for file in sample.files if file.key not in bad]
-    return extrapolate(stored, built, sum(sizes.values()), whole.num_files)
+    stored = [file.size_bytes for file in sample.files if file.key not in bad]
+    of_all = sum(file.size_bytes for files in whole.files.values() for file in files)
+    return extrapolate(stored, built, of_all, whole.num_files)
 
 
 def extrapolate(

@@ -47,7 +47,11 @@ def say_source(path: Place, source: Source, verbose: bool) -> None:
         f" {count(len(source.class_names), 'class', 'classes')} ({names}), labelled by"
         f" {by[source.labels]}; {count(len(source.ignored), 'other file')} ignored"
     )
-    given = Counter(file.split for file in source.files if file.split)
+    given, sizes = Counter[str](), Counter[int]()
+    for file in source.files:
+        sizes[file.label] += 1
+        if file.split:
+            given[file.split] += 1
     if given:
         counts = ", ".join(f"{split} {number:,}" for split, number in given.items())
         drawn = "" if given["validation"] else "; validation is drawn from train"
@@ -66,7 +70,6 @@ def say_source(path: Place, source: Source, verbose: bool) -> None:
         )
     for warning in source.warnings:
         say(f"  warning: {warning}")
-    sizes = Counter(file.label for file in source.files)
     singles = [
         source.class_names[label] for label, number in sizes.items() if number == 1
     ]

@@ -85,8 +85,12 @@ def write_json(path: Path, value: Any) -> None:
 
 def fingerprint(value: Any) -> str:
     """Return the SHA-256 of a JSON value in hexadecimal, equal for equal values."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(compact_json(value).encode()).hexdigest()
+
+
+def compact_json(value: Any) -> str:
+    """Return a value as JSON in its one form: equal values give equal texts."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def require_room(folder: Path, needed_bytes: int) -> None:

@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from alexnet.benchmarks.scripts.build_vs_pillow import pick
 from alexnet.pipeline.build.build import build
-from alexnet.pipeline.build.plan import make_plan
+from alexnet.pipeline.build.plan import BuildPlan, make_plan
 from alexnet.pipeline.config import BuildConfig, ReadConfig
 from alexnet.pipeline.files import format_bytes, write_text
 from alexnet.pipeline.machine import num_cpus
@@ -40,11 +40,14 @@ from alexnet.pipeline.records.manifest import (
     load_manifest,
 )
 from alexnet.pipeline.source.scan import ImageFile, scan
+from alexnet.pipeline.table import Rows, Table
 from alexnet.pipeline.verify.verify import verify
 
 SIZES = (1_300_000, 1_000_000_000)
 # What there is of shards, and of records, files and rows, where terms are measured.
 NUM_SHARDS, NUM_EACH = 60_000, 200_000
+# How many times as many files show what each one adds to a plan.
+MORE_FILES = 2
 # Where the order is looked up: at random places of so many rows.
 ORDERED_ROWS = 10**9
 # As long as the pipeline is warming up, and as long as it is timed.
@@ -71,8 +74,10 @@ class Terms:
     # Of a record in its shard's index.
     index_bytes: float
     index_seconds: float
-    # Of a file in the list that a build is planned with.
-    list_bytes: float
+    # Of a plan, in memory, and of every file in it.
+    plan_bytes: float
+    plan_file_bytes: float
+    # Of a file that is planned.
     plan_seconds: float
     # Of a row in an epoch's order.
     order_seconds: float
@@ -94,7 +99,7 @@ def measure(photos: Path, num_shards: int, num_each: int) -> Terms:
             *_photo_terms(photos, folder / "records"),
             *_manifest_terms(folder, num_shards),
             *_index_terms(folder, num_each),
-            *_list_terms(num_each),
+            *_plan_terms(num_each),
             _order_seconds(num_each),
         )
 
@@ -177,17 +182,28 @@ def _index_terms(folder: Path, num_records: int) -> tuple[float, float]:
     return path.stat().st_size / num_records, seconds / num_records
 
 
-def _list_terms(num_files: int) -> tuple[float, float]:
+def _plan_terms(num_files: int) -> tuple[float, float, float]:
+    """Of a plan of files that a table on the disk has."""
     names = [f"class{n:03d}" for n in range(1000)]
 
-    def listed() -> tuple[ImageFile, ...]:
-        keys = (f"{names[n % 1000]}/image{n:010d}.jpg" for n in range(num_files))
-        return tuple(ImageFile(key, n % 1000, 10**5 + n) for n, key in enumerate(keys))
+    def listed(number: int) -> Rows[ImageFile]:
+        table = Table()
+        keys = (f"{names[n % 1000]}/image{n:010d}.jpg" for n in range(number))
+        table.extend((key, n % 1000, 10**5 + n, None) for n, key in enumerate(keys))
+        return Rows(table, ImageFile)
 
-    files = listed()
-    seconds = _core_seconds(lambda: make_plan(files, names, BuildConfig()))
-    _, peak = _traced_bytes(lambda: make_plan(listed(), names, BuildConfig()))
-    return peak / num_files, seconds / num_files
+    def plan(files: Rows[ImageFile]) -> BuildPlan:
+        return make_plan(files, names, BuildConfig())
+
+    def peak_bytes(number: int) -> int:
+        _, peak = _traced_bytes(lambda: plan(listed(number)))
+        return peak
+
+    files = listed(num_files)
+    seconds = _core_seconds(lambda: plan(files))
+    few, many = peak_bytes(num_files), peak_bytes(MORE_FILES * num_files)
+    growth = max(0, many - few) / ((MORE_FILES - 1) * num_files)
+    return few, growth, seconds / num_files
 
 
 def _order_seconds(num_rows: int) -> float:
@@ -214,7 +230,10 @@ def table(terms: Terms, shard_bytes: int) -> list[Row]:
     return [
         Row("records", size(terms.record_bytes)),
         Row(f"shards of {format_bytes(shard_bytes)}", lambda n: f"{shards(n):,}"),
-        Row("the list of files and its plan, in memory", size(terms.list_bytes)),
+        Row(
+            "the list of files and its plan, in memory",
+            lambda n: format_bytes(terms.plan_bytes + n * terms.plan_file_bytes),
+        ),
         Row("planning", duration(terms.plan_seconds)),
         Row("building", duration(terms.build_seconds)),
         Row("manifest", lambda n: format_bytes(shards(n) * terms.manifest_bytes)),

@@ -7,14 +7,16 @@ gathered into `duplicates.jsonl`. Nothing is moved or left out: people decide th
 from __future__ import annotations
 
 import json
-from array import array
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from alexnet.pipeline.build.plan import BuildPlan
+from alexnet.pipeline.records.image import DIGEST_BYTES
 from alexnet.pipeline.remote.place import Place, put_text
+from alexnet.pipeline.table import Table, sorted_rows
 
 DUPLICATES = "duplicates.jsonl"
 
@@ -43,17 +45,44 @@ class Duplicates(NamedTuple):
     class_names: tuple[str, ...]
 
 
-def find_duplicates(digests: bytes, photos: Iterable[Photo]) -> tuple[Duplicates, ...]:
+class Digests:
+    """The digests of photos in the plan's order, on the disk."""
+
+    def __init__(self) -> None:
+        self._table = Table()
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def add(self, digests: bytes | bytearray) -> None:
+        """Take in those of the next photos, one after another."""
+        for start in range(0, len(digests), DIGEST_BYTES):
+            digest = bytes(digests[start : start + DIGEST_BYTES])
+            self._table.append((digest, len(self)))
+
+    def repeated(self) -> dict[int, int]:
+        """Return the places whose digests repeat; equal ones have the same number."""
+        rows = sorted_rows(self._table.read(0, len(self)))
+        groups = ([place for _, place in group] for _, group in groupby(rows, _first))
+        repeated = (group for group in groups if len(group) > 1)
+        return {place: n for n, group in enumerate(repeated) for place in group}
+
+
+_first = itemgetter(0)
+
+
+def find_duplicates(
+    digests: Digests, photos: Iterable[Photo]
+) -> tuple[Duplicates, ...]:
     """Return the groups of `photos` with equal digests, which are in the same order.
 
-    A digest takes 8 bytes; only those that repeat get a list of photos.
+    In memory are only those that repeat.
     """
-    numbers = array("Q", digests)
-    repeated = {a for a, b in pairwise(sorted(numbers)) if a == b}
+    numbers = digests.repeated()
     groups: dict[int, list[Photo]] = defaultdict(list)
-    for number, photo in zip(numbers, photos, strict=True):
-        if number in repeated:
-            groups[number].append(photo)
+    for place, photo in zip(range(len(digests)), photos, strict=True):
+        if place in numbers:
+            groups[numbers[place]].append(photo)
     members = (zip(*sorted(group), strict=True) for group in groups.values())
     return tuple(sorted(Duplicates(*columns) for columns in members))
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from alexnet.pipeline.build.duplicates import (
+    Digests,
     count_duplicates,
     find_duplicates,
     planned_photos,
@@ -17,7 +19,7 @@ from alexnet.pipeline.build.shard import ShardReceipt, read_receipts
 from alexnet.pipeline.config import BuildConfig, Split
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.records.interop import save_interop
-from alexnet.pipeline.records.manifest import Manifest, SourceSizes, SplitCard
+from alexnet.pipeline.records.manifest import Manifest, Shard, SourceSizes, SplitCard
 from alexnet.pipeline.remote.place import Place
 from alexnet.pipeline.source.scan import Quarantined
 
@@ -34,36 +36,57 @@ def finish(
     Raises:
         DataError: a shard has gone since it was written.
     """
-    found = zip(plan.shards, read_receipts(out, plan.shards), strict=True)
-    receipts = [_require(receipt, out, shard) for shard, receipt in found]
-    stats = [receipt.stats for receipt in receipts]
-    undecodable = (item for part in stats for item in part.quarantined)
-    bad = tuple(sorted([*undecodable, *set_aside]))
-    save_quarantine(out, bad)
-    digests = b"".join(part.digests for part in stats)
-    photos = planned_photos(plan, {item.key for item in bad})
-    duplicates = find_duplicates(digests, photos)
-    save_duplicates(out, duplicates)
-    sides = sum((part.shorter_sides for part in stats), Counter[int]())
-    of_split: dict[Split, list[ShardReceipt]] = {split: [] for split in plan.splits}
+    totals = _Totals({split: [] for split in plan.splits})
+    receipts = read_receipts(out, plan.shards)
     for shard, receipt in zip(plan.shards, receipts, strict=True):
-        of_split[shard.split].append(receipt)
+        totals.add(shard, _require(receipt, out, shard))
+    bad = tuple(sorted([*totals.undecodable, *set_aside]))
+    save_quarantine(out, bad)
+    photos = planned_photos(plan, {item.key for item in bad})
+    duplicates = find_duplicates(totals.digests, photos)
+    save_duplicates(out, duplicates)
     manifest = Manifest(
         config=config,
         class_names=plan.class_names,
         splits={
-            split: _split_card(parts, len(plan.class_names))
-            for split, parts in of_split.items()
+            split: totals.card(split, len(plan.class_names)) for split in plan.splits
         },
         quarantined=len(bad),
         source_fingerprint=source_fingerprint,
         layout=plan.layout,
-        source_sizes=SourceSizes.of(sides, config.side),
+        source_sizes=SourceSizes.of(totals.sides, config.side),
         **count_duplicates(duplicates),
     )
     save_interop(out, manifest)
     manifest.save(out)
     return manifest
+
+
+@dataclass
+class _Totals:
+    """The receipts of all shards, added up."""
+
+    shards: dict[Split, list[Shard]]
+    class_counts: Counter[tuple[Split, int]] = field(default_factory=Counter)
+    sides: Counter[int] = field(default_factory=Counter)
+    digests: Digests = field(default_factory=Digests)
+    undecodable: list[Quarantined] = field(default_factory=list)
+
+    def add(self, shard: ShardPlan, receipt: ShardReceipt) -> None:
+        """Take in the next shard."""
+        self.shards[shard.split].append(receipt.shard)
+        for label, number in receipt.stats.class_counts.items():
+            self.class_counts[shard.split, label] += number
+        self.sides += receipt.stats.shorter_sides
+        self.digests.add(receipt.stats.digests)
+        self.undecodable += receipt.stats.quarantined
+
+    def card(self, split: Split, num_classes: int) -> SplitCard:
+        """Return the manifest's card of a split."""
+        return SplitCard(
+            tuple(self.shards[split]),
+            tuple(self.class_counts[split, label] for label in range(num_classes)),
+        )
 
 
 def _require(
@@ -75,11 +98,3 @@ def _require(
             f" {out}? Run the build again."
         )
     return receipt
-
-
-def _split_card(receipts: list[ShardReceipt], num_classes: int) -> SplitCard:
-    counts = sum((receipt.stats.class_counts for receipt in receipts), Counter[int]())
-    return SplitCard(
-        tuple(receipt.shard for receipt in receipts),
-        tuple(counts[label] for label in range(num_classes)),
-    )

@@ -1,18 +1,18 @@
 """The plan of a build: the split and the shard of every file.
 
 A pure function of the files and the settings: order is a salted hash of the key, a
-shard is a contiguous range of that order, so that adding workers changes no byte.
+shard is a contiguous range of that order, so that adding workers changes no byte. The
+files lie on the disk, in their order, and a shard's are read when they are asked for.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from alexnet.pipeline.build.split_files import SplitFiles, split_files
 from alexnet.pipeline.config import BuildConfig, Split, StorageName
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import count
@@ -33,7 +33,7 @@ class ShardPlan:
     split: Split
     index: int
     num_shards: int
-    files: tuple[ImageFile, ...]
+    files: Sequence[ImageFile]
 
     @property
     def name(self) -> str:
@@ -46,6 +46,8 @@ class BuildPlan:
     """Every shard of a record set, and about how many bytes they will take."""
 
     class_names: tuple[str, ...]
+    # All files of each split, in order, and the parts of them that shards hold.
+    files: dict[str, Sequence[ImageFile]]
     shards: tuple[ShardPlan, ...]
     estimated_bytes: int
     # Only of storages whose records can be mapped.
@@ -60,7 +62,7 @@ class BuildPlan:
     @property
     def num_files(self) -> int:
         """The number of image files in the plan."""
-        return sum(len(shard.files) for shard in self.shards)
+        return sum(map(len, self.files.values()))
 
     @property
     def record_bytes(self) -> int:
@@ -69,118 +71,43 @@ class BuildPlan:
 
 
 def make_plan(
-    files: Sequence[ImageFile], class_names: Sequence[str], config: BuildConfig
+    files: Iterable[ImageFile], class_names: Sequence[str], config: BuildConfig
 ) -> BuildPlan:
-    """Return the plan for `files`.
+    """Return the plan for `files`, of which none is kept in memory.
 
     Raises:
-        DataError: more shards are asked for than there are examples.
+        DataError: more shards are asked for than there are examples, or the disk has
+            no room for the temporary files.
     """
-    ordered = sorted(files, key=lambda file: _salted(file.key, config.seed))
-    splits = _splits(ordered, len(class_names), config)
-    layout = plan_layout(config, _longest_names(files, class_names))
+    splits, longest_name = split_files(files, class_names, config)
+    layout = plan_layout(config, longest_name)
     sizes = {
         split: _estimated_bytes(part, config, layout) for split, part in splits.items()
     }
     counts = _shard_counts({k: len(v) for k, v in splits.items()}, sizes, config)
     shards = [
-        ShardPlan(split, index, counts[split], tuple(part[start:stop]))
+        ShardPlan(split, index, counts[split], part.files[start:stop])
         for split, part in splits.items()
         for index, (start, stop) in enumerate(_ranges(len(part), counts[split]))
     ]
+    in_order: dict[str, Sequence[ImageFile]] = {k: v.files for k, v in splits.items()}
     total = sum(sizes.values())
-    return BuildPlan(tuple(class_names), tuple(shards), total, layout)
-
-
-def _splits(
-    ordered: Sequence[ImageFile], num_classes: int, config: BuildConfig
-) -> dict[Split, list[ImageFile]]:
-    """Return the files of every split: as given, else validation drawn from train."""
-    splits: dict[Split, list[ImageFile]] = {"train": [], "validation": [], "test": []}
-    for file in ordered:
-        splits[file.split or "train"].append(file)
-    if not splits["validation"]:
-        train, splits["train"] = splits["train"], []
-        for file, out in zip(train, _held_out(train, num_classes, config), strict=True):
-            splits["validation" if out else "train"].append(file)
-    return splits
-
-
-def _salted(key: str, seed: int) -> bytes:
-    text = f"{seed}:{key}".encode("utf-8", "surrogateescape")
-    return hashlib.sha256(text).digest()
-
-
-def validation_counts(
-    class_counts: Sequence[int], fraction: float, seed: int
-) -> list[int]:
-    """Return how many of each class are held out: ceil(fraction x all) in total.
-
-    The total is that of scikit-learn's `train_test_split(test_size=fraction)`, given
-    out by largest remainder; the seed decides between equal ones. A class keeps an
-    image to train on while others can be held out, and its only image always.
-    """
-    total = sum(class_counts)
-    wanted = math.ceil(fraction * total)
-    if fraction == 1:
-        return list(class_counts)
-    shares = [count * wanted / total for count in class_counts]
-    counts = [
-        max(0, min(math.floor(share), count - 1))
-        for share, count in zip(shares, class_counts, strict=True)
-    ]
-    order = sorted(
-        range(len(counts)),
-        key=lambda label: (counts[label] - shares[label], _salted(str(label), seed)),
-    )
-    for least in (1, 0):
-        while wanted > sum(counts):
-            more = [i for i in order if counts[i] < class_counts[i] - least]
-            more = [i for i in more if class_counts[i] > 1]
-            if not more:
-                break
-            for label in more[: wanted - sum(counts)]:
-                counts[label] += 1
-    return counts
-
-
-def _held_out(
-    ordered: Sequence[ImageFile], num_classes: int, config: BuildConfig
-) -> list[bool]:
-    sizes = Counter(file.label for file in ordered)
-    left = validation_counts(
-        [sizes[label] for label in range(num_classes)],
-        config.validation_fraction,
-        config.seed,
-    )
-    held_out = []
-    for file in ordered:
-        held_out.append(left[file.label] > 0)
-        left[file.label] -= 1
-    return held_out
-
-
-def _longest_names(files: Sequence[ImageFile], class_names: Sequence[str]) -> int:
-    """Return the most bytes that a file's key and class name take together."""
-    names = [len(name.encode("utf-8", "surrogateescape")) for name in class_names]
-    return max(
-        len(file.key.encode("utf-8", "surrogateescape")) + names[file.label]
-        for file in files
-    )
+    return BuildPlan(tuple(class_names), in_order, tuple(shards), total, layout)
 
 
 def _estimated_bytes(
-    files: Sequence[ImageFile], config: BuildConfig, layout: Layout | None
+    part: SplitFiles, config: BuildConfig, layout: Layout | None
 ) -> int:
+    number = len(part)
     if layout is not None:
-        return len(files) * layout.stride_bytes
+        return number * layout.stride_bytes
     pixels = config.side * config.side
     per_image: dict[StorageName, float] = {
         "jpeg": jpeg_bytes_per_pixel(config.quality) * pixels,
-        "original": sum(file.size_bytes for file in files) / max(1, len(files)),
+        "original": part.source_bytes / max(1, number),
     }
     overhead = 400  # keys, labels and framing of an example, rounded up
-    return round(len(files) * (per_image[config.storage] + overhead))
+    return round(number * (per_image[config.storage] + overhead))
 
 
 def jpeg_bytes_per_pixel(quality: int) -> float:

@@ -5,14 +5,16 @@ A build that is run again goes on from it; it also names the files that the buil
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.errors import ConfigError, DataError
-from alexnet.pipeline.files import fingerprint
+from alexnet.pipeline.files import compact_json, fingerprint
 from alexnet.pipeline.records.manifest import SHARD_NAME, Manifest
 from alexnet.pipeline.remote.place import Place, make_folder, names_in, put_json, remove
 from alexnet.pipeline.source.scan import Source
@@ -20,6 +22,8 @@ from alexnet.pipeline.source.scan import Source
 STATE = ".build"
 SETTINGS = "settings.json"
 LOCK = "lock"
+# That are hashed at once.
+FILES_AT_ONCE = 1000
 # Beginning of the names of folders in which Beam's workers write.
 ATTEMPT = "attempt-"
 # Ending of the names of lists of the files that they write.
@@ -31,8 +35,18 @@ STATE_FILES = re.compile(
 
 
 def source_fingerprint(source: Source) -> str:
-    """Return a hash of a source's files and classes, equal for equal sources."""
-    return fingerprint([source.class_names, source.files])
+    """Return a hash of a source's files and classes, equal for equal sources.
+
+    It is the `fingerprint` of a list of both, which would not fit into memory.
+    """
+    digest, comma = hashlib.sha256(), ""
+    digest.update(f"[{compact_json(source.class_names)},[".encode())
+    files = iter(source.files)
+    while some := list(islice(files, FILES_AT_ONCE)):
+        digest.update(f"{comma}{compact_json(some)[1:-1]}".encode())
+        comma = ","
+    digest.update(b"]]")
+    return digest.hexdigest()
 
 
 def build_settings(

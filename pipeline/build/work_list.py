@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 
 from alexnet.pipeline.build.plan import ShardPlan
 from alexnet.pipeline.build.state import STATE, WORK_LIST
@@ -24,7 +23,8 @@ def save_work_lists(out: Place, shards: Sequence[ShardPlan]) -> None:
     """Write the list of each shard's files."""
 
     def save(shard: ShardPlan) -> None:
-        put_text(_path(out, shard.name), json.dumps(asdict(shard)))
+        values = {**vars(shard), "files": [*shard.files]}
+        put_text(_path(out, shard.name), json.dumps(values))
 
     with ThreadPoolExecutor(MOST_WRITTEN) as threads:
         list(threads.map(save, shards))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -13,7 +13,7 @@ from alexnet.pipeline.build.claim import Claim
 from alexnet.pipeline.build.encode_job import EncodeJob, EncodeResult
 from alexnet.pipeline.build.encoder import encoder, useful_workers
 from alexnet.pipeline.build.plan import BuildPlan, ShardPlan
-from alexnet.pipeline.build.shard import ShardReceipt, drop_receipt, read_receipts
+from alexnet.pipeline.build.shard import drop_receipt, read_receipts
 from alexnet.pipeline.build.upload import MOST_SHARDS, shard_writer
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import require_room
@@ -99,14 +99,17 @@ class ShardWriter:
         Raises:
             DataError: more files are bad than may be, or there is not enough room.
         """
-        shards = self.plan.shards
-        receipts = [*zip(shards, read_receipts(self.out, shards), strict=True)]
-        finished = [(shard, receipt) for shard, receipt in receipts if receipt]
-        todo = [shard for shard, receipt in receipts if not receipt]
+        shards, todo = self.plan.shards, []
+        finished: list[tuple[ShardPlan, list[Quarantined]]] = []
+        for shard, receipt in zip(shards, read_receipts(self.out, shards), strict=True):
+            if receipt:
+                finished.append((shard, receipt.stats.quarantined))
+            else:
+                todo.append(shard)
         usable = self._usable_now(finished)
-        for shard, receipt in finished:
-            if usable.isdisjoint(bad.key for bad in receipt.stats.quarantined):
-                self.counts.add_shard(len(shard.files), receipt.stats.quarantined)
+        for shard, quarantined in finished:
+            if usable.isdisjoint(bad.key for bad in quarantined):
+                self.counts.add_shard(len(shard.files), quarantined)
             else:
                 drop_receipt(self.out, shard)
                 todo.append(shard)
@@ -124,16 +127,19 @@ class ShardWriter:
             waiting = min(MOST_SHARDS, len(self.plan.shards)) * largest
             require_room(Path(gettempdir()), waiting * self.plan.record_bytes)
 
-    def _usable_now(self, finished: list[tuple[ShardPlan, ShardReceipt]]) -> set[str]:
+    def _usable_now(
+        self, finished: list[tuple[ShardPlan, list[Quarantined]]]
+    ) -> set[str]:
         """Return the keys of photos that were set aside, and can be used now."""
         retry = {
             bad.key
-            for _, receipt in finished
-            for bad in receipt.stats.quarantined
+            for _, quarantined in finished
+            for bad in quarantined
             # Its decoder could bring this process down.
             if not bad.reason.startswith(CRASHED)
         }
-        files = [f for shard, _ in finished for f in shard.files if f.key in retry]
+        flawed = (shard for shard, quarantined in finished if quarantined)
+        files = [f for shard in flawed for f in shard.files if f.key in retry]
         workers = useful_workers(len(files), self.workers)
         with encoder(self.job, workers, self.plan.record_bytes) as encode:
             return {result.file.key for result in encode(files) if not result.reason}
@@ -145,7 +151,7 @@ class ShardWriter:
             DataError: more files are bad than may be, or another build has taken `out`.
             ReadError: a photo cannot be read, for a reason that lies outside of it.
         """
-        files = [file for shard in todo for file in shard.files]
+        files = chain.from_iterable(shard.files for shard in todo)
         given = (self.job, self.workers, self.plan.record_bytes)
         with (
             encoder(*given, isolated=self.isolated) as encode,

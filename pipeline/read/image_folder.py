@@ -6,7 +6,7 @@ only the first stages of the pipeline differ.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet.pipeline.build.output import is_set
-from alexnet.pipeline.build.plan import BuildPlan, make_plan
+from alexnet.pipeline.build.plan import make_plan
 from alexnet.pipeline.build.state import source_fingerprint
 from alexnet.pipeline.config import READ, BuildConfig, ReadConfig, Reader
 from alexnet.pipeline.errors import (
@@ -53,7 +53,8 @@ class PhotoSet(OpenedSet):
     folder: Place  # type: ignore[assignment]
     manifest: Manifest
     source: Source = field()
-    files: dict[str, tuple[ImageFile, ...]]
+    # On the disk.
+    files: dict[str, Sequence[ImageFile]]
 
     kind: ClassVar[str] = "photos"
 
@@ -71,7 +72,7 @@ class PhotoSet(OpenedSet):
 
     def labels(self, split: str) -> np.ndarray:
         """The class numbers of a split's examples, int64 [examples], in order."""
-        return np.array([file.label for file in self.files[split]], np.int64)
+        return _labels(self.files[split])
 
     def keys(self, split: str, rows: Sequence[int] | None = None) -> list[str]:
         """The keys of examples of a split."""
@@ -127,23 +128,21 @@ def open_photos(
     path, config = as_place(path), config or BuildConfig(storage="original")
     source = scan(path)
     plan = make_plan(source.files, source.class_names, config)
-    files: dict[str, tuple[ImageFile, ...]] = {
-        split: _files(plan, split) for split in plan.splits
-    }
+    files: dict[str, Sequence[ImageFile]]
+    files = {split: plan.files[split] for split in plan.splits}
     manifest = _manifest(source, files, config)
     return PhotoSet(path, manifest, source, files)
 
 
-def _files(plan: BuildPlan, split: str) -> tuple[ImageFile, ...]:
-    shards = [shard.files for shard in plan.shards if shard.split == split]
-    return tuple(file for files in shards for file in files)
+def _labels(files: Sequence[ImageFile]) -> np.ndarray:
+    return np.fromiter((file.label for file in files), np.int64, len(files))
 
 
 def _manifest(
-    source: Source, files: dict[str, tuple[ImageFile, ...]], config: BuildConfig
+    source: Source, files: Mapping[str, Sequence[ImageFile]], config: BuildConfig
 ) -> Manifest:
     def card(split: str) -> SplitCard:
-        labels = [file.label for file in files[split]]
+        labels = _labels(files[split])
         counts = np.bincount(labels, minlength=len(source.class_names))
         return SplitCard((), tuple(counts.tolist()))
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
-from statistics import median_low
+from itertools import accumulate
 from typing import Any, get_args
 
 from alexnet.pipeline.config import BuildConfig, Split
@@ -83,11 +84,14 @@ class SourceSizes:
     @classmethod
     def of(cls, shorter_sides: Counter[int], side: int) -> SourceSizes | None:
         """Of the number of photos of each shorter side; None when there are none."""
-        sides = sorted(shorter_sides.elements())
+        sides = sorted(shorter_sides)
         if not sides:
             return None
-        smaller = sum(one < side for one in sides)
-        return cls(sides[0], median_low(sides), sides[-1], smaller)
+        numbers = [shorter_sides[one] for one in sides]
+        half = -(-sum(numbers) // 2)
+        median = sides[bisect_left([*accumulate(numbers)], half)]
+        smaller = sum(shorter_sides[one] for one in sides if one < side)
+        return cls(sides[0], median, sides[-1], smaller)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""The class and the split of every image, from the label tables of a source."""
+"""The class and the split of every image, from the label tables of a source.
+
+A table is read into memory, and so are the keys of the files that its names may mean.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from posixpath import basename, splitext
 
-from alexnet.pipeline.config import Split
+from alexnet.pipeline.config import LabelSource, Split
 from alexnet.pipeline.errors import BadImage, DataError
 from alexnet.pipeline.files import name_some
 from alexnet.pipeline.remote.place import Place
 from alexnet.pipeline.source.csv_names import FileNames
-from alexnet.pipeline.source.given_splits import split_named
+from alexnet.pipeline.source.image_files import ListedFile
+from alexnet.pipeline.source.image_tree import ImageTree, folder_name, unwrapped
 from alexnet.pipeline.source.label_csv import LabelTable, Row, is_table
-from alexnet.pipeline.source.labels import ImageTree, Labels, folder_name, unwrapped
+from alexnet.pipeline.source.labels import ImageLabel
 from alexnet.pipeline.source.remote_store import RemoteStore
 from alexnet.pipeline.source.source_file import read_file
+from alexnet.pipeline.source.split_names import split_named
 from alexnet.pipeline.source.stores import Entry, FolderStore, Store
 
 
@@ -42,19 +47,50 @@ class Tables:
         return ""
 
 
+@dataclass
+class TableLabels:
+    """The labels that tables give to files by their keys."""
+
+    kind: LabelSource = "csv"
+    names: dict[str, str] = field(default_factory=dict)
+    splits: dict[str, Split] = field(default_factory=dict)
+    # Named without a class.
+    unlabelled: set[str] = field(default_factory=set)
+
+    @property
+    def classes(self) -> set[str]:
+        """The names of all classes."""
+        return set(self.names.values())
+
+    @property
+    def keys(self) -> set[str]:
+        """All keys that tables name."""
+        return self.names.keys() | self.unlabelled
+
+    def of(self, file: ListedFile) -> ImageLabel | None:
+        """Return the label of a file; None where no table names it."""
+        name = self.names.get(file.key)
+        if name is None and file.key not in self.unlabelled:
+            return None
+        return ImageLabel(name, self.splits.get(file.key))
+
+
 def find_tables(
-    store: Store, keys: Sequence[str], tree: ImageTree, path: Place
+    store: Store, keys: Iterable[str], tree: ImageTree, path: Place
 ) -> Tables:
     """Find the tables beside a source's images, and those of its given splits.
+
+    Args:
+        keys: those of all tables.
 
     Raises:
         DataError: it is not clear which of several label tables counts.
     """
-    top = unwrapped(tree)
+    top, keys = unwrapped(tree), list(filter(_may_label, keys))
     split_folders = [f for f in tree.folders(top) if split_named(folder_name(f))]
     found = Tables()
     for folder in dict.fromkeys(("", top, *split_folders)):
-        beside = [k for k in keys if k == folder + basename(k) and _may_label(k)]
+        beside = [key for key in keys if key == folder + basename(key)]
         tables = [table for key in beside if (table := _read_table(store, key))]
         labels = [table for table in tables if not table.header.lacking()]
         found.others += [table for table in tables if table.header.lacking()]
@@ -70,7 +106,7 @@ def _may_label(key: str) -> bool:
 
     Its labels are made up, and often stand beside the names of the test images.
     """
-    return is_table(key) and "submission" not in basename(key).lower()
+    return "submission" not in basename(key).lower()
 
 
 def _read_table(store: Store, key: str) -> LabelTable | None:
@@ -101,8 +137,8 @@ def _with_splits(
 
 
 def read_labels(
-    store: Store, tables: Tables, keys: Sequence[str]
-) -> tuple[Labels, list[str]]:
+    store: Store, tables: Tables, keys: Iterable[str]
+) -> tuple[TableLabels, list[str]]:
     """Return the class of every file that label tables name, and warnings.
 
     A named file that is missing is among them; reading it sets it aside by name.
@@ -110,7 +146,7 @@ def read_labels(
     Raises:
         DataError: a table cannot be read, contradicts itself, or fits no file.
     """
-    labels, warnings = Labels("csv"), []
+    labels, warnings = TableLabels(), []
     root = store.root if isinstance(store, FolderStore | RemoteStore) else None
     files = [key for key in keys if not is_table(key)]
     for table, split in tables.labels:
@@ -159,12 +195,12 @@ def match_rows(
 
 
 def _add_rows(
-    labels: Labels, rows: Iterable[tuple[Row, str]], split: Split | None
+    labels: TableLabels, rows: Iterable[tuple[Row, str]], split: Split | None
 ) -> None:
     """Add the rows of a table, all of which may belong to one `split`."""
     for row, key in rows:
         if not row.label:
-            labels.unlabelled.append(key)
+            labels.unlabelled.add(key)
             continue
         name = labels.names.setdefault(key, row.label)
         if name != row.label:

@@ -16,7 +16,7 @@ from posixpath import basename, normpath, splitext
 
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.place import Place
-from alexnet.pipeline.source.given_splits import split_named
+from alexnet.pipeline.source.split_names import split_named
 
 # Enough names to find one that is near, few enough to compare with each.
 MOST_COMPARED = 5_000

@@ -1,4 +1,4 @@
-"""Given splits: names such as `training_set`, and the classes in folders so named.
+"""Given splits: the classes in folders with names such as `training_set`.
 
 Either a folder for each split, with anything inside that gives classes; or in every
 class folder one for each split. Without either there are labels alone.
@@ -6,40 +6,20 @@ class folder one for each split. Without either there are labels alone.
 
 from __future__ import annotations
 
-import re
-
 from alexnet.pipeline.config import LabelSource, Split
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import count, name_some
+from alexnet.pipeline.source.image_tree import ImageTree, folder_name, unwrapped
 from alexnet.pipeline.source.labels import (
     EXPECTED,
-    ImageTree,
-    Labels,
-    folder_name,
+    FolderLabels,
+    ImageLabel,
     label_folder,
-    unwrapped,
 )
-
-SPLIT_WORDS: dict[str, Split] = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-# The words of `training_set`, `trainset`, `val2017` and `Test Images`.
-WORD = re.compile(r"[^\W\d_]+")
+from alexnet.pipeline.source.split_names import split_named
 
 
-def split_named(name: str) -> Split | None:
-    """Return the split that the first or the last word of a name says; None without."""
-    words = [word.removesuffix("set") for word in WORD.findall(name.lower())]
-    words = [word for word in words if word]
-    for word in (*words[:1], *words[-1:]):
-        if word in SPLIT_WORDS:
-            return SPLIT_WORDS[word]
-    return None
-
-
-def find_labels(tree: ImageTree, asked: LabelSource, where: str) -> Labels:
+def find_labels(tree: ImageTree, asked: LabelSource, where: str) -> FolderLabels:
     """Return the labels of a source's images.
 
     Args:
@@ -55,27 +35,27 @@ def find_labels(tree: ImageTree, asked: LabelSource, where: str) -> Labels:
         or _splits_in_classes(tree, top)
         or label_folder(tree, top, asked, where)
     )
-    if not labels.names:
+    if not labels.num_labelled:
         raise _no_labels(labels, where)
     return labels
 
 
-def _no_labels(labels: Labels, where: str) -> DataError:
-    some = min(labels.strays)
+def _no_labels(labels: FolderLabels, where: str) -> DataError:
+    some = labels.first_stray
     if labels.kind == "folder":
         return DataError(
             f"`labels='folder'`, but the images of {where} lie in no class folders,"
             f" such as {some!r}. Move them into some, or leave `labels` out."
         )
     return DataError(
-        f"{where}: {count(len(labels.strays), 'image')}, and none has a label, such as"
+        f"{where}: {count(labels.num_strays, 'image')}, and none has a label, such as"
         f" {some!r}. {EXPECTED}"
     )
 
 
 def _given_splits(
     tree: ImageTree, top: str, asked: LabelSource, where: str
-) -> Labels | None:
+) -> FolderLabels | None:
     """Return the labels of folders named as splits; None where they are not."""
     named = {folder: split_named(folder_name(folder)) for folder in tree.folders(top)}
     splits = {folder: split for folder, split in named.items() if split}
@@ -87,7 +67,7 @@ def _given_splits(
         for folder in splits
     }
     _forget_dummies(parts, splits)
-    labelled = [folder for folder in splits if parts[folder].names]
+    labelled = [folder for folder in splits if parts[folder].num_labelled]
     classes = {name for folder in labelled for name in parts[folder].classes}
     if asked == "folder" and not labelled:
         return None  # the user says so: they are the classes
@@ -96,17 +76,18 @@ def _given_splits(
     _require_split_layout(tree, splits, others, labelled, asked, where)
     if others and len(set(splits.values())) < 2:
         return None
-    labels = Labels(parts[labelled[0]].kind)
+    labels = FolderLabels(parts[labelled[0]].kind)
     for folder in labelled:
         labels.add(parts[folder], splits[folder])
-    left_out = [*(folder for folder in splits if folder not in labelled), *others]
-    labels.unlabelled = [key for folder in left_out for key in tree.below(folder)]
+    for folder in (*splits, *others):
+        if folder not in labelled:
+            labels.put(tree, folder, ImageLabel())
     beside = "it lies beside the folders of the splits"
-    labels.strays |= dict.fromkeys(tree.images(top), beside)
+    labels.set_aside(top, tree.images(top), beside)
     return labels
 
 
-def _forget_dummies(parts: dict[str, Labels], splits: dict[str, Split]) -> None:
+def _forget_dummies(parts: dict[str, FolderLabels], splits: dict[str, Split]) -> None:
     """Take the one folder in a test folder, such as test/unknown, for no class."""
     others = {
         name
@@ -117,7 +98,7 @@ def _forget_dummies(parts: dict[str, Labels], splits: dict[str, Split]) -> None:
     for folder, part in parts.items():
         lone = splits[folder] == "test" and len(part.classes) == 1 < len(others)
         if lone and not part.classes & others:
-            part.names = {}
+            part.num_labelled = 0
 
 
 def _require_split_layout(
@@ -139,7 +120,7 @@ def _require_split_layout(
         )
     for folder, split in splits.items():
         if folder not in labelled and (split != "test" or not labelled):
-            some = next(tree.below(folder))
+            some = tree.first(folder)
             raise DataError(
                 f"{where}: {names} is named as splits are, and the images in {folder}"
                 f" carry no label, such as {some}. {EXPECTED} Say `labels='folder'` if"
@@ -147,18 +128,18 @@ def _require_split_layout(
             )
 
 
-def _splits_in_classes(tree: ImageTree, top: str) -> Labels | None:
+def _splits_in_classes(tree: ImageTree, top: str) -> FolderLabels | None:
     """Return the labels of class folders in which splits lie; None where none do."""
     classes = tree.folders(top)
     inner = [folder for name in classes for folder in tree.folders(name)]
-    flat = any(tree.images(folder) for folder in (top, *classes))
+    flat = any(tree.images(folder).count for folder in (top, *classes))
     splits = {folder: split_named(folder_name(folder)) for folder in inner}
     if flat or len(classes) < 2 or "train" not in splits.values():
         return None
-    labels = Labels("folder")
+    labels = FolderLabels("folder")
     for folder, split in splits.items():
         if split is None:
             return None
-        name = folder_name(folder[: -len(folder_name(folder)) - 1])
-        labels.add(Labels("folder", dict.fromkeys(tree.below(folder), name)), split)
+        class_folder = folder[: -len(folder_name(folder)) - 1]
+        labels.put(tree, folder, ImageLabel(folder_name(class_folder), split))
     return labels

@@ -5,8 +5,9 @@ Record sets and runs of the project that lie there are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from posixpath import basename
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from alexnet.pipeline.errors import BadImage, ReadError
 from alexnet.pipeline.pictures import OWN_PICTURE
@@ -16,8 +17,10 @@ from alexnet.pipeline.records.image_formats import (
     has_image_suffix,
 )
 from alexnet.pipeline.records.manifest import MANIFEST
+from alexnet.pipeline.source.label_csv import is_table
 from alexnet.pipeline.source.source_file import read_file
-from alexnet.pipeline.source.stores import Entry, Listing, Store
+from alexnet.pipeline.source.stores import Entry, Store, folder_of
+from alexnet.pipeline.table import Rows, Table, sorted_rows
 
 RECORD_SET, RUN, PICTURE = (
     "a record set",
@@ -27,22 +30,53 @@ RECORD_SET, RUN, PICTURE = (
 MARK_BYTES = 256
 
 
-def list_images(store: Store) -> tuple[Listing, list[str]]:
-    """Return a store's listing without the project's own outputs, and its images."""
-    listing = _without_own(store.listing())
-    images = (entry.key for entry in listing.files if _looks_like_image(store, entry))
-    return listing, list(images)
+class ListedFile(NamedTuple):
+    """A file of a source: its key, its size, and whether it looks like an image."""
+
+    key: str
+    size_bytes: int
+    is_image: bool
 
 
-def _without_own(listing: Listing) -> Listing:
-    """Return a listing without the record sets and runs that lie in the source."""
-    own = own_folders(entry.key for entry in listing.files)
-    if not own:
-        return listing
-    inside = tuple(own)
-    files = [entry for entry in listing.files if not entry.key.startswith(inside)]
-    names = [f"{folder} ({what})" for folder, what in own.items()]
-    return Listing(files, sorted([*listing.left_out, *names]))
+@dataclass(frozen=True)
+class Listing:
+    """The files of a source, sorted by key, on the disk."""
+
+    files: Rows[ListedFile]
+    # Those that have a table's ending.
+    tables: list[str]
+    # What is left out, each as 'name (reason)', sorted. Hidden files are in neither.
+    left_out: list[str]
+
+    def images(self) -> Iterator[str]:
+        """Yield the keys of the files that look like images."""
+        return (file.key for file in self.files if file.is_image)
+
+
+def list_files(store: Store) -> Listing:
+    """List a store without the project's own outputs.
+
+    Raises:
+        DataError: it is an archive that cannot be used, or there is no room for the
+            list.
+        OSError: a folder cannot be read.
+        ReadError: a file without an image's ending cannot be read.
+    """
+    own, left_out = OwnFolders(), list[str]()
+    entries = sorted_rows(own.watched(store.entries(left_out.append)))
+    left_out += [f"{folder} ({what})" for folder, what in own.found().items()]
+    files, tables = Table(), list[str]()
+    inside, before = tuple(own.found()), None
+    for row in entries:
+        entry = Entry(*row)
+        # Folders that change while they are listed may have a file come twice.
+        if entry.key == before or entry.key.startswith(inside):
+            continue
+        before = entry.key
+        files.append((*row, _looks_like_image(store, entry)))
+        if is_table(entry.key):
+            tables.append(entry.key)
+    return Listing(Rows(files, ListedFile), tables, sorted(left_out))
 
 
 def _looks_like_image(store: Store, entry: Entry) -> bool:
@@ -59,36 +93,47 @@ def _looks_like_image(store: Store, entry: Entry) -> bool:
         raise
 
 
-def own_folders(keys: Iterable[str]) -> dict[str, str]:
-    """Return the folders in which the project keeps its own, and what they are.
+class OwnFolders:
+    """The folders in which the project keeps its own, told by the keys of files.
 
     A record set has its manifest and shards, a run its settings and checkpoints. A
     source that is itself one of them is none of these folders.
     """
-    keys = list(keys)
-    cards: dict[str, set[str]] = {MANIFEST: set(), "config.json": set()}
-    for key in keys:
-        name = basename(key)
-        if name in cards:
-            cards[name].add(key[: -len(name)])
-    outputs = {}
-    for key in keys:
-        folder, _, rest = key.rpartition("/")
-        if rest.endswith(".tfrecord") and f"{folder}/" in cards[MANIFEST]:
-            outputs[f"{folder}/"] = RECORD_SET
-        run = key.partition("checkpoints/")[0]
-        if run != key and run in cards["config.json"] and run:
-            outputs[run] = RUN
-    return outputs
+
+    def __init__(self) -> None:
+        # Folders in which a file of each kind lies.
+        self._manifests, self._shards = set[str](), set[str]()
+        self._settings, self._checkpoints = set[str](), set[str]()
+
+    def watched(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Yield all entries of a store, and take in what their keys tell."""
+        for entry in entries:
+            key, folder = entry.key, folder_of(entry.key)
+            name = key[len(folder) :]
+            if name == MANIFEST:
+                self._manifests.add(folder)
+            elif name == "config.json":
+                self._settings.add(folder)
+            elif name.endswith(".tfrecord"):
+                self._shards.add(folder)
+            if "checkpoints/" in folder:
+                self._checkpoints.add(folder.partition("checkpoints/")[0])
+            yield entry
+
+    def found(self) -> dict[str, str]:
+        """Return the folders, and what each is."""
+        sets = self._manifests & self._shards - {""}
+        runs = self._settings & self._checkpoints - {""}
+        return {**dict.fromkeys(sets, RECORD_SET), **dict.fromkeys(runs, RUN)}
 
 
-def own_pictures(store: Store, keys: Iterable[str]) -> list[str]:
-    """Return those of some images that the project has drawn, such as `sheet.png`.
+def is_own_picture(store: Store, key: str) -> bool:
+    """Tell whether the project has drawn an image, such as `sheet.png`.
 
     Raises:
-        ReadError: one cannot be read.
+        ReadError: it cannot be read.
     """
-    return [key for key in keys if key.endswith(".png") and _is_marked(store, key)]
+    return key.endswith(".png") and _is_marked(store, key)
 
 
 def _is_marked(store: Store, key: str) -> bool:

@@ -23,7 +23,7 @@ from alexnet.pipeline.remote.place import Place
 from alexnet.pipeline.remote.transfer import fetch_range
 from alexnet.pipeline.source.archives import is_archive, open_archive, open_store
 from alexnet.pipeline.source.csv_labels import match_rows
-from alexnet.pipeline.source.image_files import list_images
+from alexnet.pipeline.source.image_files import list_files
 from alexnet.pipeline.source.label_csv import NEEDED, LabelTable, is_table
 from alexnet.pipeline.source.remote_store import RemoteStore
 from alexnet.pipeline.source.stores import FolderStore, Store
@@ -107,7 +107,7 @@ def _names_image(location: Location) -> bool:
 
 def _images_in(store: Store, path: Place, inner: str = "") -> Iterator[ImageItem]:
     """Yield the images of a store, or those of a folder inside."""
-    _, keys = list_images(store)
+    keys = list(list_files(store).images())
     if inner:
         keys = [key for key in keys if f"{key}/".startswith(f"{inner}/")]
     if not keys:
@@ -126,7 +126,8 @@ def _images_of_table(path: Path) -> Iterator[ImageItem]:
     """Yield the images that a table names, in its order."""
     store = FolderStore(path.parent)
     rows = LabelTable(path.name, store.read(path.name)).rows(NEEDED[:1])
-    files = [e.key for e in store.listing().files if not is_table(e.key)]
+    keys = (entry.key for entry in store.entries(lambda other: None))
+    files = [key for key in keys if not is_table(key)]
     for key in match_rows(rows, files, path.name, store.root):
         yield ImageItem(str(path.parent / key), store, key)
 

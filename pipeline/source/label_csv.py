@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from alexnet.pipeline.config import Split
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import name_some
-from alexnet.pipeline.source.given_splits import split_named
+from alexnet.pipeline.source.split_names import split_named
 
 NEEDED = ("filename", "label")
 SPLIT = "split"

@@ -1,181 +1,184 @@
 """The class of every image of a folder, from class folders or file names.
 
-Below lone wrapper folders lie class folders, or images named like `cat.9194.jpg`.
+Below lone wrapper folders lie class folders, or images named like `cat.9194.jpg`. What
+is decided is a rule for each folder, which the images in it are held against.
 """
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from posixpath import basename
+from typing import NamedTuple
 
 from alexnet.pipeline.config import LabelSource, Split
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.files import name_some
+from alexnet.pipeline.files import count, name_some
+from alexnet.pipeline.remote.place import Place
+from alexnet.pipeline.source.image_files import ListedFile, Listing
+from alexnet.pipeline.source.image_tree import (
+    STRAY_SHARE,
+    FolderImages,
+    ImageTree,
+    folder_name,
+    label_in_name,
+)
+from alexnet.pipeline.source.stores import folder_of
 
-# cat.9194.jpg, st.bernard.1.jpg, cat.163: a label, a number, mostly an ending.
-LABELLED_NAME = re.compile(r"(.+)\.\d+(\.[^./]+)?", re.DOTALL)
-# Share of the images that may lie where they have no label, and be set aside; more of
-# them are a mixture of layouts, which only a person can sort out.
-STRAY_SHARE = 0.2
 EXPECTED = (
     "Expected class folders (cat/1.jpg), names like cat.1.jpg, or a CSV with"
     " filename,label."
 )
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
+NO_LABEL = "its name carries no label, as in cat.1.jpg"
+
+
+class ImageLabel(NamedTuple):
+    """An image's class, and its split where one is given.
+
+    Without a class it is set aside for a reason; without that too it is an image of a
+    test set that has no labels, and left out.
+    """
+
+    class_name: str | None = None
+    split: Split | None = None
+    reason: str = ""
+
+
+class Rule(NamedTuple):
+    """The label of all images directly in a folder, but for what their names say."""
+
+    label: ImageLabel
+    # The class is in an image's own name; the label is that of those without one.
+    by_name: bool = False
+
+    def of(self, key: str) -> ImageLabel:
+        """Return the label of an image."""
+        name = label_in_name(key) if self.by_name else None
+        return self.label if name is None else ImageLabel(name, self.label.split)
 
 
 @dataclass
-class Labels:
-    """The classes and given splits of images, and the images that have none."""
+class FolderLabels:
+    """The rule of every folder with images, and what follows from all of them."""
 
     kind: LabelSource
-    # Class names, and splits where some are given, by key.
-    names: dict[str, str] = field(default_factory=dict)
-    splits: dict[str, Split] = field(default_factory=dict)
-    # The reason why an image has no label and is set aside, by key.
-    strays: dict[str, str] = field(default_factory=dict)
-    # Images of a test set that has no labels: they are left out.
-    unlabelled: list[str] = field(default_factory=list)
+    rules: dict[str, Rule] = field(default_factory=dict)
+    classes: set[str] = field(default_factory=set)
+    num_labelled: int = 0
+    num_strays: int = 0
+    # The first image by its key that is set aside.
+    first_stray: str = ""
 
-    @property
-    def classes(self) -> set[str]:
-        """The names of all classes."""
-        return set(self.names.values())
+    def of(self, file: ListedFile) -> ImageLabel | None:
+        """Return the label of an image; None of a file that is none."""
+        return self.rules[folder_of(file.key)].of(file.key) if file.is_image else None
 
-    def add(self, part: Labels, split: Split) -> None:
+    def put(self, tree: ImageTree, folder: str, label: ImageLabel) -> None:
+        """Give all images in a folder and below it a class, or leave them out."""
+        self.rules |= {inner: Rule(label) for inner, _ in tree.below(folder)}
+        if label.class_name is not None:
+            self.classes.add(label.class_name)
+            self.num_labelled += tree.count(folder)
+
+    def put_names(self, tree: ImageTree, folder: str) -> None:
+        """Give images in a folder and below it the classes that their names carry."""
+        for inner, images in tree.below(folder):
+            self.rules[inner] = Rule(ImageLabel(reason=NO_LABEL), by_name=True)
+            self.num_labelled += images.count - images.num_unnamed
+            self._count_strays(images.num_unnamed, images.first_unnamed)
+
+    def set_aside(self, folder: str, images: FolderImages, reason: str) -> None:
+        """Set the images directly in a folder aside."""
+        self.rules[folder] = Rule(ImageLabel(reason=reason))
+        self._count_strays(images.count, images.first)
+
+    def _count_strays(self, number: int, first: str) -> None:
+        if number:
+            self.num_strays += number
+            self.first_stray = min(self.first_stray or first, first)
+
+    def add(self, part: FolderLabels, split: Split) -> None:
         """Take in the images of a split."""
-        self.names |= part.names
-        self.strays |= part.strays
-        self.splits |= dict.fromkeys(part.names, split)
+        for folder, (label, by_name) in part.rules.items():
+            self.rules[folder] = Rule(label._replace(split=split), by_name)
+        self.classes |= part.classes
+        self.num_labelled += part.num_labelled
+        self._count_strays(part.num_strays, part.first_stray)
 
 
-class ImageTree:
-    """Images by the folder they lie in, and folders by the one above them.
+def require_images(
+    tree: ImageTree, listing: Listing, path: Place, asked: LabelSource
+) -> None:
+    """Check that there are images, and a table where one is asked for.
 
-    A folder is its path with a slash at the end; the source itself is ''.
+    Raises:
+        DataError: there are none, or there is no table.
     """
-
-    def __init__(self, keys: Iterable[str]) -> None:
-        """Sort image `keys` into their folders."""
-        self._images: dict[str, list[str]] = defaultdict(list)
-        self._folders: dict[str, set[str]] = defaultdict(set)
-        for key in keys:
-            self._images[key[: key.rfind("/") + 1]].append(key)
-        for folder in self._images:
-            self._add(folder)
-
-    def _add(self, folder: str) -> None:
-        while folder:
-            above = folder[: folder.rstrip("/").rfind("/") + 1]
-            self._folders[above].add(folder)
-            folder = above
-
-    def images(self, folder: str) -> list[str]:
-        """Return the images directly in a folder."""
-        return self._images.get(folder, [])
-
-    def folders(self, folder: str) -> list[str]:
-        """Return the folders directly in a folder that have images below, sorted."""
-        return sorted(self._folders.get(folder, ()))
-
-    def below(self, folder: str) -> Iterator[str]:
-        """Yield every image in a folder and in those below it."""
-        yield from self.images(folder)
-        for inner in self.folders(folder):
-            yield from self.below(inner)
-
-    def count(self, folder: str) -> int:
-        """Count the images in a folder and in those below it."""
-        below = sum(self.count(inner) for inner in self.folders(folder))
-        return len(self.images(folder)) + below
-
-
-def folder_name(folder: str) -> str:
-    """Return the last part of a folder's path: 'a/b/' is 'b'."""
-    return folder.rstrip("/").rpartition("/")[2]
-
-
-def label_in_name(key: str) -> str | None:
-    """Return the label that an image's own name carries; None without one."""
-    match = LABELLED_NAME.fullmatch(basename(key))
-    return match[1] if match else None
-
-
-def unwrapped(tree: ImageTree, folder: str = "") -> str:
-    """Return the folder below which classes are told apart: lone wrappers are passed.
-
-    A lone folder of images whose names carry no label is a class.
-    """
-    while not tree.images(folder) and len(tree.folders(folder)) == 1:
-        (inner,) = tree.folders(folder)
-        if _is_class(tree, inner):
-            break
-        folder = inner
-    return folder
-
-
-def _is_class(tree: ImageTree, folder: str) -> bool:
-    """Tell a folder of images from one that holds class folders or labelled names."""
-    images = tree.images(folder)
-    unlabelled = sum(label_in_name(key) is None for key in images)
-    return unlabelled > STRAY_SHARE * tree.count(folder)
+    has_images = tree.count("") > 0
+    if has_images and asked == "csv":
+        raise DataError(
+            f"`labels='csv'`, but {path} has no CSV file with the columns"
+            " filename,label. Put one beside the images, or leave `labels` out."
+        )
+    if has_images:
+        return
+    keys = (file.key for file in listing.files)
+    archives = [key for key in keys if key.lower().endswith(ARCHIVE_SUFFIXES)]
+    if archives:
+        raise DataError(
+            f"no images in {path}, but archives: {name_some(archives)}. Unpack them,"
+            f" and give the folder or the one archive with the training images, such as"
+            f" {min(archives, key=lambda key: 'train' not in key)}."
+        )
+    others = count(len(listing.files) + len(listing.left_out), "other file")
+    raise DataError(f"no images in {path}: found {others}. {EXPECTED}")
 
 
 def label_folder(
     tree: ImageTree, folder: str, asked: LabelSource, where: str
-) -> Labels:
+) -> FolderLabels:
     """Return the labels of all images below a folder that is no set of splits."""
-    inner, flat = tree.folders(folder), tree.images(folder)
+    flat = tree.images(folder)
     if asked == "name":
-        return _by_name(tree.below(folder), where)
+        return _by_name(tree, folder, where)
     if asked == "auto":
-        if not inner:
-            return _by_name(flat, where)
-        nested = tree.count(folder) - len(flat)
-        if nested <= STRAY_SHARE * len(flat):
-            return _by_name(tree.below(folder), where)
+        nested = tree.count(folder) - flat.count
+        if nested <= STRAY_SHARE * flat.count:
+            return _by_name(tree, folder, where)
         _require_no_mixture(tree, folder, where)
         _require_classes_here(tree, folder, where)
-    labels = Labels("folder")
-    for class_folder in inner:
-        name = folder_name(class_folder)
-        labels.names |= dict.fromkeys(tree.below(class_folder), name)
-    labels.strays = dict.fromkeys(flat, "it lies in no class folder")
+    labels = FolderLabels("folder")
+    for class_folder in tree.folders(folder):
+        labels.put(tree, class_folder, ImageLabel(folder_name(class_folder)))
+    labels.set_aside(folder, flat, "it lies in no class folder")
     _require_few_strays(labels, where, "images lie in no class folder")
     return labels
 
 
-def _by_name(keys: Iterable[str], where: str) -> Labels:
-    labels = Labels("name")
-    for key in keys:
-        name = label_in_name(key)
-        if name is None:
-            labels.strays[key] = "its name carries no label, as in cat.1.jpg"
-        else:
-            labels.names[key] = name
+def _by_name(tree: ImageTree, folder: str, where: str) -> FolderLabels:
+    labels = FolderLabels("name")
+    labels.put_names(tree, folder)
     _require_few_strays(labels, where, "names carry no label")
+    labels.classes = set(tree.names(folder))
     return labels
 
 
-def _require_few_strays(labels: Labels, where: str, what: str) -> None:
+def _require_few_strays(labels: FolderLabels, where: str, what: str) -> None:
     """Check that images without a label are few, or all, which is another matter."""
-    strays, total = labels.strays, len(labels.names) + len(labels.strays)
-    if labels.names and len(strays) > STRAY_SHARE * total:
+    total = labels.num_labelled + labels.num_strays
+    if labels.num_labelled and labels.num_strays > STRAY_SHARE * total:
         raise DataError(
-            f"{where}: {len(strays):,} of {total:,} {what}, such as {min(strays)!r}."
-            f" {EXPECTED}"
+            f"{where}: {labels.num_strays:,} of {total:,} {what}, such as"
+            f" {labels.first_stray!r}. {EXPECTED}"
         )
 
 
 def _require_no_mixture(tree: ImageTree, folder: str, where: str) -> None:
     flat, total = tree.images(folder), tree.count(folder)
-    if len(flat) > STRAY_SHARE * total:
-        first = next(tree.below(tree.folders(folder)[0]))
+    if flat.count > STRAY_SHARE * total:
+        first = tree.first(tree.folders(folder)[0])
         raise DataError(
-            f"{where} mixes images in class folders ({total - len(flat):,}, such as"
-            f" {first}) with images beside them ({len(flat):,}, such as {flat[0]})."
+            f"{where} mixes images in class folders ({total - flat.count:,}, such as"
+            f" {first}) with images beside them ({flat.count:,}, such as {flat.first})."
             " Move them apart, or say `labels='folder'`, name or csv."
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -12,7 +12,6 @@ from alexnet.pipeline.source.stores import (
     SYSTEM_FOLDER,
     SYSTEM_FOLDERS,
     Entry,
-    Listing,
     printable,
 )
 
@@ -45,8 +44,14 @@ class ArchiveStore:
     def expect(self, keys: Iterable[str]) -> None:
         """Do nothing: the system reads ahead."""
 
-    def listing(self) -> Listing:
-        """Return the listing of the members; each kind of archive has its own."""
+    def entries(self, leave_out: Callable[[str], None]) -> Iterator[Entry]:
+        """Return the members' entries; the places of all are in memory from then on."""
+        members = by_key(self._members(), leave_out)
+        self._places = {key: member.place for key, member in members.items()}
+        return (Entry(key, member.size_bytes) for key, member in members.items())
+
+    def _members(self) -> Iterator[Member]:
+        """Yield what is in the archive; each kind has its own."""
         raise NotImplementedError
 
     def read(self, key: str, num_bytes: int = -1) -> bytes:
@@ -67,13 +72,15 @@ class ArchiveStore:
         return self._places[key]
 
 
-def list_members(members: Iterable[Member]) -> tuple[Listing, dict[str, Any]]:
-    """Return the listing of an archive, and the place of every key.
+def by_key(
+    members: Iterable[Member], leave_out: Callable[[str], None]
+) -> dict[str, Member]:
+    """Return the members of an archive that are files of its store.
 
     The last of several members of one name counts, as when an archive is unpacked.
     """
     members_by_key: dict[str, Member] = {}
-    left_out, system_folders = [], set()
+    system_folders = set()
     for member in members:
         parts = [part for part in member.name.split("/") if part not in ("", ".")]
         key = "/".join(parts)
@@ -84,18 +91,15 @@ def list_members(members: Iterable[Member]) -> tuple[Listing, dict[str, Any]]:
             system_folders.add(system)
             continue
         if fault := "leads out of the archive" if leads_out else member.fault:
-            left_out.append(f"{member.name} ({fault})")
+            leave_out(f"{member.name} ({fault})")
             continue
         if key in members_by_key:
-            left_out.append(f"{member.name} (there again: the last one counts)")
+            leave_out(f"{member.name} (there again: the last one counts)")
         members_by_key[key] = member
-    left_out += [f"{folder} ({SYSTEM_FOLDER})" for folder in system_folders]
+    for folder in system_folders:
+        leave_out(f"{folder} ({SYSTEM_FOLDER})")
     start = len(common_folder(members_by_key))
-    files, places = [], {}
-    for key, member in members_by_key.items():
-        files.append(Entry(key[start:], member.size_bytes))
-        places[key[start:]] = member.place
-    return Listing(sorted(files), sorted(left_out)), places
+    return {key[start:]: member for key, member in members_by_key.items()}
 
 
 def common_folder(names: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from alexnet.pipeline.errors import RemoteError
 from alexnet.pipeline.remote.listing import list_files
@@ -14,7 +14,6 @@ from alexnet.pipeline.source.stores import (
     MAX_FILE_BYTES,
     SYSTEM_FOLDER,
     Entry,
-    Listing,
     require_photo_size,
 )
 
@@ -32,16 +31,18 @@ class RemoteStore:
         self.root, self.keys = root, keys
         self._ahead: ReadAhead | None = None
 
-    def listing(self) -> Listing:
+    def entries(self, leave_out: Callable[[str], None]) -> Iterator[Entry]:
         if self.keys is not None:
-            return Listing([Entry(key, 0) for key in sorted(set(self.keys))], [])
-        files, left_out = [], set()
+            yield from (Entry(key, 0) for key in self.keys)
+            return
+        system_folders = set()
         for key, size_bytes in list_files(self.root):
             if system := system_folder(key):
-                left_out.add(f"{system} ({SYSTEM_FOLDER})")
+                system_folders.add(system)
             elif not is_hidden(key):
-                files.append(Entry(key, size_bytes))
-        return Listing(sorted(files), sorted(left_out))
+                yield Entry(key, size_bytes)
+        for folder in system_folders:
+            leave_out(f"{folder} ({SYSTEM_FOLDER})")
 
     def exists(self) -> bool:
         return self.keys is not None or self.root.exists()

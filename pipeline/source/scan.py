@@ -6,31 +6,41 @@ The first step on the path of an image. Labels come from class folders, from nam
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import merge
 from pathlib import Path
-from posixpath import dirname
 from typing import NamedTuple
 
 from alexnet.pipeline.config import LabelSource, Split
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.files import count, name_some
+from alexnet.pipeline.files import count
 from alexnet.pipeline.remote.place import Place, as_place
 from alexnet.pipeline.remote.url import WEB
 from alexnet.pipeline.source.archives import open_store
-from alexnet.pipeline.source.csv_labels import Tables, find_tables, read_labels
-from alexnet.pipeline.source.given_splits import find_labels, split_named
-from alexnet.pipeline.source.image_files import PICTURE, list_images, own_pictures
+from alexnet.pipeline.source.classes import class_warnings, sorted_classes
+from alexnet.pipeline.source.csv_labels import (
+    TableLabels,
+    Tables,
+    find_tables,
+    read_labels,
+)
+from alexnet.pipeline.source.given_splits import find_labels
+from alexnet.pipeline.source.image_files import (
+    PICTURE,
+    ListedFile,
+    Listing,
+    is_own_picture,
+    list_files,
+)
+from alexnet.pipeline.source.image_tree import ImageTree
 from alexnet.pipeline.source.label_csv import LabelTable, is_table
-from alexnet.pipeline.source.labels import EXPECTED, ImageTree, Labels
+from alexnet.pipeline.source.labels import FolderLabels, ImageLabel, require_images
 from alexnet.pipeline.source.remote_store import RemoteStore
-from alexnet.pipeline.source.stores import FolderStore, Listing, Store
-
-ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
-NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+from alexnet.pipeline.source.split_names import split_named
+from alexnet.pipeline.source.stores import FolderStore, Store, folder_of
+from alexnet.pipeline.table import Rows, Table
 
 
 class ImageFile(NamedTuple):
@@ -55,16 +65,19 @@ class Quarantined(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """The images of a source, and the names of the files that are left out."""
+    """The images of a source, and the names of the files that are left out.
+
+    The long lists of what a scan finds are on the disk.
+    """
 
     store: Store
     labels: LabelSource
     class_names: tuple[str, ...]
-    files: tuple[ImageFile, ...]
+    files: Sequence[ImageFile]
     # Files that are no images, with the reason where it is odd.
-    ignored: tuple[str, ...]
+    ignored: Sequence[str]
     # Images whose label is not known.
-    set_aside: tuple[Quarantined, ...] = ()
+    set_aside: Sequence[Quarantined] = ()
     # Folders of images without labels, as of a test set, and the number in each.
     unlabelled: tuple[tuple[str, int], ...] = ()
     warnings: tuple[str, ...] = ()
@@ -84,19 +97,17 @@ def scan(path: Place, labels: LabelSource = "auto") -> Source:
         store = _store_of_table(path, table)
     else:
         store = open_store(path)
-    listing, images = list_images(store)
-    keys = [entry.key for entry in listing.files]
-    tree = ImageTree(images)
+    listing = list_files(store)
+    tree = ImageTree(listing.files)
     if not tables.labels and labels in ("auto", "csv"):
-        tables = find_tables(store, keys, tree, path)
+        tables = find_tables(store, listing.tables, tree, path)
     if tables.labels:
-        labelled, warnings = read_labels(store, tables, keys)
-    else:
-        _require_images(images, listing, path, labels)
-        labelled, warnings = _labels_by_place(tree, labels, tables, path), []
-    table_keys = {table.key for table, _ in tables.labels}
-    files = [entry for entry in listing.files if entry.key not in table_keys]
-    return _source(store, Listing(files, listing.left_out), images, labelled, warnings)
+        keys = [file.key for file in listing.files]
+        of_tables, warnings = read_labels(store, tables, keys)
+        return _sorted_out(store, listing, of_tables, tables, warnings)
+    require_images(tree, listing, path, labels)
+    of_folders = _labels_by_place(tree, labels, tables, path)
+    return _sorted_out(store, listing, of_folders, tables, ())
 
 
 def _store_of_table(path: Place, table: LabelTable) -> Store:
@@ -108,32 +119,9 @@ def _store_of_table(path: Place, table: LabelTable) -> Store:
     return RemoteStore(path.parent)
 
 
-def _require_images(
-    images: Sequence[str], listing: Listing, path: Place, labels: LabelSource
-) -> None:
-    """Check that there are images, and a table where one is asked for."""
-    if images and labels == "csv":
-        raise DataError(
-            f"`labels='csv'`, but {path} has no CSV file with the columns"
-            " filename,label. Put one beside the images, or leave `labels` out."
-        )
-    if images:
-        return
-    keys = [entry.key for entry in listing.files]
-    archives = [key for key in keys if key.lower().endswith(ARCHIVE_SUFFIXES)]
-    if archives:
-        raise DataError(
-            f"no images in {path}, but archives: {name_some(archives)}. Unpack them,"
-            f" and give the folder or the one archive with the training images, such as"
-            f" {min(archives, key=lambda key: 'train' not in key)}."
-        )
-    others = count(len(keys) + len(listing.left_out), "other file")
-    raise DataError(f"no images in {path}: found {others}. {EXPECTED}")
-
-
 def _labels_by_place(
     tree: ImageTree, asked: LabelSource, tables: Tables, path: Place
-) -> Labels:
+) -> FolderLabels:
     """Return the labels that folders or file names give."""
     hint = tables.hint()
     try:
@@ -146,79 +134,79 @@ def _labels_by_place(
     return labels
 
 
-def _source(
+def _sorted_out(
     store: Store,
     listing: Listing,
-    images: Sequence[str],
-    labels: Labels,
-    warnings: list[str],
+    labels: FolderLabels | TableLabels,
+    tables: Tables,
+    warnings: Sequence[str],
 ) -> Source:
-    sizes = dict(listing.files)
-    class_names = sorted_classes(labels.classes)
-    index = {name: label for label, name in enumerate(class_names)}
-    # A file that a table names and that is missing has size 0; reading it will say so.
-    files = tuple(
-        ImageFile(key, index[name], sizes.get(key, 0), labels.splits.get(key))
-        for key, name in sorted(labels.names.items())
-    )
-    drawn = own_pictures(store, labels.strays)
-    set_aside = tuple(
-        Quarantined(key, reason, sizes[key])
-        for key, reason in sorted(labels.strays.items())
-        if key not in drawn
-    )
-    labelled = {*labels.names, *labels.strays, *labels.unlabelled}
-    beside = [key for key in images if key not in labelled]
-    unlabelled = {*labels.unlabelled, *filter(_is_of_test_set, beside)}
-    beside = [key for key in beside if key not in unlabelled]
-    others = [key for key in sizes if key not in labelled | unlabelled]
-    # './' is the source's own folder.
-    folders = Counter(f"{dirname(key) or '.'}/" for key in sorted(unlabelled))
+    """Return the source in which every file has the place that its label gives it."""
+    table_keys = {table.key for table, _ in tables.labels}
+    files: Iterable[ListedFile]
+    files = (file for file in listing.files if file.key not in table_keys)
+    if isinstance(labels, TableLabels):
+        keys = {file.key for file in listing.files} - table_keys
+        # Reading a file that is missing will say so.
+        missing = sorted(ListedFile(key, 0, False) for key in labels.keys - keys)
+        files = merge(files, missing)
+    kinds = _FileKinds(store, labels.classes)
+    for file in files:
+        kinds.add(file, labels.of(file))
+    for name in (*kinds.drawn, *listing.left_out):
+        kinds.ignored.append((name,))
+    warnings = [*warnings, *class_warnings(kinds.class_names, kinds.held)]
+    if kinds.num_unnamed:
+        images = count(kinds.num_unnamed, "image")
+        warnings.append(f"{images} not named by the table, and left out")
     return Source(
         store,
         labels.kind,
-        class_names,
-        files,
-        (*others, *(f"{key} ({PICTURE})" for key in drawn), *listing.left_out),
-        set_aside,
-        tuple(folders.items()),
-        (*warnings, *_warnings(files, class_names, beside)),
+        kinds.class_names,
+        Rows(kinds.labelled, ImageFile),
+        Rows(kinds.ignored, str),
+        Rows(kinds.set_aside, Quarantined),
+        tuple(kinds.unlabelled.items()),
+        tuple(warnings),
     )
+
+
+class _FileKinds:
+    """Files by what becomes of them, sorted by key."""
+
+    def __init__(self, store: Store, classes: Iterable[str]) -> None:
+        self._store, self.class_names = store, sorted_classes(classes)
+        self._index = {name: label for label, name in enumerate(self.class_names)}
+        self.labelled, self.set_aside, self.ignored = Table(), Table(), Table()
+        # The splits of labelled files, with the numbers of their classes.
+        self.held: set[tuple[Split | None, int]] = set()
+        # By folder; './' is the source's own.
+        self.unlabelled: Counter[str] = Counter()
+        # Pictures that the project has drawn, each as 'name (reason)'.
+        self.drawn: list[str] = []
+        # Images that no table names.
+        self.num_unnamed = 0
+
+    def add(self, file: ListedFile, label: ImageLabel | None) -> None:
+        """Take in the next file, which has no label where nothing names it."""
+        key, size_bytes, is_image = file
+        if label is None:
+            if is_image and _is_of_test_set(key):
+                self.unlabelled[folder_of(key) or "./"] += 1
+                return
+            self.num_unnamed += is_image
+            self.ignored.append((key,))
+        elif label.class_name is not None:
+            number = self._index[label.class_name]
+            self.held.add((label.split, number))
+            self.labelled.append((key, number, size_bytes, label.split))
+        elif not label.reason:
+            self.unlabelled[folder_of(key) or "./"] += 1
+        elif is_own_picture(self._store, key):
+            self.drawn.append(f"{key} ({PICTURE})")
+        else:
+            self.set_aside.append((key, label.reason, size_bytes))
 
 
 def _is_of_test_set(key: str) -> bool:
     return any(split_named(part) == "test" for part in key.split("/")[:-1])
-
-
-def sorted_classes(names: Iterable[str]) -> tuple[str, ...]:
-    """Return class names in their one order: numbers by value, ties by the text."""
-    names = sorted(names)
-    if all(NUMBER.fullmatch(name) for name in names):
-        names.sort(key=float)
-    return tuple(names)
-
-
-def _warnings(
-    files: Sequence[ImageFile], class_names: Sequence[str], beside: Sequence[str]
-) -> list[str]:
-    """Return what a user should look at before training on these files."""
-    warnings = []
-    similar: dict[str, list[str]] = defaultdict(list)
-    for name in class_names:
-        folded = unicodedata.normalize("NFC", name).casefold()
-        similar[" ".join(folded.split())].append(name)
-    pairs = [" and ".join(map(repr, names)) for names in similar.values() if names[1:]]
-    if pairs:
-        warnings.append(
-            "classes whose names differ only in case, spaces or Unicode form are kept"
-            f" apart: {name_some(pairs)}"
-        )
-    trained = {file.label for file in files if file.split in (None, "train")}
-    others = sorted({file.label for file in files} - trained)
-    if others:
-        names = name_some([class_names[label] for label in others])
-        warnings.append(f"classes without an image to train on: {names}")
-    if beside:
-        images = count(len(beside), "image")
-        warnings.append(f"{images} not named by the table, and left out")
-    return warnings

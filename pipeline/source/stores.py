@@ -42,16 +42,6 @@ class Entry(NamedTuple):
     size_bytes: int
 
 
-class Listing(NamedTuple):
-    """A store's files, sorted by key, and what is left out, each as 'name (reason)'.
-
-    Hidden files are in neither.
-    """
-
-    files: list[Entry]
-    left_out: list[str]
-
-
 class Store(Protocol):
     """A place that holds files."""
 
@@ -59,8 +49,11 @@ class Store(Protocol):
     def is_remote(self) -> bool:
         """Whether each read is a request to a store or server."""
 
-    def listing(self) -> Listing:
-        """Return the listing of the place.
+    def entries(self, leave_out: Callable[[str], None]) -> Iterator[Entry]:
+        """Yield the files in any order, but hidden ones.
+
+        Args:
+            leave_out: is called with what else there is, each as 'name (reason)'.
 
         Raises:
             DataError: it is an archive that cannot be used.
@@ -87,6 +80,11 @@ class Store(Protocol):
 
         It is valid UTF-8: TensorFlow dies of an error whose text is not.
         """
+
+
+def folder_of(key: str) -> str:
+    """Return the folder that a key lies in, with a slash at the end; '' at the top."""
+    return key[: key.rfind("/") + 1]
 
 
 def printable(path: str) -> str:
@@ -118,17 +116,14 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def listing(self) -> Listing:
-        files: list[Entry] = []
-        left_out: list[str] = []
-        for key, status in self._walk(left_out.append):
+    def entries(self, leave_out: Callable[[str], None]) -> Iterator[Entry]:
+        for key, status in self._walk(leave_out):
             if status is None:  # a link to nothing: reading it will say so
-                files.append(Entry(key, 0))
+                yield Entry(key, 0)
             elif stat.S_ISREG(status.st_mode):
-                files.append(Entry(key, status.st_size))
+                yield Entry(key, status.st_size)
             else:
-                left_out.append(f"{key} ({NO_FILE})")
-        return Listing(sorted(files), sorted(left_out))
+                leave_out(f"{key} ({NO_FILE})")
 
     def _walk(
         self, leave_out: Callable[[str], None]

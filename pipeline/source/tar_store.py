@@ -12,9 +12,8 @@ from alexnet.pipeline.source.members import (
     COPY_AGAIN,
     ArchiveStore,
     Member,
-    list_members,
 )
-from alexnet.pipeline.source.stores import NO_FILE, Listing, require_photo_size
+from alexnet.pipeline.source.stores import NO_FILE, require_photo_size
 
 
 class TarStore(ArchiveStore):
@@ -22,16 +21,15 @@ class TarStore(ArchiveStore):
 
     path: Path
 
-    def listing(self) -> Listing:
+    def _members(self) -> Iterator[Member]:
         try:
             with tarfile.open(self.path, "r:") as archive:
-                listing, self._places = list_members(_tar_members(archive))
+                yield from _tar_members(archive)
                 self._require_end(archive.offset)
         except (OSError, DataError):
             raise
         except Exception as error:  # tarfile raises whatever a damaged header causes
             raise self._damaged(error) from error
-        return listing
 
     def _require_end(self, offset: int) -> None:
         """Check for zeros behind the last member.

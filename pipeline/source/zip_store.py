@@ -20,12 +20,10 @@ from alexnet.pipeline.source.members import (
     COPY_AGAIN,
     ArchiveStore,
     Member,
-    list_members,
 )
 from alexnet.pipeline.source.stores import (
     MAX_FILE_BYTES,
     NO_FILE,
-    Listing,
     require_photo_size,
 )
 
@@ -46,13 +44,10 @@ class ZipStore(ArchiveStore):
     _zip: zipfile.ZipFile | None = None
     _ahead: ReadAhead | None = None
 
-    def listing(self) -> Listing:
+    def _members(self) -> Iterator[Member]:
         with _open_zip(self.path, self.shown) as archive:
-            listing, self._places = list_members(self._members(archive))
-        return listing
-
-    def _members(self, archive: zipfile.ZipFile) -> Iterator[Member]:
-        for info in archive.infolist():
+            members = archive.infolist()
+        for info in members:
             name = _zip_name(info)
             if name.endswith("/"):
                 continue

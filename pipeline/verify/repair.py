@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import PIL
@@ -40,14 +40,22 @@ from alexnet.pipeline.verify.verify import VerifyReport
 
 @dataclass(frozen=True)
 class Origin:
-    """A record set and the photos it was built from, in order for each shard."""
+    """A record set and the photos it was built from."""
 
     folder: Place
     manifest: Manifest
     source: Source
-    files: dict[str, tuple[ImageFile, ...]]
+    # By the name of a shard.
+    planned: dict[str, Sequence[ImageFile]]
+    # The keys of photos that have no record.
+    set_aside: set[str]
     # Estimate.
     record_bytes: int
+
+    def files(self, shard_name: str) -> list[ImageFile]:
+        """Return the photos of a shard's records, in order; none of another file's."""
+        planned = self.planned.get(shard_name, ())
+        return [file for file in planned if file.key not in self.set_aside]
 
 
 def find_origin(folder: Place, path: Place) -> Origin:
@@ -64,17 +72,14 @@ def find_origin(folder: Place, path: Place) -> Origin:
             f" or changed. Give the photos as they were, or {_build_anew(folder)}"
         )
     plan = make_plan(source.files, source.class_names, manifest.config)
-    set_aside = _set_aside(folder)
-    files = {
-        shard.name: tuple(file for file in shard.files if file.key not in set_aside)
-        for shard in plan.shards
-    }
-    if set(files) != {shard.name for shard in manifest.shards}:
+    planned = {shard.name: shard.files for shard in plan.shards}
+    if set(planned) != {shard.name for shard in manifest.shards}:
         raise DataError(
             f"{folder} was built by a version that planned other shards. Take that"
             f" version, or {_build_anew(folder)}"
         )
-    return Origin(folder, manifest, source, files, plan.record_bytes)
+    set_aside = _set_aside(folder)
+    return Origin(folder, manifest, source, planned, set_aside, plan.record_bytes)
 
 
 def _build_anew(folder: Place) -> str:
@@ -94,11 +99,12 @@ def _set_aside(folder: Place) -> set[str]:
 
 def name_photos(report: VerifyReport, origin: Origin) -> VerifyReport:
     """Return `report` with the key of every damaged record's photo."""
+    files = {name: origin.files(name) for name in {bad.shard for bad in report.bad}}
     bad = []
     for record in report.bad:
-        files = origin.files.get(record.shard, ())
-        if record.record is not None and record.record < len(files):
-            record = replace(record, key=files[record.record].key)
+        of_shard = files[record.shard]
+        if record.record is not None and record.record < len(of_shard):
+            record = replace(record, key=of_shard[record.record].key)
         bad.append(record)
     return replace(report, bad=tuple(bad))
 
@@ -145,17 +151,18 @@ def _send_indexes(folder: Location, manifest: Manifest, broken: Sequence[str]) -
 
 
 def _rebuild(origin: Origin, shards: list[Shard], progress: Progress) -> None:
-    files = [file for shard in shards for file in origin.files[shard.name]]
+    counts = [len(origin.files(shard.name)) for shard in shards]
+    files = chain.from_iterable(origin.files(shard.name) for shard in shards)
     source, manifest = origin.source, origin.manifest
     job = EncodeJob(source.store, source.class_names, manifest.config, manifest.layout)
-    workers = useful_workers(len(files), num_cpus())
-    progress(0, len(files))
+    total = sum(counts)
+    workers = useful_workers(total, num_cpus())
+    progress(0, total)
     try:
         with encoder(job, workers, origin.record_bytes) as encode:
-            results = _counted(encode(files), len(files), progress)
-            for shard in shards:
-                of_shard = islice(results, len(origin.files[shard.name]))
-                _rebuild_shard(origin, shard, of_shard)
+            results = _counted(encode(files), total, progress)
+            for shard, number in zip(shards, counts, strict=True):
+                _rebuild_shard(origin, shard, islice(results, number))
     except RemoteError:
         raise  # it says so itself
     except ReadError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -14,9 +15,9 @@ from alexnet.pipeline.build.plan import (
     BuildPlan,
     jpeg_bytes_per_pixel,
     make_plan,
-    validation_counts,
 )
-from alexnet.pipeline.config import BuildConfig
+from alexnet.pipeline.build.split_files import validation_counts
+from alexnet.pipeline.config import BuildConfig, Split
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.records.fixed_layout import Layout, plan_layout
 from alexnet.pipeline.source.scan import ImageFile
@@ -244,3 +245,39 @@ def test_jpeg_estimates_rise_between_the_measured_qualities() -> None:
     assert rates == sorted(rates)
     for quality, rate in JPEG_BYTES_PER_PIXEL.items():
         assert rates[quality - 1] == rate
+
+
+SPLIT_NAMES: tuple[Split, ...] = ("train", "validation", "test")
+
+
+@pytest.mark.parametrize("given", [(None,), ("train", "test"), SPLIT_NAMES])
+def test_the_order_is_that_of_a_sorted_list(given: tuple[Split | None, ...]) -> None:
+    """Files by their hashes, cut into splits and shards: computed with lists."""
+    config = BuildConfig(seed=3, shards=4, validation_fraction=0.3)
+    files = [
+        ImageFile(f"{n % 5}/\N{DOG FACE}\udcff{n}.jpg", n % 5, n, given[n % len(given)])
+        for n in range(2500)
+    ]
+    expected: dict[str, list[ImageFile]] = {split: [] for split in SPLIT_NAMES}
+    for file in sorted(
+        files,
+        key=lambda file: sha256(
+            f"3:{file.key}".encode(errors="surrogateescape")
+        ).digest(),
+    ):
+        expected[file.split or "train"].append(file)
+    if not expected["validation"]:
+        sizes = Counter(file.label for file in expected["train"])
+        left = validation_counts([sizes[label] for label in range(5)], 0.3, seed=3)
+        for file in [*expected["train"]]:
+            if left[file.label]:
+                expected["train"].remove(file)
+                expected["validation"].append(file)
+                left[file.label] -= 1
+    plan = make_plan(files, "abcde", config)
+    for split, in_order in expected.items():
+        assert plan.files[split] == in_order
+        shards = [shard for shard in plan.shards if shard.split == split]
+        assert [file for shard in shards for file in shard.files] == in_order
+        cuts = [len(in_order) * n // max(1, len(shards)) for n in range(len(shards))]
+        assert [shard.files[0] for shard in shards] == [in_order[n] for n in cuts]

@@ -8,6 +8,8 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
+from statistics import median_low
 from typing import Any
 
 import pytest
@@ -159,6 +161,14 @@ def test_source_sizes_are_counted() -> None:
     assert SourceSizes.of(sides, 64) == SourceSizes(20, 64, 300, num_smaller=2)
     assert SourceSizes.of(Counter({5: 1, 9: 1}), 5) == SourceSizes(5, 5, 9, 0)
     assert SourceSizes.of(Counter(), 64) is None
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 8, 99, 100])
+def test_the_median_is_that_of_the_statistics_module(number: int) -> None:
+    sides = Random(number).choices(range(1, 21), k=number)
+    found = SourceSizes.of(Counter(sides), 8)
+    assert found and found.median == median_low(sides)
+    assert found.num_smaller == sum(side < 8 for side in sides)
 
 
 def test_a_fingerprint_is_of_the_bytes_and_the_source() -> None:

@@ -24,6 +24,7 @@ from alexnet.pipeline.source.scan import scan
 from alexnet.pipeline.source.stores import Store
 from tests.conftest import smooth_photo
 from tests.pipeline.odd_photos import jpeg
+from tests.pipeline.source.test_stores import listed
 
 # Names in order, of which some may be there twice, and what they hold.
 Members = Iterable[tuple[str, bytes]]
@@ -88,7 +89,7 @@ def stored(folder: Path, data: bytes) -> Store:
 
 
 def contents(store: Store) -> dict[str, bytes]:
-    return {key: store.read(key) for key, _ in store.listing().files}
+    return {key: store.read(key) for key, _ in listed(store).files}
 
 
 # --- names
@@ -103,7 +104,7 @@ def test_names_that_lead_out_are_left_out_and_nothing_is_written(
     inside.mkdir(parents=True)
     store = stored(inside, pack([*PHOTOS, *((name, b"x") for name in out)]))
     assert contents(store) == dict(PHOTOS)
-    assert store.listing().left_out == sorted(f"{name} {LEADS_OUT}" for name in out)
+    assert listed(store).left_out == sorted(f"{name} {LEADS_OUT}" for name in out)
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert written == [inside / "photos.archive"]
     for name in out:
@@ -119,13 +120,13 @@ def test_of_one_name_the_last_member_counts(tmp_path: Path, pack: Pack) -> None:
     changed = {"cat/1.jpg": b"newer", "dog/1.jpg": b"dog"}
     assert contents(store) == {**dict(PHOTOS), **changed}
     again = sorted(f"{name} {AGAIN}" for name, _ in twice)
-    assert store.listing().left_out == again
+    assert listed(store).left_out == again
 
 
 def test_a_zip_with_backslashes_has_folders(tmp_path: Path) -> None:
     data = zipped([("train\\cat\\1.jpg", b"x"), ("train\\dog\\", b""), ("..\\y", b"")])
     store = stored(tmp_path, data)
-    assert store.listing() == ([("cat/1.jpg", 1)], [f"../y {LEADS_OUT}"])
+    assert listed(store) == ([("cat/1.jpg", 1)], [f"../y {LEADS_OUT}"])
     assert store.read("cat/1.jpg") == b"x"
 
 
@@ -148,7 +149,7 @@ def test_names_of_a_zip_that_are_not_marked_as_utf8(
 def test_a_zip_that_lies_about_utf8_is_refused(tmp_path: Path) -> None:
     data = zipped([("ä.jpg", b"x")]).replace("ä".encode(), b"\xff\xfe")
     with pytest.raises(DataError, match=rf"is a damaged zip \(.*codec.*{COPY_AGAIN}"):
-        stored(tmp_path, data).listing()
+        listed(stored(tmp_path, data))
 
 
 def test_names_of_a_tar_may_be_of_any_bytes(tmp_path: Path) -> None:
@@ -173,7 +174,7 @@ def test_a_tar_of_links_pipes_and_devices(tmp_path: Path) -> None:
     members += [(tar_member(name, *how), b"") for name, how in odd.items()]
     store = stored(tmp_path, tar_of(members))
     assert contents(store) == dict(PHOTOS)
-    assert store.listing().left_out == sorted(f"{name} {NO_FILE}" for name in odd)
+    assert listed(store).left_out == sorted(f"{name} {NO_FILE}" for name in odd)
 
 
 def test_a_hard_link_of_a_tar_is_the_file_that_it_names(tmp_path: Path) -> None:
@@ -182,7 +183,7 @@ def test_a_hard_link_of_a_tar_is_the_file_that_it_names(tmp_path: Path) -> None:
     members = [*((tarfile.TarInfo(name), data) for name, data in PHOTOS), link]
     store = stored(tmp_path, tar_of(members))
     assert contents(store) == {**dict(PHOTOS), "dog/3.jpg": dict(PHOTOS)["cat/1.jpg"]}
-    assert ("dog/3.jpg", 300) in store.listing().files
+    assert ("dog/3.jpg", 300) in listed(store).files
 
 
 def test_a_sparse_file_of_a_tar_is_left_out(tmp_path: Path) -> None:
@@ -195,7 +196,7 @@ def test_a_sparse_file_of_a_tar_is_left_out(tmp_path: Path) -> None:
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
     store = stored(tmp_path, bytes(header) + data[512:])
-    assert store.listing() == ([("2.jpg", 512)], [f"1.jpg {NO_FILE}"])
+    assert listed(store) == ([("2.jpg", 512)], [f"1.jpg {NO_FILE}"])
 
 
 def test_a_zip_of_links_and_pipes(tmp_path: Path) -> None:
@@ -207,7 +208,7 @@ def test_a_zip_of_links_and_pipes(tmp_path: Path) -> None:
     store = stored(tmp_path, file.getvalue())
     assert contents(store) == {**dict(PHOTOS), "cat/3.jpg": b"three"}
     odd = ["cat/out.jpg (no plain file)", "cat/pipe.jpg (no plain file)"]
-    assert store.listing().left_out == odd
+    assert listed(store).left_out == odd
 
 
 @pytest.mark.parametrize("pack", [zipped, tarred])
@@ -229,7 +230,7 @@ def test_an_encrypted_zip_names_a_member_and_the_way_out(tmp_path: Path) -> None
     data = in_directory(zipped(PHOTOS), "dog/1.jpg", 8, b"\1")
     said = "photos.archive: 'dog/1.jpg' is encrypted. Unpack the archive and give that"
     with pytest.raises(DataError, match=said):
-        stored(tmp_path, data).listing()
+        listed(stored(tmp_path, data))
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -238,7 +239,7 @@ def test_a_zip_that_inflates_without_bound_is_refused(
 ) -> None:
     said = f"'cat/1.jpg' is compressed by method {method}; .* Unpack the archive"
     with pytest.raises(DataError, match=said):
-        stored(tmp_path, zipped(PHOTOS, method)).listing()
+        listed(stored(tmp_path, zipped(PHOTOS, method)))
 
 
 @pytest.mark.parametrize("pack", [zipped, tarred])
@@ -247,7 +248,7 @@ def test_a_member_larger_than_a_photo_is_not_read(
 ) -> None:
     monkeypatch.setattr(alexnet.pipeline.source.stores, "MAX_FILE_BYTES", 10_000)
     store = stored(tmp_path, pack([("1.jpg", bytes(10_001)), ("2.jpg", bytes(10_000))]))
-    assert len(store.listing().files) == 2
+    assert len(listed(store).files) == 2
     with pytest.raises(OSError, match="10,001 bytes: no photo is larger than 10,000"):
         store.read("1.jpg")
     assert store.read("1.jpg", 12) == bytes(12)
@@ -257,7 +258,7 @@ def test_a_member_larger_than_a_photo_is_not_read(
 def test_a_member_that_declares_gigabytes_costs_nothing(tmp_path: Path) -> None:
     size = struct.pack("<I", 2**31)
     store = stored(tmp_path, in_directory(zipped(PHOTOS), "cat/1.jpg", 24, size))
-    assert ("cat/1.jpg", 2**31) in store.listing().files
+    assert ("cat/1.jpg", 2**31) in listed(store).files
     with pytest.raises(OSError, match="2,147,483,648 bytes: no photo is larger"):
         store.read("cat/1.jpg")
 
@@ -267,7 +268,7 @@ def test_a_member_that_inflates_to_more_than_it_declares_is_cut_off(
 ) -> None:
     data = zipped([("cat/1.jpg", bytes(50_000_000))])
     store = stored(tmp_path, in_directory(data, "cat/1.jpg", 24, struct.pack("<I", 99)))
-    assert store.listing().files == [("cat/1.jpg", 99)]
+    assert listed(store).files == [("cat/1.jpg", 99)]
     tracemalloc.start()
     with pytest.raises(OSError, match="Bad CRC-32"):
         store.read("cat/1.jpg")
@@ -281,16 +282,16 @@ def test_an_archive_that_was_cut_is_never_taken_for_a_smaller_one(
     tmp_path: Path, pack: Pack
 ) -> None:
     data = pack(PHOTOS)
-    whole = stored(tmp_path, data).listing()
+    whole = listed(stored(tmp_path, data))
     needed = data.rstrip(b"\0")
     for length in range(0, len(needed), 64 if pack is zipped else 256):
         with pytest.raises(DataError) as raised:
-            stored(tmp_path, data[:length]).listing()
+            listed(stored(tmp_path, data[:length]))
         assert str(tmp_path / "photos.archive") in str(raised.value)
         if length > 600:
             assert COPY_AGAIN in str(raised.value)
     for length in range(len(needed) + 1024, len(data), 1024):
-        assert stored(tmp_path, data[:length]).listing() == whole
+        assert listed(stored(tmp_path, data[:length])) == whole
 
 
 def test_a_tar_whose_middle_is_damaged_does_not_end_there(tmp_path: Path) -> None:
@@ -298,7 +299,7 @@ def test_a_tar_whose_middle_is_damaged_does_not_end_there(tmp_path: Path) -> Non
     data = bytearray(tarred(PHOTOS))
     data[2 * 1024 + 5] ^= 1  # a letter of the third member's name
     with pytest.raises(DataError, match="byte 2048 is neither a member nor the end"):
-        stored(tmp_path, bytes(data)).listing()
+        listed(stored(tmp_path, bytes(data)))
 
 
 @pytest.mark.parametrize(
@@ -348,20 +349,20 @@ def long_names(pack: Pack) -> bytes:
 
 @pytest.mark.parametrize("pack", [zipped, tarred])
 def test_a_damaged_archive_is_a_known_error(tmp_path: Path, pack: Pack) -> None:
-    rng, data, listed = random.Random(7), long_names(pack), 0
+    rng, data, num_listed = random.Random(7), long_names(pack), 0
     for number in range(1000):
         broken = mutated(data, rng)
         if number % 2:
             broken = with_right_checksums(broken)
         with suppress(DataError, OSError):
             store = stored(tmp_path, broken)
-            files = store.listing().files
-            listed += 1
+            files = listed(store).files
+            num_listed += 1
             for key, _ in files:
                 with suppress(OSError):
                     store.read(key, 12)
                     store.read(key)
-    assert 0 < listed < 1000
+    assert 0 < num_listed < 1000
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.pictures import save_figure
-from alexnet.pipeline.source.given_splits import split_named
-from alexnet.pipeline.source.labels import label_in_name
-from alexnet.pipeline.source.scan import Source, scan, sorted_classes
+from alexnet.pipeline.source.classes import sorted_classes
+from alexnet.pipeline.source.image_tree import label_in_name
+from alexnet.pipeline.source.scan import Source, scan
+from alexnet.pipeline.source.split_names import split_named
 from alexnet.pipeline.source.stores import FolderStore
 from tests.pipeline.source.test_scan import JPEG, images, labelled
 from tests.pipeline.source.test_stores import (
@@ -21,6 +22,7 @@ from tests.pipeline.source.test_stores import (
     Pack,
     as_folder,
     as_zip,
+    listed,
     write_files,
 )
 
@@ -340,5 +342,5 @@ def test_a_file_system_without_inode_numbers_is_listed(
         return os.stat_result([0 if i == 1 else v for i, v in enumerate(stat(path))])
 
     monkeypatch.setattr(Path, "stat", zeroed)
-    keys = [entry.key for entry in FolderStore(tmp_path).listing().files]
+    keys = [entry.key for entry in listed(FolderStore(tmp_path)).files]
     assert keys == ["a/b/1.jpg", "c/2.jpg"]

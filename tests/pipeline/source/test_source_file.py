@@ -24,6 +24,7 @@ from alexnet.pipeline.source.stores import FolderStore, Store, _status
 from alexnet.pipeline.source.tar_store import TarStore
 from tests.pipeline.failing import OUT_OF_MEMORY, FailingStore
 from tests.pipeline.source.test_archives import stored, tarred, zipped
+from tests.pipeline.source.test_stores import listed
 
 KEY = "cat/1.jpg"
 LISTED, ONLY_NAMED = ImageFile(KEY, 0, 5), ImageFile(KEY, 0, 0)
@@ -284,7 +285,7 @@ def zip_of_two(folder: Path) -> Path:
 @pytest.fixture(params=[zipped, tarred])
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     store = stored(tmp_path, request.param(TWO))
-    assert len(store.listing().files) == 2
+    assert len(listed(store).files) == 2
     return store
 
 
@@ -315,7 +316,7 @@ def test_an_archive_that_went_stale_is_opened_again(
 ) -> None:
     """As after a file server's restart: the open file is of no use any more."""
     store = open_store(zip_of_two(tmp_path))
-    store.listing()
+    listed(store)
     opened: list[zipfile.ZipFile] = []
     whole = zipfile.ZipFile.open
 
@@ -340,7 +341,7 @@ def test_a_damaged_member_is_a_bad_picture(
     data[60 : 60 + len(damage)] = damage
     path.write_bytes(data)
     store = open_store(path)
-    store.listing()
+    listed(store)
     assert reason(store, IN_ARCHIVE).startswith("cannot be read: ")
     assert len(read_file(store, ImageFile("dog/1.jpg", 0, 1), bytes)) == 10_240
     assert waits == []
@@ -357,7 +358,7 @@ def test_a_member_whose_place_is_before_the_archive_is_a_bad_picture(
         path.read_bytes()[:-22] + end[:16] + later.to_bytes(4, "little") + end[20:]
     )
     store = open_store(path)
-    store.listing()
+    listed(store)
     assert reason(store, IN_ARCHIVE).startswith("cannot be read: ")
     assert waits == []
 
