@@ -109,7 +109,7 @@ def validation_counts(
     """
     total = sum(class_counts)
     wanted = math.ceil(fraction * total)
-    if fraction == 1:
+    if fraction == 1 or not total:
         return list(class_counts)
     shares = [count * wanted / total for count in class_counts]
     counts = [

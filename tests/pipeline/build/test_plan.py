@@ -74,6 +74,7 @@ def test_the_total_is_scikit_learns(total: int, fraction: float) -> None:
         ([1, 3, 3], 0.5, [0, 2, 2]),
         ([3, 4], 0, [0, 0]),
         ([3, 4], 1, [3, 4]),
+        ([0, 0], 0.25, [0, 0]),  # the source gives `test` alone
     ],
 )
 def test_the_classes_share_by_largest_remainder(
