@@ -15,6 +15,7 @@ import tensorflow as tf
 from PIL import Image
 
 from alexnet.pipeline.build.build import build
+from alexnet.pipeline.build.split_files import split_files
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import BadImage
 from alexnet.pipeline.read.opened_records import open_records
@@ -210,7 +211,8 @@ def test_a_name_that_has_no_room_is_set_aside(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A plan knows the longest name, so that this happens to no build."""
-    monkeypatch.setattr("alexnet.pipeline.build.plan._longest_names", lambda *_: 0)
+    plan = "alexnet.pipeline.build.plan.split_files"
+    monkeypatch.setattr(plan, lambda *source: (split_files(*source)[0], 0))
     config = BuildConfig(storage="raw", side=34)
     report = build(scan(archive), tmp_path, config, workers=1, max_bad=1)
     reasons = {bad.key: bad.reason for bad in report.quarantined}
