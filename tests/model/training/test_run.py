@@ -182,7 +182,9 @@ KINDS = {
         ("StorageName", "Resize", "Variant", "OptimizerName", "Preset", "ClassWeights"),
         (str,),
     ),
-    **dict.fromkeys(("Schedule", "Loss", "StrategyName", "Reader", "Geometry"), (str,)),
+    **dict.fromkeys(
+        ("Schedule", "Loss", "StrategyName", "Reader", "Decode", "Geometry"), (str,)
+    ),
     "InitialWeights | None": (InitialWeights, type(None)),
     **{kind.__name__: (kind,) for kind in (NetworkConfig, AugmentConfig, TrainConfig)},
 }
