@@ -1,7 +1,7 @@
 """A table on the disk: its rows take next to no memory, however many they are.
 
 It lies in a temporary file without a name, of which nothing is left however the process
-ends; up to a chunk of rows needs no file. Beside it is a sort of as many rows.
+ends; the last rows, less than a chunk, wait in memory. Beside it is a sort of as many.
 """
 
 from __future__ import annotations

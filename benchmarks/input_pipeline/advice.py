@@ -28,8 +28,8 @@ NEAR_LIMIT = 0.6
 NOTHING_LEFT = "With these records on this machine there is nothing left to change."
 
 HALF_THE_BYTES = "half the bytes (`records build --storage yuv420`)"
-# The network takes `image_size` of them, which the records must hold.
 PLANES = "the JPEGs' planes in place of RGB (`fit --decode planes`)"
+# The network takes `image_size` of them, which the records must hold.
 FEWER_PIXELS = "fewer pixels (`records build --side`, {now.side} now)"
 SMALLER_RECORDS = "smaller records (`records build --storage jpeg`)"
 MAPPED_RECORDS = "records that are mapped (`records build --storage jpeg`)"
