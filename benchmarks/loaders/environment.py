@@ -53,8 +53,7 @@ def plan_script(name: str, records: OpenedRecords, batch_size: int) -> Timing:
     Raises:
         ConfigError: its environment is not set up, or the photos make no such batch.
     """
-    python = require_environment(name)
-    config = records.manifest.config
+    require_environment(name)
     if not records.storage.is_square:
         raise ConfigError(
             f"the photos are stored as `original`, in sizes of their own; {name} is"
@@ -66,14 +65,24 @@ def plan_script(name: str, records: OpenedRecords, batch_size: int) -> Timing:
     files = PhotoFiles(records)
 
     def start() -> Deliveries:
-        script = SCRIPTS / f"{ENVIRONMENTS[name]}_loader.py"
-        # -E: a PYTHONPATH of ours would lead into another environment.
-        command = [*(python, "-E", script, files.folder), *("--loader", name)]
-        sizes = {"side": config.side, "batch-size": batch_size, "workers": num_cpus()}
-        options = (f"--{option}={value}" for option, value in sizes.items())
-        return run_script(name, [*map(str, command), *options])
+        return run_script(name, script_command(name, files, batch_size))
 
     return Timing(name, start)
+
+
+def script_command(name: str, photos: PhotoFiles, batch_size: int) -> list[str]:
+    """What prints the number of images in each batch that a loader makes of photos.
+
+    Raises:
+        ConfigError: its environment is not set up.
+    """
+    python = require_environment(name)
+    script = SCRIPTS / f"{ENVIRONMENTS[name]}_loader.py"
+    # -E: a PYTHONPATH of ours would lead into another environment.
+    command = [*(python, "-E", script, photos.folder), *("--loader", name)]
+    sizes = {"side": photos.side, "batch-size": batch_size, "workers": num_cpus()}
+    options = (f"--{option}={value}" for option, value in sizes.items())
+    return [*map(str, command), *options]
 
 
 def require_environment(name: str) -> Path:
@@ -99,6 +108,11 @@ class PhotoFiles:
 
     def __init__(self, records: OpenedRecords) -> None:
         self._records = records
+
+    @property
+    def side(self) -> int:
+        """The side of the squares that they are, in pixels."""
+        return self._records.manifest.config.side
 
     @cached_property
     def folder(self) -> Path:
@@ -131,7 +145,7 @@ def run_script(name: str, command: list[str]) -> Deliveries:
             _end(process)
         raise ConfigError(
             f"the loader {name} ended with exit code {process.returncode}:"
-            f" {_reason(errors)}; to set its environment up anew, remove"
+            f" {last_lines(errors)}; to set its environment up anew, remove"
             f" {Path(command[0]).parent.parent} and run `make loaders`"
         )
 
@@ -147,8 +161,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _reason(errors: IO[bytes]) -> str:
-    """The last lines of a file."""
+def last_lines(errors: IO[bytes]) -> str:
+    """The end of what a process wrote to a file, in one line."""
     errors.seek(max(0, errors.seek(0, os.SEEK_END) - REASON_BYTES))
     lines = errors.read().decode(errors="replace").split("\n")
     return " / ".join([line.strip() for line in lines if line.strip()][-REASON_LINES:])
