@@ -1,4 +1,4 @@
-"""Open a source as what it is: a folder, a zip or a tar.
+"""Open a source as what it is: a folder, a zip or a tar, or what lies beside a table.
 
 Archives are read where they are and never unpacked. One that is damaged or encrypted is
 refused; a damaged member costs that photo alone. Of a remote zip the members are
@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import tarfile
 import zipfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import mkdtemp
 from weakref import finalize
@@ -21,6 +22,7 @@ from alexnet.pipeline.remote.place import Place, as_place
 from alexnet.pipeline.remote.retry import log
 from alexnet.pipeline.remote.transfer import fetch_file, fetch_range, takes_ranges
 from alexnet.pipeline.remote.url import WEB
+from alexnet.pipeline.source.label_csv import Row
 from alexnet.pipeline.source.members import COPY_AGAIN, ArchiveStore
 from alexnet.pipeline.source.remote_store import RemoteStore
 from alexnet.pipeline.source.stores import FolderStore, Store
@@ -59,6 +61,19 @@ def _nothing_at(place: Place) -> DataError:
     )
 
 
+def open_beside(table: Place, rows: Callable[[], Iterable[Row]]) -> Store:
+    """Return the store of the files that a table names, those beside it.
+
+    Args:
+        rows: gives the table's rows, where the place lists nothing.
+    """
+    if isinstance(table, Path):
+        return FolderStore(table.parent)
+    if table.protocol in WEB:
+        return RemoteStore(table.parent, [row.filename for row in rows()])
+    return RemoteStore(table.parent)
+
+
 def _open_remote(location: Location) -> Store:
     if location.is_file():
         return _open_remote_archive(location)
@@ -67,11 +82,25 @@ def _open_remote(location: Location) -> Store:
     return RemoteStore(location)
 
 
-def is_archive(path: Path) -> bool:
-    """Tell a zip or tar by its content; a picture may have one at its end."""
-    with path.open("rb") as file:
+def is_archive(place: Place) -> bool:
+    """Tell a zip or tar by its content; a picture may have one at its end.
+
+    At a URL, whatever is compressed counts as one.
+    """
+    if isinstance(place, Location):
+        head = fetch_range(place, 0, tarfile.BLOCKSIZE)
+        return head.startswith((ZIP_MAGIC, *COMPRESSED_MAGIC)) or _begins_tar(head)
+    with place.open("rb") as file:
         head = file.read(4)
-    return head == ZIP_MAGIC or tarfile.is_tarfile(path)
+    return head == ZIP_MAGIC or tarfile.is_tarfile(place)
+
+
+def _begins_tar(head: bytes) -> bool:
+    try:
+        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
 
 
 def open_archive(path: Path, address: Location | None = None) -> ArchiveStore:
@@ -119,10 +148,8 @@ def _open_remote_archive(location: Location) -> ArchiveStore:
     _require_plain(location, head)
     if head.startswith(ZIP_MAGIC):
         return ZipStore(location)
-    try:
-        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
-    except tarfile.HeaderError:
-        raise _no_archive(location) from None
+    if not _begins_tar(head):
+        raise _no_archive(location)
     return _fetched(location)
 
 

@@ -185,10 +185,10 @@ def match_rows(
         spelled.append(key)
     matches = names.match(spelled)
     if not matches:
-        near = names.nearest(rows[0].filename)
+        near, place = names.nearest(rows[0].filename), root / table if root else table
         hint = f"; did you mean {near}?" if near else ""
         raise DataError(
-            f"none of the {len(set(spelled)):,} names in {table} fits a file, such as"
+            f"none of the {len(set(spelled)):,} names in {place} fits a file, such as"
             f" {rows[0].filename!r}{hint}"
         )
     return [matches.get(key, key) for key in spelled]

@@ -1,8 +1,8 @@
 """Images to predict: the very files that a build would take, wherever they are.
 
 A file, a folder, a zip or tar or a folder inside of one, a table of file names, or a
-pattern becomes items that can be read one by one. At a URL it is an image, a folder,
-or an archive.
+pattern becomes items that can be read one by one; so it does at a URL, but for folders
+inside of archives.
 """
 
 from __future__ import annotations
@@ -13,22 +13,27 @@ from pathlib import Path
 from typing import NamedTuple
 
 from alexnet.pipeline.errors import DataError
-from alexnet.pipeline.records.image_formats import (
-    HEAD_BYTES,
-    has_image_magic,
-    has_image_suffix,
-)
+from alexnet.pipeline.records.image_formats import has_image_suffix
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.place import Place
-from alexnet.pipeline.remote.transfer import fetch_range
-from alexnet.pipeline.source.archives import is_archive, open_archive, open_store
+from alexnet.pipeline.remote.url import WEB
+from alexnet.pipeline.source.archives import (
+    is_archive,
+    open_archive,
+    open_beside,
+    open_store,
+)
 from alexnet.pipeline.source.csv_labels import match_rows
 from alexnet.pipeline.source.image_files import list_files
 from alexnet.pipeline.source.label_csv import NEEDED, LabelTable, is_table
+from alexnet.pipeline.source.patterns import (
+    fitting_keys,
+    fitting_paths,
+    is_pattern,
+)
 from alexnet.pipeline.source.remote_store import RemoteStore
 from alexnet.pipeline.source.stores import FolderStore, Store
 
-PATTERN = re.compile(r"[*?[]")
 EXPECTED = (
     "Expected an image, a folder, a zip or tar, a CSV with filename, or a pattern."
 )
@@ -59,21 +64,26 @@ def find_images(places: Iterable[Place]) -> Iterator[ImageItem]:
         DataError: a folder or an archive holds no images, or a pattern fits nothing.
         RemoteError: a store does not answer.
     """
-    for path in places:
-        if isinstance(path, Location):
-            yield from _images_behind(path)
-            continue
-        if path.exists() or not PATTERN.search(str(path)):
-            yield from _images_at(path)
-            continue
-        fitting = _fitting(path)
-        if not fitting:
-            raise DataError(f"no file fits {path}. {EXPECTED}")
-        for match in fitting:
-            yield from _images_at(match)
+    for place in places:
+        if not is_pattern(place):
+            yield from _images_at(place)
+        elif isinstance(place, Location):
+            yield from _images_fitting(place)
+        else:
+            fitting = fitting_paths(place)
+            if not fitting:
+                raise _nothing_fits(place)
+            for match in fitting:
+                yield from _images_at(match)
 
 
-def _images_at(path: Path) -> Iterator[ImageItem]:
+def _nothing_fits(pattern: Place) -> DataError:
+    return DataError(f"no file fits {pattern}. {EXPECTED}")
+
+
+def _images_at(path: Place) -> Iterator[ImageItem]:
+    if isinstance(path, Location):
+        return _images_behind(path)
     if path.is_dir():
         return _images_in(FolderStore(path), path)
     if is_table(path.name) and path.is_file():
@@ -86,23 +96,48 @@ def _images_at(path: Path) -> Iterator[ImageItem]:
 
 
 def _images_behind(location: Location) -> Iterator[ImageItem]:
-    """Yield the images at a URL, which are read ahead."""
-    if is_table(location.name):
+    """Yield the images at a URL; those of a folder, archive or table are read ahead."""
+    if location.is_dir():
+        return _images_in(RemoteStore(location), location)
+    if not has_image_suffix(location.name) and location.is_file():
+        if is_table(location.name):
+            return _images_of_table(location)
+        if is_archive(location):
+            return _images_in(open_store(location), location)
+    return iter([ImageItem(str(location), RemoteStore(location.parent), location.name)])
+
+
+def _images_fitting(pattern: Location) -> Iterator[ImageItem]:
+    """Yield the images that fit a pattern at a URL, or lie in what does.
+
+    One store reads them, and so a few ahead of all of them.
+
+    Raises:
+        DataError: there are none.
+    """
+    if pattern.protocol in WEB:
         raise DataError(
-            f"{location} is a table at a URL, which is read for a build alone. Give the"
-            " folder of its images, or fetch it and give it here."
+            f"{pattern}: a web server lists no files, of which some may fit a pattern."
+            " Give the addresses of images, or that of a table beside them, a CSV with"
+            " filename."
         )
-    if _names_image(location) or not location.exists():
-        store = RemoteStore(location.parent)
-        return iter([ImageItem(str(location), store, location.name)])
-    return _images_in(open_store(location), location)
-
-
-def _names_image(location: Location) -> bool:
-    """Tell an image by its name, else by its first bytes."""
-    if has_image_suffix(location.name):
-        return not location.is_dir()
-    return location.is_file() and has_image_magic(fetch_range(location, 0, HEAD_BYTES))
+    folder, fitting = fitting_keys(pattern)
+    store = RemoteStore(folder, [*fitting])
+    files = [
+        file
+        for file in list_files(store).files
+        # Of a folder that fits the images are taken, and whatever fits itself.
+        if file.is_image or file.key == "/".join(fitting[file.key])
+    ]
+    if not files:
+        raise _nothing_fits(pattern)
+    files.sort(key=lambda file: (fitting[file.key], _by_number(file.key)))
+    store.expect(file.key for file in files if file.is_image)
+    for file in files:
+        if file.is_image:
+            yield ImageItem(store.place(file.key), store, file.key)
+        else:
+            yield from _images_behind(folder / file.key)
 
 
 def _images_in(store: Store, path: Place, inner: str = "") -> Iterator[ImageItem]:
@@ -122,20 +157,13 @@ def _by_number(key: str) -> tuple[str, str]:
     return re.sub(r"\d+", lambda digits: digits[0].zfill(20), key), key
 
 
-def _images_of_table(path: Path) -> Iterator[ImageItem]:
+def _images_of_table(place: Place) -> Iterator[ImageItem]:
     """Yield the images that a table names, in its order."""
-    store = FolderStore(path.parent)
-    rows = LabelTable(path.name, store.read(path.name)).rows(NEEDED[:1])
+    rows = LabelTable(str(place), place.read_bytes()).rows(NEEDED[:1])
+    store = open_beside(place, lambda: rows)
     keys = (entry.key for entry in store.entries(lambda other: None))
     files = [key for key in keys if not is_table(key)]
-    for key in match_rows(rows, files, path.name, store.root):
-        yield ImageItem(str(path.parent / key), store, key)
-
-
-def _fitting(pattern: Path) -> list[Path]:
-    """Return the paths that fit; `**` within a name is `*`, as Python 3.13 has it."""
-    below = [
-        part if part == "**" else part.replace("**", "*")
-        for part in pattern.relative_to(pattern.anchor).parts
-    ]
-    return sorted(Path(pattern.anchor).glob("/".join(below)))
+    matched = match_rows(rows, files, place.name, place.parent)
+    store.expect(matched)
+    for key in matched:
+        yield ImageItem(str(place.parent / key), store, key)

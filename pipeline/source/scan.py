@@ -10,15 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from heapq import merge
-from pathlib import Path
 from typing import NamedTuple
 
 from alexnet.pipeline.config import LabelSource, Split
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.files import count
 from alexnet.pipeline.remote.place import Place, as_place
-from alexnet.pipeline.remote.url import WEB
-from alexnet.pipeline.source.archives import open_store
+from alexnet.pipeline.source.archives import open_beside, open_store
 from alexnet.pipeline.source.classes import class_warnings, sorted_classes
 from alexnet.pipeline.source.csv_labels import (
     TableLabels,
@@ -37,9 +35,8 @@ from alexnet.pipeline.source.image_files import (
 from alexnet.pipeline.source.image_tree import ImageTree
 from alexnet.pipeline.source.label_csv import LabelTable, is_table
 from alexnet.pipeline.source.labels import FolderLabels, ImageLabel, require_images
-from alexnet.pipeline.source.remote_store import RemoteStore
 from alexnet.pipeline.source.split_names import split_named
-from alexnet.pipeline.source.stores import FolderStore, Store, folder_of
+from alexnet.pipeline.source.stores import Store, folder_of
 from alexnet.pipeline.table import Rows, Table
 
 
@@ -94,7 +91,7 @@ def scan(path: Place, labels: LabelSource = "auto") -> Source:
     if is_table(path.name) and path.is_file():
         table = LabelTable(path.name, path.read_bytes())
         tables.labels.append((table, None))
-        store = _store_of_table(path, table)
+        store = open_beside(path, table.rows)
     else:
         store = open_store(path)
     listing = list_files(store)
@@ -108,15 +105,6 @@ def scan(path: Place, labels: LabelSource = "auto") -> Source:
     require_images(tree, listing, path, labels)
     of_folders = _labels_by_place(tree, labels, tables, path)
     return _sorted_out(store, listing, of_folders, tables, ())
-
-
-def _store_of_table(path: Place, table: LabelTable) -> Store:
-    """Return the store of the files that a table names, those beside it."""
-    if isinstance(path, Path):
-        return FolderStore(path.parent)
-    if path.protocol in WEB:  # which lists nothing
-        return RemoteStore(path.parent, [row.filename for row in table.rows()])
-    return RemoteStore(path.parent)
 
 
 def _labels_by_place(

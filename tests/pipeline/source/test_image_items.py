@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.pipeline.errors import DataError
+from alexnet.pipeline.errors import DataError, RemoteError
+from alexnet.pipeline.remote import retry
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.place import Place
 from alexnet.pipeline.source.image_items import find_images
 from alexnet.pipeline.source.scan import scan
-from tests.conftest import slow
+from tests.conftest import every_s3, slow
 from tests.pipeline.source.test_labels import KAGGLE, many
 from tests.pipeline.source.test_scan import JPEG, images
 from tests.pipeline.source.test_stores import ARCHIVES, PACKS, Pack, write_files
-from tests.remote import upload
+from tests.remote import link_to, upload
+from tests.s3 import S3
+from tests.web_store import serve
 
 
 def names(*paths: Place) -> list[str]:
@@ -91,13 +94,123 @@ def test_a_place_at_a_url_holds_what_it_holds_here(
 
 
 def test_files_at_a_url(bucket: Location) -> None:
-    for key in ("1.jpg", "sub/2", "a.csv"):
-        (bucket / key).write_bytes(JPEG)
-    places = [bucket / key for key in ("sub/2", "1.jpg", "gone.jpg")]
+    for key in ("1.jpg", "sub/2", "text"):
+        (bucket / key).write_bytes(JPEG if key != "text" else b"text")
+    places = [bucket / key for key in ("sub/2", "1.jpg", "text", "gone.jpg", "x.csv")]
     found = list(find_images(places))
     assert [item.name for item in found] == [str(place) for place in places]
-    assert found[0].read() == found[1].read() == JPEG
+    assert [item.read() for item in found[:3]] == [JPEG, JPEG, b"text"]
+    for gone in found[3:]:
+        with pytest.raises(OSError, match="No such file"):
+            gone.read()
+
+
+# Photos, an archive of two more, a table of two, and what is no image.
+PATTERNED = {
+    **images("10.jpg", "2.jpg", "[a].jpg", "sub/3.jpg", "sub/11", "sub/in/4.jpg"),
+    "some.csv": b"filename\nsub/3\n2.jpg\ngone.jpg\n",
+    "notes.txt": b"text",
+    "sub/notes.txt": b"text",
+}
+
+
+@every_s3
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("*.jpg", "?.jpg", "[0-9]*.jpg", "[[]a].jpg", "[a].jpg", "s*b", "s*b/*.jpg"),
+        *("*/in/*", "**/4.jpg", "s**", "*.csv", "*.zip", "*t*", "./1*.jpg"),
+    ],
+)
+def test_a_pattern_fits_at_a_url_what_it_fits_here(
+    tmp_path: Path, bucket: Location, pattern: str
+) -> None:
+    here = write_files(tmp_path / "all", PATTERNED)
+    packed = write_files(tmp_path / "packed", images("7.jpg", "8.jpg"))
+    PACKS[1](packed, here / "two", "")
+    there = upload(here, bucket / "all")
+    expected = list(find_images([here / pattern]))
+    found = list(find_images([there / pattern]))
+    assert expected
+    assert [item.name for item in found] == [
+        item.name.replace(str(here), str(there)) for item in expected
+    ]
+    for ours, theirs in zip(found, expected, strict=True):
+        if "gone" not in ours.name:
+            assert ours.read() == theirs.read()
+
+
+@every_s3
+def test_a_table_at_a_url_names_images_in_its_order(
+    tmp_path: Path, bucket: Location
+) -> None:
+    table = f"filename\tid\nb\t1\n{bucket}/images/a.jpg\t2\ngone.jpg\t3\nb\t4\n"
+    files = {**images("images/a.jpg", "images/b.jpg"), "x.tsv": table.encode()}
+    upload(write_files(tmp_path, files), bucket)
+    *found, gone, again = find_images([bucket / "x.tsv"])
+    expected = [f"{bucket}/images/{name}.jpg" for name in "bab"]
+    assert [item.name for item in (*found, again)] == expected
+    assert {item.read() for item in (*found, again)} == {JPEG}
+    assert gone.name == f"{bucket}/gone.jpg"
     with pytest.raises(OSError, match="No such file"):
-        found[2].read()
-    with pytest.raises(DataError, match=r"a\.csv is a table at a URL"):
-        names(bucket / "a.csv")
+        gone.read()
+
+
+def test_a_table_on_the_web_names_what_lies_beside_it(tmp_path: Path) -> None:
+    write_files(tmp_path, images("in/1 .jpg", "2.jpg", "3.jpg"))
+    with serve(tmp_path) as web:
+        table = f"filename\n2.jpg\nin/1 .jpg\n{web.url}/3.jpg\ngone.jpg\n"
+        (tmp_path / "x.csv").write_text(table)
+        *found, gone = find_images([Location(f"{web.url}/x.csv?key=5ec7et")])
+        expected = ["2.jpg", "in/1%20.jpg", "3.jpg"]
+        assert [item.name for item in found] == [
+            f"{web.url}/{name}?..." for name in expected
+        ]
+        assert {item.read() for item in found} == {JPEG}
+        with pytest.raises(OSError, match="No such file"):
+            gone.read()
+
+
+def test_what_names_no_images_at_a_url_is_told_by_its_address(
+    bucket: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bucket / "a/1.jpg").write_bytes(JPEG)
+    (bucket / "a/x.csv").write_bytes(b"id,label\n1,0.5\n")
+    (bucket / "a/y.csv").write_bytes(b"filename\nz.jpg\n")
+    for pattern in ("a/*.gif", "none/*.jpg", "a/[b-z].jpg"):
+        with pytest.raises(DataError, match=rf"no file fits {bucket}/.*\. Expected an"):
+            names(bucket / pattern)
+    with pytest.raises(DataError, match=f"^{bucket}/a/x.csv lacks the column filename"):
+        names(bucket / "a/x.csv")
+    with pytest.raises(DataError, match=f"names in {bucket}/a/y.csv fits a file"):
+        names(bucket / "a/y.csv")
+    with pytest.raises(DataError, match=r"https://host/\*\.jpg: a web server lists no"):
+        monkeypatch.setattr(Location, "exists", lambda self: False)
+        names(Location("https://host/*.jpg"))
+
+
+def test_a_store_that_is_away_is_told_by_its_address(
+    s3: S3, bucket: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.0)
+    with link_to(s3) as link:
+        away = Location(bucket.url, {"endpoint_url": link.endpoint})
+    for key in ("*.jpg", "x.csv", "1.jpg", "test"):
+        with pytest.raises(RemoteError, match=rf"^{bucket}.* has not answered"):
+            names(away / key)
+
+
+def test_many_files_of_a_pattern_are_read_ahead(
+    bucket: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several folders too, and a store is asked for nothing but its list."""
+    for key in ("1.jpg", "a/2.jpg", "b/3.jpg"):
+        (bucket / key).write_bytes(JPEG)
+    asked = list[Location]()
+    info = Location.info
+    monkeypatch.setattr(
+        Location, "info", lambda self: asked.append(self) or info(self)
+    )
+    items = list(find_images([bucket / "[1ab]*"]))
+    assert len(items) == 3 and {item.store for item in items} == {items[0].store}
+    assert len(asked) == 2  # the pattern itself, and its folder
