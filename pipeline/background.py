@@ -1,4 +1,4 @@
-"""Work in a thread of its own, whose end others look for without waiting long.
+"""Work in threads that nobody waits for when the process ends.
 
 Python collects garbage in whichever thread allocates. A TensorFlow iterator that is
 garbage waits there until calls of Python under way in it have returned: such a call
@@ -8,8 +8,11 @@ must not wait for long, nor for a lock, or it may wait for the thread that waits
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
+from weakref import finalize
 
 Result = TypeVar("Result")
 
@@ -49,3 +52,46 @@ class Background(Thread, Generic[Result]):
         if self._error:
             raise self._error
         return self._result
+
+
+Tasks: TypeAlias = "SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]"
+
+
+class BackgroundPool:
+    """Threads that take one action after the other, `size` at a time.
+
+    An executor of the standard library does all that it was given before the process
+    ends, which takes a slow store for ever. What these have not begun is never done
+    once the process ends, or the pool is dropped.
+    """
+
+    def __init__(self, size: int, name: str) -> None:
+        self._tasks: Tasks = SimpleQueue()
+        for _ in range(size):
+            Thread(target=_work, args=(self._tasks,), name=name, daemon=True).start()
+        finalize(self, _stop, self._tasks, size).atexit = False
+
+    def submit(self, action: Callable[[], Result]) -> Future[Result]:
+        """Have an action done; the future has what it returns or raises."""
+        future = Future[Result]()
+        self._tasks.put((future, action))
+        return future
+
+
+def _work(tasks: Tasks) -> None:
+    while task := tasks.get():
+        future, action = task
+        try:
+            future.set_result(action())
+        except BaseException as error:  # it is another thread's, which asks for it
+            future.set_exception(error)
+        del task, future, action  # while the next one is awaited
+
+
+def _stop(tasks: Tasks, size: int) -> None:
+    try:
+        while True:
+            tasks.get_nowait()
+    except Empty:
+        for _ in range(size):
+            tasks.put(None)

@@ -7,9 +7,11 @@ the call, and that may be the very thread that all transfers need.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from functools import partial
 from typing import TYPE_CHECKING
 
+from alexnet.pipeline.background import BackgroundPool
 from alexnet.pipeline.remote.read_ahead import MOST_FILES
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ class PhotoArrivals:
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self._read = read
         self._batches: dict[bytes, dict[int, Future[bytes]]] = {}
-        self._threads = ThreadPoolExecutor(MOST_FILES, "photos")
+        self._threads = BackgroundPool(MOST_FILES, "photos")
 
     def expect(self, rows: np.ndarray) -> None:
         """Begin to read the photos of a batch, int [batch], each once."""
@@ -62,6 +64,7 @@ class PhotoArrivals:
         key = rows.tobytes()
         if (photos := self._batches.get(key)) is None:
             numbers = dict.fromkeys(rows.tolist())
-            photos = {row: self._threads.submit(self._read, row) for row in numbers}
+            submit, read = self._threads.submit, self._read
+            photos = {row: submit(partial(read, row)) for row in numbers}
             self._batches[key] = photos
         return photos

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from threading import Lock
+
+from alexnet.pipeline.background import BackgroundPool
 
 # In flight or waiting to be taken: enough to hide 50 ms of a store behind the 3 ms that
 # a photo takes to decode, few enough that photos of 10 MB fit the memory.
@@ -21,7 +24,7 @@ class ReadAhead:
         self._expected: deque[str] = deque()
         self._reading: dict[str, Future[bytes]] = {}
         self._lock = Lock()
-        self._threads = ThreadPoolExecutor(MOST_FILES)
+        self._threads = BackgroundPool(MOST_FILES, "files")
 
     def expect(self, keys: Iterable[str]) -> None:
         """Begin to read files that are soon taken, in this order."""
@@ -46,4 +49,4 @@ class ReadAhead:
     def _go_on(self) -> None:
         while self._expected and len(self._reading) < MOST_FILES:
             key = self._expected.popleft()
-            self._reading[key] = self._threads.submit(self._read, key)
+            self._reading[key] = self._threads.submit(partial(self._read, key))

@@ -22,6 +22,7 @@ from alexnet.pipeline.remote.place import Place, as_place
 from alexnet.pipeline.remote.retry import log
 from alexnet.pipeline.remote.transfer import fetch_file, fetch_range, takes_ranges
 from alexnet.pipeline.remote.url import WEB
+from alexnet.pipeline.source.csv_names import FileNames
 from alexnet.pipeline.source.label_csv import Row
 from alexnet.pipeline.source.members import COPY_AGAIN, ArchiveStore
 from alexnet.pipeline.source.remote_store import RemoteStore
@@ -69,9 +70,12 @@ def open_beside(table: Place, rows: Callable[[], Iterable[Row]]) -> Store:
     """
     if isinstance(table, Path):
         return FolderStore(table.parent)
-    if table.protocol in WEB:
-        return RemoteStore(table.parent, [row.filename for row in rows()])
-    return RemoteStore(table.parent)
+    folder = table.parent
+    if table.protocol not in WEB:
+        return RemoteStore(folder)
+    # Of whole addresses, what they are below the folder.
+    key_of = FileNames((), "", folder).key_of
+    return RemoteStore(folder, [key_of(row.filename) or row.filename for row in rows()])
 
 
 def _open_remote(location: Location) -> Store:

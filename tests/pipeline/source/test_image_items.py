@@ -15,7 +15,7 @@ from alexnet.pipeline.source.scan import scan
 from tests.conftest import every_s3, slow
 from tests.pipeline.source.test_labels import KAGGLE, many
 from tests.pipeline.source.test_scan import JPEG, images
-from tests.pipeline.source.test_stores import ARCHIVES, PACKS, Pack, write_files
+from tests.pipeline.source.test_stores import ARCHIVES, PACKS, Pack, as_zip, write_files
 from tests.remote import link_to, upload
 from tests.s3 import S3
 from tests.web_store import serve
@@ -114,30 +114,30 @@ PATTERNED = {
 }
 
 
-@every_s3
-@pytest.mark.parametrize(
-    "pattern",
-    [
-        *("*.jpg", "?.jpg", "[0-9]*.jpg", "[[]a].jpg", "[a].jpg", "s*b", "s*b/*.jpg"),
-        *("*/in/*", "**/4.jpg", "s**", "*.csv", "*.zip", "*t*", "./1*.jpg"),
-    ],
+PATTERNS = (
+    *("*.jpg", "?.jpg", "[0-9]*.jpg", "[[]a].jpg", "[a].jpg", "s*b", "s*b/*.jpg"),
+    *("*/in/*", "**/4.jpg", "s**", "*.csv", "*.zip", "*t*"),
 )
+
+
+@every_s3
 def test_a_pattern_fits_at_a_url_what_it_fits_here(
-    tmp_path: Path, bucket: Location, pattern: str
+    tmp_path: Path, bucket: Location
 ) -> None:
     here = write_files(tmp_path / "all", PATTERNED)
     packed = write_files(tmp_path / "packed", images("7.jpg", "8.jpg"))
-    PACKS[1](packed, here / "two", "")
+    as_zip(packed, here / "two.zip", "")
     there = upload(here, bucket / "all")
-    expected = list(find_images([here / pattern]))
-    found = list(find_images([there / pattern]))
-    assert expected
-    assert [item.name for item in found] == [
-        item.name.replace(str(here), str(there)) for item in expected
-    ]
-    for ours, theirs in zip(found, expected, strict=True):
-        if "gone" not in ours.name:
-            assert ours.read() == theirs.read()
+    for pattern in PATTERNS:
+        expected = list(find_images([here / pattern]))
+        found = list(find_images([there / pattern]))
+        assert expected
+        assert [item.name for item in found] == [
+            item.name.replace(str(here), str(there)) for item in expected
+        ]
+        for ours, theirs in zip(found, expected, strict=True):
+            if "gone" not in ours.name:
+                assert ours.read() == theirs.read()
 
 
 @every_s3
@@ -161,11 +161,9 @@ def test_a_table_on_the_web_names_what_lies_beside_it(tmp_path: Path) -> None:
     with serve(tmp_path) as web:
         table = f"filename\n2.jpg\nin/1 .jpg\n{web.url}/3.jpg\ngone.jpg\n"
         (tmp_path / "x.csv").write_text(table)
-        *found, gone = find_images([Location(f"{web.url}/x.csv?key=5ec7et")])
+        *found, gone = find_images([Location(f"{web.url}/x.csv")])
         expected = ["2.jpg", "in/1%20.jpg", "3.jpg"]
-        assert [item.name for item in found] == [
-            f"{web.url}/{name}?..." for name in expected
-        ]
+        assert [item.name for item in found] == [f"{web.url}/{x}" for x in expected]
         assert {item.read() for item in found} == {JPEG}
         with pytest.raises(OSError, match="No such file"):
             gone.read()
