@@ -13,6 +13,7 @@ from threading import Condition, Thread
 from typing import Any, TypeAlias
 
 from alexnet.pipeline.errors import ReadError
+from alexnet.pipeline.read.calls import CALLS
 
 # A batch's number, then what it consists of.
 Arrival: TypeAlias = "tuple[int, Any]"
@@ -64,7 +65,7 @@ class BatchArrivals:
         """Batch `number`; None where it is lost. Those before it are wanted no more.
 
         Raises:
-            ReadError: nothing has come for long.
+            ReadError: nothing has come for long, or Python is leaving.
         """
         asked = time.monotonic()
         with self._changed:
@@ -85,8 +86,10 @@ class BatchArrivals:
         """Whether the batch that is wanted comes no more.
 
         Raises:
-            ReadError: no batch does.
+            ReadError: no batch does, or Python is leaving, which waits for this call.
         """
+        if CALLS.is_leaving:
+            raise ReadError(f"nothing more is taken from {self._sender}")
         if self._ended or len(self._arrived) >= self._most:
             return True
         silent_seconds = time.monotonic() - self._last_arrival

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.read.batch_arrivals import Arrival, BatchArrivals, JobLost
+from alexnet.pipeline.read.calls import CALLS
 from alexnet.pipeline.read.errors import reading
 from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.read.worker_batches import OTHER_RECORDS, WorkerBatches
@@ -42,8 +43,11 @@ class ReceivedBatches:
 
     def dataset(self, first: int, end: int) -> tf.data.Dataset:
         """The images and labels of the batches from `first` up to `end`."""
+
         # Of which a process keeps every one that it has made for ever: it is small.
-        receive = partial(self._receive, first, end)
+        def receive() -> Iterator[tuple[np.ndarray, ...]]:
+            return CALLS.counted_steps(self._receive(first, end))
+
         return tf.data.Dataset.from_generator(
             receive, output_signature=self.batches.element_spec
         )
