@@ -32,7 +32,7 @@ app = typer.Typer()
     epilog=examples(
         "alexnet predict runs/first photo.jpg",
         "alexnet predict runs/first test/ --csv submission.csv",
-        "alexnet predict runs/first s3://bucket/test",
+        "alexnet predict runs/first 's3://bucket/test/*.jpg'",
     )
 )
 def predict(
@@ -41,8 +41,8 @@ def predict(
         list[Place],
         typer.Argument(
             metavar="IMAGE_OR_FOLDER...",
-            help="Image files, folders or archives of them, or patterns; or URLs of"
-            " images, folders and archives.",
+            help="Image files; folders, archives, tables, patterns of them; or URLs of"
+            " these.",
             **TAKES_URLS,
         ),
     ],

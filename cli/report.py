@@ -101,8 +101,8 @@ def explain(
         list[Place],
         typer.Argument(
             metavar="IMAGE...",
-            help="Image files, folders or archives of them, or patterns; or URLs of"
-            " images, folders and archives.",
+            help="Image files; folders, archives, tables, patterns of them; or URLs of"
+            " these.",
             **TAKES_URLS,
         ),
     ],

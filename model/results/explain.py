@@ -76,7 +76,7 @@ def explain(
     Args:
         run: the run's folder.
         images: image files, or folders, archives, tables and patterns of them; or URLs
-            of images, folders and archives.
+            of these.
         out: the folder of the pictures, a PNG for each image.
         checkpoint: "best" by validation accuracy, or "last".
         progress: called with the images done and the images in all.

@@ -119,7 +119,7 @@ def predict(
     Args:
         run: the run's folder.
         images: image files, or folders, archives, tables and patterns of them; or URLs
-            of images, folders and archives.
+            of these.
         checkpoint: "best" by validation accuracy, or "last".
         progress: called with the images done and the images in all; by default a
             notebook shows a bar.

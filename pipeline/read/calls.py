@@ -74,7 +74,6 @@ class Calls:
             rested = time.monotonic() - self._last_end >= REST_SECONDS
             return rested and not self._under_way
 
-
     def counted_steps(self, steps: Iterator[Any]) -> Iterator[Any]:
         """Return an iterator, of nothing that equals None, whose steps are calls."""
         return iter(self.counted(steps.__next__), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,10 @@ from alexnet.pipeline.errors import DataError, RunError
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.records.image import to_square
+from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.source.image_items import find_images
 from tests.conftest import NUM_HELD_OUT, smooth_photo
+from tests.remote import upload
 
 CAT = Prediction("in/7.jpg", "7", (0.75, 0.25))
 DOG = Prediction("in/b.c.jpg", "b.c.jpg", (0.125, 0.875))
@@ -90,6 +93,22 @@ def test_bad_images_are_reported_in_their_places(
         report.predictions[4].probabilities, good.probabilities, atol=1e-6
     )
     assert told == [(5, 5)]
+
+
+def test_tables_and_patterns_at_urls_give_what_they_give_here(
+    trained_run: RunFolder, held_out: list[Path], tmp_path: Path, bucket: Location
+) -> None:
+    table = "filename\n07.png\ngone.png\n02\n"
+    (tmp_path / "some.csv").write_text(table)
+    there = upload(tmp_path, bucket / "test")
+    for name in ("some.csv", "0[3-5].png"):
+        here = predict(trained_run, tmp_path / name)
+        found = predict(trained_run, there / name)
+        assert len(here.failed) == (name == "some.csv")
+        assert [
+            replace(one, image=one.image.replace(str(there), str(tmp_path)))
+            for one in found.predictions
+        ] == list(here.predictions)
 
 
 def test_only_bad_images(trained_run: RunFolder, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -206,9 +207,12 @@ def test_many_files_of_a_pattern_are_read_ahead(
         (bucket / key).write_bytes(JPEG)
     asked = list[Location]()
     info = Location.info
-    monkeypatch.setattr(
-        Location, "info", lambda self: asked.append(self) or info(self)
-    )
+
+    def count(self: Location) -> dict[str, Any]:
+        asked.append(self)
+        return info(self)
+
+    monkeypatch.setattr(Location, "info", count)
     items = list(find_images([bucket / "[1ab]*"]))
     assert len(items) == 3 and {item.store for item in items} == {items[0].store}
     assert len(asked) == 2  # the pattern itself, and its folder
