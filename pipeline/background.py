@@ -7,13 +7,15 @@ must not wait for long, nor for a lock, or it may wait for the thread that waits
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeAlias, TypeVar
 from weakref import finalize
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # The longest that a garbage iterator keeps a thread waiting.
@@ -76,6 +78,13 @@ class BackgroundPool:
         future = Future[Result]()
         self._tasks.put((future, action))
         return future
+
+    def map(
+        self, action: Callable[[Item], Result], items: Iterable[Item]
+    ) -> Iterator[Result]:
+        """Yield what the action makes of each item, in their order."""
+        for future in [self.submit(partial(action, item)) for item in items]:
+            yield future.result()
 
 
 def _work(tasks: Tasks) -> None:

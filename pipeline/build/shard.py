@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from alexnet.pipeline.background import BackgroundPool
 from alexnet.pipeline.build.encode_job import EncodeResult
 from alexnet.pipeline.build.plan import ShardPlan
 from alexnet.pipeline.build.state import STATE
@@ -109,10 +109,10 @@ def read_receipts(
 
     Each is None where the shard or its receipt is missing or damaged.
     """
-    with ThreadPoolExecutor(MOST_ASKED) as threads:
-        for start in range(0, len(shards), MOST_ASKED):  # each has 8 bytes a photo
-            some = shards[start : start + MOST_ASKED]
-            yield from threads.map(lambda shard: read_receipt(out, shard), some)
+    threads = BackgroundPool(MOST_ASKED, "receipts")
+    for start in range(0, len(shards), MOST_ASKED):  # each has 8 bytes a photo
+        some = shards[start : start + MOST_ASKED]
+        yield from threads.map(lambda shard: read_receipt(out, shard), some)
 
 
 def new_receipts(

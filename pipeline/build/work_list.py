@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
+from alexnet.pipeline.background import BackgroundPool
 from alexnet.pipeline.build.plan import ShardPlan
 from alexnet.pipeline.build.state import STATE, WORK_LIST
 from alexnet.pipeline.remote.place import Place, put_text
@@ -26,8 +26,7 @@ def save_work_lists(out: Place, shards: Sequence[ShardPlan]) -> None:
         values = {**vars(shard), "files": [*shard.files]}
         put_text(_path(out, shard.name), json.dumps(values))
 
-    with ThreadPoolExecutor(MOST_WRITTEN) as threads:
-        list(threads.map(save, shards))
+    list(BackgroundPool(MOST_WRITTEN, "work lists").map(save, shards))
 
 
 def load_work_list(out: Place, name: str) -> ShardPlan:

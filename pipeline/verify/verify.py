@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from alexnet.pipeline.background import BackgroundPool
 from alexnet.pipeline.beam.options import require_beam
 from alexnet.pipeline.build.writer import Progress
 from alexnet.pipeline.machine import num_cpus
@@ -107,11 +108,11 @@ def _inspect_on_threads(
     inspector: Inspector, shards: Sequence[Shard], workers: int, meter: _Meter
 ) -> list[Inspection]:
     """Return what threads of this process find in the shards, in their order."""
-    with ThreadPoolExecutor(workers) as threads:
-        try:
-            return list(threads.map(lambda s: inspector.inspect(s, meter.add), shards))
-        finally:
-            meter.stopped = True
+    threads = BackgroundPool(workers, "verify")
+    try:
+        return list(threads.map(lambda s: inspector.inspect(s, meter.add), shards))
+    finally:
+        meter.stopped = True
 
 
 class _Meter:

@@ -21,6 +21,26 @@ for _ in range(100):
     pool.submit(lambda: time.sleep(100))
 """
 
+INTERRUPTED = """
+import signal, time
+from threading import Timer, main_thread
+from alexnet.pipeline.build import shard, work_list
+from alexnet.pipeline.verify import verify
+def away(*arguments):
+    time.sleep(100)
+shard.read_receipt = work_list._path = away
+class Inspector:
+    inspect = away
+class Shard:
+    name, files = "train", ()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+Timer(1, signal.pthread_kill, (main_thread().ident, signal.SIGINT)).start()
+try:
+    {call}
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
 
 def test_a_pool_does_some_things_at_a_time_and_tells_how_each_ended() -> None:
     pool, together = BackgroundPool(3, "three"), Barrier(3)
@@ -33,6 +53,28 @@ def test_a_pool_does_some_things_at_a_time_and_tells_how_each_ended() -> None:
 
 def test_a_process_waits_for_no_pool() -> None:
     subprocess.run([sys.executable, "-c", SCRIPT], check=True, timeout=50)
+
+
+def test_a_pool_maps_in_order_up_to_an_error() -> None:
+    shares = BackgroundPool(3, "three").map(lambda divisor: 12 // divisor, (1, 2, 0, 3))
+    assert [next(shares), next(shares)] == [12, 6]
+    with pytest.raises(ZeroDivisionError):
+        next(shares)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "list(shard.read_receipts(None, [Shard(), Shard()]))",
+        "work_list.save_work_lists(None, [Shard(), Shard()])",
+        "verify._inspect_on_threads(Inspector(), [0, 1], 2, verify._Meter(1, print))",
+    ],
+)
+def test_ctrl_c_waits_for_no_store_that_is_away(call: str) -> None:
+    script = INTERRUPTED.format(call=call)
+    command = [sys.executable, "-c", script]
+    ended = subprocess.run(command, check=True, timeout=50, stdout=subprocess.PIPE)
+    assert ended.stdout == b"interrupted\n"
 
 
 def test_a_pool_that_is_dropped_begins_nothing() -> None:
