@@ -1,16 +1,17 @@
 """Speed of a build from and to a bucket, against the same build on the disk.
 
-`python -m alexnet.benchmarks.scripts.remote_build photos/`. The bucket is moto's, on
-this machine: the service takes its own share of the same CPUs.
+`python -m alexnet.benchmarks.scripts.remote_build photos/`. The bucket is a folder that
+rclone serves on this machine: the service takes its own share of the same CPUs.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,21 +26,37 @@ from alexnet.pipeline.remote.place import Place
 from alexnet.pipeline.source.scan import scan
 
 START_SECONDS = 30
+KEY, SECRET = "AKIAEXAMPLEKEY", "an+example/secret"
 
 
 @contextmanager
-def s3_service() -> Iterator[None]:
-    """An S3 service in a process of its own; its address is in the environment."""
+def s3_service(folder: Path) -> Iterator[None]:
+    """An S3 service of a folder's folders; its address is in the environment."""
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-p", str(port)]
+    command = [
+        str(Path(sys.executable).with_name("rclone")),
+        "serve",
+        "s3",
+        str(folder),
+    ]
+    options = [
+        "--addr",
+        f"127.0.0.1:{port}",
+        "--auth-key",
+        f"{KEY},{SECRET}",
+        "--config",
+        "",
+    ]
     quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, stdout=quiet, stderr=quiet) as process:
-        _await(port)
-        os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{port}"
-        os.environ["AWS_ACCESS_KEY_ID"] = os.environ["AWS_SECRET_ACCESS_KEY"] = "x"
+    with subprocess.Popen([*command, *options], stdout=quiet, stderr=quiet) as process:
         try:
+            _await(port)
+            os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{port}"
+            os.environ["AWS_ACCESS_KEY_ID"] = KEY
+            os.environ["AWS_SECRET_ACCESS_KEY"] = SECRET
+            os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
             yield
         finally:
             process.kill()
@@ -63,6 +80,22 @@ def seconds_of(source: Place, out: Place, config: BuildConfig, workers: int) -> 
     return time.perf_counter() - start
 
 
+def time_builds(arguments: Namespace, folder: Path) -> dict[str, list[float]]:
+    """The seconds of each way's builds, one after the other in every round."""
+    config, bucket = BuildConfig(side=arguments.side), Location("s3://bucket")
+    times: dict[str, list[float]] = {}
+    for number in range(arguments.rounds):
+        ways: dict[str, tuple[Place, Place]] = {
+            "disk to disk": (arguments.photos, folder / f"{number}"),
+            "disk to bucket": (arguments.photos, bucket / f"records-{number}"),
+            "bucket to disk": (bucket / "photos", folder / f"far-{number}"),
+        }
+        for name, (source, out) in ways.items():
+            seconds = seconds_of(source, out, config, arguments.workers)
+            times.setdefault(name, []).append(seconds)
+    return times
+
+
 def main() -> None:
     """Build in turn on the disk, into a bucket, and from one, and print the ratios."""
     parser = ArgumentParser(description=__doc__)
@@ -71,24 +104,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--side", type=int, default=256)
     arguments = parser.parse_args()
-    config = BuildConfig(side=arguments.side)
-    times: dict[str, list[float]] = {}
-    with s3_service(), TemporaryDirectory() as folder:
-        bucket = Location("s3://bucket")
-        bucket.file_system().mkdir("bucket")
-        far = bucket / "photos"
-        for file in scan(arguments.photos).files:
-            data = (arguments.photos / file.key).read_bytes()
-            (far / file.key).write_bytes(data)
-        for number in range(arguments.rounds):
-            ways: dict[str, tuple[Place, Place]] = {
-                "disk to disk": (arguments.photos, Path(folder, f"{number}")),
-                "disk to bucket": (arguments.photos, bucket / f"records-{number}"),
-                "bucket to disk": (far, Path(folder, f"far-{number}")),
-            }
-            for name, (source, out) in ways.items():
-                seconds = seconds_of(source, out, config, arguments.workers)
-                times.setdefault(name, []).append(seconds)
+    with TemporaryDirectory() as folder:
+        served = Path(folder, "served")
+        shutil.copytree(arguments.photos, served / "bucket" / "photos")
+        with s3_service(served):
+            times = time_builds(arguments, Path(folder))
     for name, each in times.items():
         pairs = zip(times["disk to disk"], each, strict=True)
         ratios = sorted(local / far for local, far in pairs)
