@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.util import find_spec
+from threading import Lock
 from typing import Any
 
 from alexnet.pipeline.remote.url import WEB
@@ -44,6 +45,9 @@ class StorageOptions(dict[str, Any]):
 
 
 NO_OPTIONS = StorageOptions()
+# Held while one is opened: threads that begin together would each open their own, and
+# a client of S3 takes a quarter of a second.
+OPENING = Lock()
 
 
 @lru_cache(maxsize=32)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pickle
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import fsspec.core
 import pytest
 
 from alexnet.pipeline.errors import ConfigError, RemoteError
@@ -41,6 +45,26 @@ def test_a_file_in_a_bucket(bucket: Location) -> None:
 
 
 @every_s3
+def test_threads_that_begin_together_share_a_connection(
+    bucket: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, found = fsspec.core.url_to_fs, []
+
+    def find_slowly(*arguments: Any, **options: Any) -> Any:
+        time.sleep(0.1)  # as it takes to import what a scheme needs
+        found.append(arguments)
+        return find(*arguments, **options)
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", find_slowly)
+    (bucket / "a.txt").write_bytes(b"abc")
+    file_system.open_file_system.cache_clear()
+    found.clear()
+    with ThreadPoolExecutor(16) as threads:
+        read = threads.map(lambda _: (bucket / "a.txt").read_bytes(), range(16))
+        assert [*read] == [b"abc"] * 16
+    assert len(found) == 1
+
+
 def test_what_is_not_there_is_named(bucket: Location) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         (bucket / "x").read_bytes()
