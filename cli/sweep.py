@@ -41,7 +41,7 @@ app = typer.Typer()
     cls=takes_several("--freeze"),
     epilog=examples(
         "alexnet sweep --vary learning-rate=0.01,0.02,0.04 --vary seed=1,2,3",
-        "alexnet sweep records --vary learning-rate=0.001:0.1:log"
+        "alexnet sweep records --vary learning-rate=0.0001:0.003:log"
         " --vary batch-size=32,128 --trials 30 --recipe fast --out sweeps/rate",
         "alexnet sweep --out sweeps/rate --resume --jobs 2",
     ),
@@ -56,7 +56,7 @@ def sweep(
             metavar="NAME=VALUES",
             help="Option of `fit` to vary, and its values: a list as in"
             " batch-size=32,128, or a range as in epochs=5:20 or"
-            " learning-rate=0.001:0.1:log. May be given several times.",
+            " learning-rate=0.0001:0.003:log. May be given several times.",
         ),
     ] = None,
     trials: Annotated[
