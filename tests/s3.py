@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from alexnet.pipeline.remote.file_system import open_file_system
+from alexnet.pipeline.remote import file_system
 from alexnet.pipeline.remote.location import Location
 
 KEY, SECRET = "AKIAEXAMPLEKEY", "an+example/secret"
@@ -99,5 +99,5 @@ def serve_s3(name: str) -> Iterator[S3]:
         patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.delenv("AWS_PROFILE", raising=False)
-        open_file_system.cache_clear()  # of a service before, at another address
+        file_system._opened.cache_clear()  # of a service before, at another address
         yield service

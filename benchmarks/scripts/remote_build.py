@@ -35,22 +35,11 @@ def s3_service(folder: Path) -> Iterator[None]:
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [
-        str(Path(sys.executable).with_name("rclone")),
-        "serve",
-        "s3",
-        str(folder),
-    ]
-    options = [
-        "--addr",
-        f"127.0.0.1:{port}",
-        "--auth-key",
-        f"{KEY},{SECRET}",
-        "--config",
-        "",
-    ]
+    command = [str(Path(sys.executable).with_name("rclone")), "serve", "s3"]
+    options = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY},{SECRET}"]
+    words = [*command, *options, "--config", "", str(folder)]
     quiet = subprocess.DEVNULL
-    with subprocess.Popen([*command, *options], stdout=quiet, stderr=quiet) as process:
+    with subprocess.Popen(words, stdout=quiet, stderr=quiet) as process:
         try:
             _await(port)
             os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{port}"

@@ -109,7 +109,7 @@ def read_receipts(
 
     Each is None where the shard or its receipt is missing or damaged.
     """
-    threads = BackgroundPool(MOST_ASKED, "receipts")
+    threads = BackgroundPool(min(MOST_ASKED, len(shards)), "receipts")
     for start in range(0, len(shards), MOST_ASKED):  # each has 8 bytes a photo
         some = shards[start : start + MOST_ASKED]
         yield from threads.map(lambda shard: read_receipt(out, shard), some)

@@ -26,7 +26,8 @@ def save_work_lists(out: Place, shards: Sequence[ShardPlan]) -> None:
         values = {**vars(shard), "files": [*shard.files]}
         put_text(_path(out, shard.name), json.dumps(values))
 
-    list(BackgroundPool(MOST_WRITTEN, "work lists").map(save, shards))
+    threads = BackgroundPool(min(MOST_WRITTEN, len(shards)), "work lists")
+    list(threads.map(save, shards))
 
 
 def load_work_list(out: Place, name: str) -> ShardPlan:

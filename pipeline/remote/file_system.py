@@ -6,6 +6,7 @@ the way of ours: `retry` decides how long an outage may last.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.util import find_spec
@@ -45,25 +46,28 @@ class StorageOptions(dict[str, Any]):
 
 
 NO_OPTIONS = StorageOptions()
-# Held while one is opened: threads that begin together would each open their own, and
-# a client of S3 takes a quarter of a second.
 OPENING = Lock()
 
 
-@lru_cache(maxsize=32)
-def open_file_system(
-    root: str, protocol: str, options: StorageOptions, process: int
-) -> Any:
+def open_file_system(root: str, protocol: str, options: StorageOptions) -> Any:
     """Return a file system of our own, which keeps no listings.
+
+    Threads that ask together get the same one: each would connect by itself.
 
     Args:
         root: address of a bucket or host.
-        process: the one that asks: none uses a connection that it was forked with.
 
     Raises:
         ImportError: the file system's package is not installed.
         ValueError: there is none for the scheme.
     """
+    with OPENING:
+        # By process: none uses a connection that it was forked with.
+        return _opened(root, protocol, options, os.getpid())
+
+
+@lru_cache(maxsize=32)
+def _opened(root: str, protocol: str, options: StorageOptions, process: int) -> Any:
     from fsspec.core import url_to_fs
 
     merged = {**_defaults(protocol), **options}

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 from alexnet.pipeline.errors import ConfigError, RemoteError
 from alexnet.pipeline.remote.file_system import (
-    OPENING,
     StorageOptions,
     missing_package,
     open_file_system,
@@ -106,8 +105,7 @@ class Location:
         parts = self._parts
         root = parts.anchor if self.protocol in WEB else parts.anchor + parts.rest
         try:
-            with OPENING:
-                return open_file_system(root, self.protocol, self._options, os.getpid())
+            return open_file_system(root, self.protocol, self._options)
         except (ImportError, ValueError) as error:
             reason = missing_package(self.protocol) or error
             raise ConfigError(f"{self} cannot be opened: {reason}") from None

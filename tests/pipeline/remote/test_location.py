@@ -57,7 +57,7 @@ def test_threads_that_begin_together_share_a_connection(
 
     monkeypatch.setattr(fsspec.core, "url_to_fs", find_slowly)
     (bucket / "a.txt").write_bytes(b"abc")
-    file_system.open_file_system.cache_clear()
+    file_system._opened.cache_clear()
     found.clear()
     with ThreadPoolExecutor(16) as threads:
         read = threads.map(lambda _: (bucket / "a.txt").read_bytes(), range(16))

@@ -150,6 +150,11 @@ def test_the_web(photos: Path, tmp_path: Path) -> None:
             assert table.store.read(keys[0]) == (photos / keys[0]).read_bytes()
             with pytest.raises(BadImage, match="No such file"):
                 read_file(table.store, table.files[-1], bytes)
+            addresses = "\n".join(f"{web.url}/{key},{key[:3]}" for key in keys)
+            (tmp_path / "whole.csv").write_text(f"filename,label\n{addresses}")
+            whole = scan(Location(f"{web.url}/whole.csv"))
+            assert [file.key for file in whole.files] == keys
+            assert whole.store.read(keys[0]) == (photos / keys[0]).read_bytes()
             with pytest.raises(DataError, match="no such folder"):
                 scan(Location(f"{web.url}/folder"))
 
