@@ -197,7 +197,7 @@ def test_ctrl_c_at_a_terminal_draws_the_bar_once() -> None:
     with suppress(OSError):  # as a terminal's end is told
         while data := os.read(ours, 4096):
             seen += data
-    job.wait(30)
+    job.wait(250)
     os.close(ours)
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
     assert "^C" in text

@@ -54,7 +54,7 @@ def running(*words: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(250)
 
 
 @contextmanager

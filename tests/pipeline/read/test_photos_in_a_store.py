@@ -104,7 +104,7 @@ def test_many_are_fetched_at_a_time(
 
     def fetch_when_four_do(source: Location, start: int, num_bytes: int) -> bytes:
         if not met:
-            together.wait(10)
+            together.wait(250)
             met.append(source)
         return fetch(source, start, num_bytes)
 

@@ -20,7 +20,7 @@ import alexnet.pipeline.service.servers  # noqa: F401
 from alexnet.cli.main import main
 from alexnet.pipeline.service.address import LOCALHOST, Address, parse_address
 
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = 200.0
 
 
 @contextmanager

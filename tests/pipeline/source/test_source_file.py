@@ -6,10 +6,10 @@ import errno
 import os
 import resource
 import shutil
-import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 
 import pytest
@@ -42,8 +42,16 @@ NO_NAME = [errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EN
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that were waited between tries, and are not."""
     waited: list[float] = []
-    monkeypatch.setattr(time, "sleep", waited.append)
+    replace_sleep(monkeypatch, waited.append)
     return waited
+
+
+def replace_sleep(
+    monkeypatch: pytest.MonkeyPatch, sleep: Callable[[float], None]
+) -> None:
+    """Wait otherwise in the module alone: threads of other tests may sleep."""
+    waiting = SimpleNamespace(sleep=sleep)
+    monkeypatch.setattr(alexnet.pipeline.source.source_file, "time", waiting)
 
 
 @pytest.fixture
@@ -100,7 +108,7 @@ def test_what_has_passed_costs_nothing(
         if waited == tries:
             store.failing.unlink()
 
-    monkeypatch.setattr(time, "sleep", wait)
+    replace_sleep(monkeypatch, wait)
     assert read_file(store, LISTED, bytes) == b"photo"
     assert waited == tries
 

@@ -151,7 +151,6 @@ def test_of_two_links_to_a_folder_the_first_by_name_is_followed(tmp_path: Path) 
         assert listed(open_store(folder)).files == [("a/1.jpg", 1)]
 
 
-@pytest.mark.timeout(20)
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     store = open_store(tmp_path)

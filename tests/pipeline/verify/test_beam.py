@@ -107,7 +107,7 @@ def test_the_shards_read_at_a_time_are_as_many_as_are_asked_for(
     together = threading.Barrier(4)
 
     def inspect(*_: object) -> Inspection:
-        together.wait(10)
+        together.wait(250)
         return Inspection(())
 
     monkeypatch.setattr(Inspector, "inspect", inspect)
