@@ -208,6 +208,7 @@ def test_an_editable_installation_is_the_checkout(
     assert name.strip() == "my model"
 
 
+@pytest.mark.slow
 def test_an_sdist_makes_the_same_wheel(
     checkout: Path, wheel: Path, tmp_path: Path
 ) -> None:

@@ -178,7 +178,7 @@ def test_help_says_that_photos_will_do() -> None:
     assert "or photos: a folder of them, a zip, or a CSV that names them" in said
 
 
-@pytest.mark.parametrize("more", ["--resume", "--overwrite"])
+@pytest.mark.parametrize("more", ["--resume", slow("--overwrite")])
 def test_a_run_that_is_being_trained_is_left_alone(
     trained: Trained, built: Built, tmp_path: Path, more: str
 ) -> None:

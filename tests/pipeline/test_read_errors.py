@@ -26,7 +26,7 @@ from alexnet.pipeline.records.image import read_image
 from alexnet.pipeline.source.scan import ImageFile, Source, scan
 from alexnet.pipeline.verify.repair import find_origin, repair
 from alexnet.pipeline.verify.verify import verify
-from tests.conftest import NUM_PHOTOS, SIDE
+from tests.conftest import NUM_PHOTOS, SIDE, slow
 from tests.pipeline.build.test_build import content
 from tests.pipeline.deadly import DeadlyJob, KeyStore
 from tests.pipeline.failing import OUT_OF_MEMORY, FailingStore
@@ -115,7 +115,7 @@ def test_a_photo_that_a_worker_of_beam_cannot_read_ends_the_build(
     assert content(out) == whole
 
 
-@pytest.mark.parametrize("beam", [None, ()], ids=["local", "beam"])
+@pytest.mark.parametrize("beam", [None, slow(())], ids=["local", "beam"])
 def test_a_source_that_workers_cannot_see_is_no_heap_of_bad_photos(
     photos: Path, tmp_path: Path, whole: dict[str, bytes], beam: tuple[str, ...] | None
 ) -> None:
@@ -176,7 +176,10 @@ def test_what_was_read_before_is_given_before_the_error(
 
 @pytest.mark.parametrize(
     ("number", "ending"),
-    [(signal.SIGKILL, "signal 9, out of memory?"), (signal.SIGTERM, "signal 15")],
+    [
+        (signal.SIGKILL, "signal 9, out of memory?"),
+        slow(signal.SIGTERM, "signal 15"),
+    ],
 )
 def test_a_process_that_is_killed_speaks_against_no_photo(
     number: int, ending: str

@@ -16,6 +16,7 @@ from alexnet.model.network.layers import (
     LocalResponseNorm,
     batch_position,
 )
+from tests.conftest import slow
 
 # Half an ulp of each type at 1, and room for a few roundings.
 TOLERANCE = {"float32": 2e-6, "float16": 2e-3, "bfloat16": 2e-2}
@@ -193,7 +194,7 @@ def test_two_replicas_concatenate_to_one() -> None:
 
 @dtypes
 @jits
-@pytest.mark.parametrize("seed", [3, -1, 2**40], ids=str)
+@pytest.mark.parametrize("seed", [slow(3), -1, 2**40], ids=str)
 def test_the_mask_is_the_same_however_it_is_traced(
     dtype: Any, jit: Any, seed: Any
 ) -> None:

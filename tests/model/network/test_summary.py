@@ -11,6 +11,7 @@ import tensorflow as tf
 from alexnet.model.config import NetworkConfig, Variant
 from alexnet.model.network.alexnet import build_network
 from alexnet.model.network.summary import forward_flops, summarize, training_flops
+from tests.conftest import slow
 
 # Type, output shape, parameters: as the article's `model.summary()` prints them.
 ARTICLE = [
@@ -80,7 +81,9 @@ def test_json() -> None:
     assert values["layers"][1]["type"] == "LocalResponseNorm"
 
 
-@pytest.mark.parametrize("variant", get_args(Variant))
+@pytest.mark.parametrize(
+    "variant", ["paper", *map(slow, ("article", "bn", "torchvision"))]
+)
 def test_flops_are_those_of_tensorflows_profiler(variant: Any) -> None:
     """It also counts biases, batch norm and pooling, which are a thousandth."""
     network = build_network(NetworkConfig(variant=variant, num_classes=10))

@@ -30,7 +30,7 @@ from alexnet.pipeline.errors import RunError
 from alexnet.pipeline.read.dataset import eval_dataset
 from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.records.image import ORIENTATION_TAG
-from tests.conftest import IMAGE_SIDE, NUM_HELD_OUT, TRAIN_SIDE, smooth_photo
+from tests.conftest import IMAGE_SIDE, NUM_HELD_OUT, TRAIN_SIDE, slow, smooth_photo
 
 # A file system takes such names; a line is what `str.splitlines` makes of a text.
 NAMES = ("two\nlines\rand\u2028more", "not \udcff UTF-8")
@@ -190,7 +190,9 @@ def pictures() -> np.ndarray:
     return np.stack([np.asarray(smooth_photo(number, *sides)) for number in range(5)])
 
 
-@pytest.fixture(scope="module", params=VARIANTS)
+@pytest.fixture(
+    scope="module", params=["paper", *map(slow, ("article", "bn", "torchvision"))]
+)
 def classifier(request: pytest.FixtureRequest) -> Classifier:
     return classifier_of(request.param)
 

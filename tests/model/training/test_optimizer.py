@@ -285,6 +285,7 @@ def test_momentum_and_decay_are_kerass_on_two_replicas() -> None:
     processes.call(require_update, 2, "momentum", 7.0)
 
 
+@pytest.mark.slow
 def test_lamb_is_the_papers_on_two_replicas() -> None:
     processes.call(require_update, 2, "lamb")
 

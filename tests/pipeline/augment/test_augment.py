@@ -41,7 +41,7 @@ def planes_of(images: np.ndarray) -> np.ndarray:
     return np.frombuffer(b"".join(stored), np.uint8).reshape(len(images), -1, side)
 
 
-@pytest.fixture(params=["rgb", "yuv420"])
+@pytest.fixture(params=["rgb", slow("yuv420")])
 def batch(request: pytest.FixtureRequest, images: np.ndarray) -> np.ndarray:
     """The images as either kind of batch."""
     return images if request.param == "rgb" else planes_of(images)

@@ -70,6 +70,7 @@ def test_answers_come_in_the_order_of_the_parts(tmp_path: Path) -> None:
     assert sorted(told) == sorted(parts)
 
 
+@pytest.mark.slow
 def test_answers_of_other_processes(tmp_path: Path) -> None:
     options = ("--direct_running_mode=multi_processing",)
     (answer,) = ask_workers(describe, ["a"], tmp_path, options, 1)

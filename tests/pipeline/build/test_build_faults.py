@@ -353,7 +353,11 @@ def test_a_file_system_without_locks_is_built_on(
 
 @pytest.mark.parametrize(
     "options",
-    [{"workers": 2}, {"workers": 1, "isolated": True}, {"workers": 1, "beam": ()}],
+    [
+        {"workers": 2},
+        slow({"workers": 1, "isolated": True}),
+        slow({"workers": 1, "beam": ()}),
+    ],
     ids=["two processes", "one", "beam"],
 )
 def test_a_photo_that_crashes_its_decoder_is_set_aside_and_the_rest_goes_on(

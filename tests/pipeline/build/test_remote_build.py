@@ -382,6 +382,7 @@ def test_for_beam_only_one_of_photos_and_records_may_be_in_a_bucket(
         assert contents(out) == many.whole
 
 
+@pytest.mark.slow
 def test_beam_goes_on_with_what_another_build_has_sent(
     many: Many, bucket: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:

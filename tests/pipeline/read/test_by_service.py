@@ -270,7 +270,7 @@ def test_a_dispatcher_that_is_started_again_changes_nothing(
     require_equal(found, taken(train_dataset(many, CONFIG), len(found)))
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, slow(signal.SIGINT)])
 def test_hosts_end_when_they_are_asked_to(signal_number: int, hosts: Hosts) -> None:
     dispatcher = hosts.dispatcher()
     worker = hosts.worker(dispatcher)
@@ -299,7 +299,7 @@ def require_error_of_worker(folder: Path, address: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("there", "message"),
-    [slow(False, "does not find them"), (True, "finds others there")],
+    [(False, "does not find them"), slow(True, "finds others there")],
 )
 def test_a_worker_without_the_records_is_told(
     there: bool,

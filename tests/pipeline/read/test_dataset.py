@@ -38,10 +38,9 @@ READERS: list[Reader] = ["stream", "mmap"]
 BY_ROWS: list[StorageName] = ["jpeg", "raw", "yuv420"]
 # Every storage, read in every way it can be.
 WAYS = [
-    *(("jpeg", "mmap"), ("raw", "stream"), ("yuv420", "mmap"), ("original", "stream")),
-    *itertools.starmap(
-        slow, (("jpeg", "stream"), ("raw", "mmap"), ("yuv420", "stream"))
-    ),
+    *(("jpeg", "mmap"), ("raw", "stream")),
+    *(slow("yuv420", "mmap"), slow("original", "stream")),
+    *(slow("jpeg", "stream"), slow("raw", "mmap"), slow("yuv420", "stream")),
 ]
 STREAMED = ["read", "shuffle", "batch", "parse", "decode", "prefetch"]
 BY_ROW = {
@@ -204,9 +203,9 @@ def test_the_order_does_not_depend_on_the_machine(
 @pytest.mark.parametrize(
     ("storage", "side"),
     [
-        *(("jpeg", 72), ("yuv420", 226)),
+        ("jpeg", 72),
         *(slow("raw", side) for side in (72, 100, 226)),
-        slow("yuv420", 72),
+        *(slow("yuv420", side) for side in (72, 226)),
     ],
 )
 def test_both_readers_deliver_the_same(
@@ -238,7 +237,7 @@ def test_both_readers_deliver_the_same(
 
 # --- shares and resumed epochs
 
-SHARES = [(1, 2), slow(2, 2), slow(2, 4), (3, 6)]  # pipelines, replicas
+SHARES = [slow(1, 2), slow(2, 2), slow(2, 4), (3, 6)]  # pipelines, replicas
 
 
 def interleaved(datasets: list[tf.data.Dataset], replicas: int) -> list[Batch]:

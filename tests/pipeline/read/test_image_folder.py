@@ -22,7 +22,7 @@ from alexnet.pipeline.read.dataset import eval_dataset, train_dataset, train_sta
 from alexnet.pipeline.read.image_folder import PhotoSet, open_data, open_photos
 from alexnet.pipeline.read.opened_records import OpenedRecords, open_records
 from alexnet.pipeline.source.scan import scan
-from tests.conftest import NUM_PHOTOS, SIDE, smooth_photo
+from tests.conftest import NUM_PHOTOS, SIDE, slow, smooth_photo
 
 CONFIG = BuildConfig(storage="original", side=SIDE, shards=3)
 Batch = tuple[np.ndarray, ...]
@@ -149,7 +149,8 @@ def as_table(folder: Path, path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("pack", "name"), [(as_zip, "a.zip"), (as_tar, "a.tar"), (as_table, "a.csv")]
+    ("pack", "name"),
+    [slow(as_zip, "a.zip"), slow(as_tar, "a.tar"), (as_table, "a.csv")],
 )
 def test_every_kind_of_source_gives_the_folders_batches(
     mixed: Path, tmp_path: Path, pack: Callable[[Path, Path], Path], name: str

@@ -90,7 +90,8 @@ def test_photos_come_with_their_keys(photos: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("storage", "reader"), [("raw", "stream"), ("raw", "mmap"), ("original", "stream")]
+    ("storage", "reader"),
+    [slow("raw", "stream"), ("raw", "mmap"), ("original", "stream")],
 )
 def test_chosen_classes_are_numbered_anew(
     record_sets: Sets, storage: StorageName, reader: Reader

@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from alexnet.pipeline.read.order import epoch_order
+from tests.conftest import slow
 
 COUNTS = [*range(1, 21), 100, 101, 1000, 12_000, 65_537]
 EPOCHS = 40
@@ -166,7 +167,7 @@ def _chi_square(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarray
     return ((table - expected) ** 2 / expected).sum(axis=1)
 
 
-@pytest.mark.parametrize("count", [10_000, 9_950])
+@pytest.mark.parametrize("count", [slow(10_000), 9_950])
 @pytest.mark.parametrize(
     "figure",
     [
