@@ -27,7 +27,7 @@ Preset = Literal["article", "paper", "modern", "trivial", "none"]
 # Test-time augmentation: the views of a picture that are evaluated.
 Tta = Literal["none", "flip", "ten-crop"]
 
-# NumPy's, which Keras seeds as well.
+# The largest seed of NumPy, which Keras seeds as well.
 MAX_SEED = 2**32 - 1
 # Keeps mistyped settings and damaged files out of TensorFlow's way.
 MAX_COUNT = 10**6
@@ -116,7 +116,7 @@ def require(condition: bool, name: str, value: object, needs: str) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildConfig(Config):
-    """What decides the bytes of a record set.
+    """The settings that decide the bytes of a record set.
 
     `workers` and `max_bad` are not here: they change no byte.
     """
@@ -160,7 +160,7 @@ class BuildConfig(Config):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadConfig(Config):
-    """How records become batches; no setting here changes which examples these hold."""
+    """The settings of reading; none changes which examples the batches hold."""
 
     batch_size: int = setting(
         128, "Images in a global batch, over all replicas.", 1, MAX_COUNT
@@ -200,7 +200,7 @@ BUILD, READ = BuildConfig(), ReadConfig()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AugmentConfig(Config):
-    """How far each random change may go; zero or (1, 1) is none.
+    """The strength of each random change to an image; zero or (1, 1) is none.
 
     `geometry` says how the stored square becomes the network's: `whole` scales all of
     it, `centre` cuts the central window of the network's side, `crop` a random one
@@ -251,7 +251,7 @@ class AugmentConfig(Config):
 
     @property
     def evaluation_geometry(self) -> Geometry:
-        """Return what is shown of a picture with nothing random: all, or the centre."""
+        """The part of a picture that evaluation shows: all of it, or the centre."""
         return "whole" if self.geometry == "whole" else "centre"
 
     def check(self) -> None:

@@ -1,7 +1,7 @@
-"""Whether what was read from JSON is of the kinds that a dataclass declares.
+"""A check that values read from JSON have the types that a dataclass declares.
 
-Between a set's `dataset.json` or a run's `config.json`, which anybody may have written,
-and what is made of them.
+It comes between a set's `dataset.json` or a run's `config.json`, which anybody may have
+written, and the objects that are made of them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WORDS = {
     float: "a number",
     str: "text",
 }
-# What 64 bits hold.
+# The largest integer of 64 bits.
 MAX_INTEGER = 2**63 - 1
 
 
@@ -28,7 +28,7 @@ def require_kinds(cls: type, values: Any) -> None:
     """Check the values of a dataclass's fields, those that are there.
 
     Raises:
-        ConfigError: one is of another kind; the message names it.
+        ConfigError: one is of another type; the message names it.
     """
     if not isinstance(values, dict):
         raise ConfigError(f"{cls.__name__} is {reprlib.repr(values)}, not an object")
@@ -41,7 +41,7 @@ def require_kinds(cls: type, values: Any) -> None:
 
 
 def _told(kind: Any) -> str:
-    """A kind in words, for somebody who writes JSON or TOML by hand."""
+    """Return a type in words, for somebody who writes JSON or TOML by hand."""
     origin, choices = get_origin(kind), get_args(kind)
     if origin is UnionType:
         return " or ".join(_told(one) for one in choices if one is not NoneType)
@@ -53,7 +53,11 @@ def _told(kind: Any) -> str:
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value is of a kind; what is wrong in an object is raised by name."""
+    """Tell whether a value is of a type.
+
+    Raises:
+        ConfigError: it is an object with a field of another type.
+    """
     origin, choices = get_origin(kind), get_args(kind)
     if is_dataclass(kind):
         require_kinds(cast(type, kind), value)
@@ -78,7 +82,7 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _fits_tuple(value: Any, kinds: tuple[Any, ...]) -> bool:
-    """Of JSON's list; `kinds` are a kind each, or one for all and `...`."""
+    """Tell whether a list is of `kinds`: a type a value, or one for all and `...`."""
     if not isinstance(value, list):
         return False
     if kinds[-1] is ...:

@@ -35,7 +35,7 @@ class SplitFiles:
 
 
 class _Survey:
-    """What is to be known of all files before the first of them has a split."""
+    """Counts and longest names of all files, taken before any file has a split."""
 
     def __init__(self, class_names: Sequence[str]) -> None:
         self._name_bytes = [len(_encoded(name)) for name in class_names]

@@ -1,8 +1,8 @@
-"""Batches that arrive in any order, given out in theirs.
+"""Batches that arrive in any order, and are handed out in the order of their numbers.
 
-A thread takes them as they come. One that later ones have overtaken for long is lost:
-whoever made it has died, or is slow; then somebody else makes it, and it is dropped if
-it comes after all. A sender that has lost the job is asked for the rest.
+A thread receives them. A batch that later ones overtook some time ago counts as lost:
+whoever makes it has died, or is slow. Then somebody else makes it, and it is dropped if
+it arrives after all. A sender that has lost the job is asked for the rest.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class JobLost(Exception):
 
 
 class BatchArrivals:
-    """What a sender has sent of the batches from `first` up to `end`."""
+    """The batches from `first` up to `end` that have arrived from a sender."""
 
     def __init__(
         self,
@@ -57,15 +57,15 @@ class BatchArrivals:
         self._error: BaseException | None = None
         self._ended = self._closed = False
         self._changed = Condition()
-        # Nobody waits for one that hangs when the process ends.
+        # A daemon: one that hangs does not keep the process from ending.
         self._thread = Thread(target=self._collect, name="arrivals", daemon=True)
         self._thread.start()
 
     def take(self, number: int) -> Any:
-        """Batch `number`; None where it is lost. Those before it are wanted no more.
+        """Return batch `number`, None if it is lost; earlier ones are wanted no more.
 
         Raises:
-            ReadError: nothing has come for long, or Python is leaving.
+            ReadError: nothing has come for long, or Python is exiting.
         """
         asked = time.monotonic()
         with self._changed:
@@ -83,10 +83,10 @@ class BatchArrivals:
             return self._arrived.pop(number)
 
     def _is_lost(self, waited_seconds: float) -> bool:
-        """Whether the batch that is wanted comes no more.
+        """Tell whether the wanted batch is lost.
 
         Raises:
-            ReadError: no batch does, or Python is leaving, which waits for this call.
+            ReadError: no batch comes, or Python is exiting, which waits for this call.
         """
         if CALLS.is_leaving:
             raise ReadError(f"nothing more is taken from {self._sender}")
@@ -120,7 +120,7 @@ class BatchArrivals:
             self._changed.notify_all()
 
     def _loses_job(self) -> bool:
-        """Take what is sent from the wanted batch on; whether it broke off."""
+        """Receive batches from the wanted one on; tell whether the job was lost."""
         try:
             for number, batch in self._send(self._wanted):
                 self._keep(number, batch)

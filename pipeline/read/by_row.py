@@ -1,4 +1,4 @@
-"""Reading by row: numbers in any order, then the batches that they stand for."""
+"""Reading by row: row numbers in any order, then the batches of these rows."""
 
 from __future__ import annotations
 
@@ -129,10 +129,10 @@ def _arrived(batches: tf.data.Dataset, arrivals: PhotoArrivals) -> tf.data.Datas
 
 
 def _lent(rows: Rows, selection: Selection) -> tf.data.Dataset:
-    """What rows and a selection lend, without end; the rows prepared if need be.
+    """Return an endless dataset of the tensors that rows and a selection lend.
 
-    That takes as long as shards are on their way, and is done when the first row is
-    asked for.
+    Rows that need it are prepared when the first one is asked for, which takes as long
+    as their shards are on their way.
     """
     lent = tf.data.Dataset.from_tensors((rows.lend(), selection.lend()))
     if rows.prepare is None:

@@ -1,4 +1,4 @@
-"""Python functions that tf.data calls, and how long what they read from lives.
+"""Python functions that tf.data calls, and the lifetime of what they read from.
 
 TensorFlow never lets go of a function that it was given: it belongs to the graph of
 the whole process. So it is given one that refers weakly to what it calls, and a tensor
@@ -96,7 +96,7 @@ def after_call(
 def _call(
     method: Callable[..., bool | None], lent: tf.Tensor, *arguments: tf.Tensor
 ) -> tf.Tensor:
-    """Whether a Python method of what `lent` keeps alive returned True, bool []."""
+    """Call a method of what `lent` keeps alive; return its answer, bool []."""
     weak = WeakMethod(method)
 
     def call(_: np.ndarray, *arguments: np.ndarray) -> bool:

@@ -25,14 +25,14 @@ OPEN_SHARDS = 16
 
 @dataclass(frozen=True)
 class ReaderChoice:
-    """How a record set is read, and why so."""
+    """The reader of a record set, and the reason for it."""
 
     name: Literal["stream", "mmap", "stream-first", "photos"]
     reason: str
 
     @property
     def random_access(self) -> bool:
-        """Whether examples are fetched by number, if not in the first epoch."""
+        """Whether examples are fetched by number, at least after the first epoch."""
         return self.name != "stream"
 
     @property

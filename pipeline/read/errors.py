@@ -1,7 +1,7 @@
-"""Whether the data is to blame for what TensorFlow raised: which shard, which photo.
+"""Errors of TensorFlow that the data caused: which shard, which photo.
 
-tf.data keeps the text of an error alone, or knows a damaged record by its place among
-others; here both become a DataError that names the file.
+tf.data keeps only the text of an error, or knows a damaged record only by its place
+among others; here both become a DataError that names the file.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.records.record_set import RecordSet
 from alexnet.pipeline.verify.checksums import require_whole_shards
 
-# TensorFlow names the ops that an error came through, one a bracket: of what tf.data
-# raised one is an iterator's, `IteratorGetNext` or a kin of it, of a network's none is.
-# Behind a name `/_7` is an edge between devices, on which others wait for the failed.
+# TensorFlow names the ops that an error came through, each in a bracket. Where tf.data
+# raised it, one of them is an iterator's, `IteratorGetNext` or a similar one; where a
+# network did, none is. A name that ends with `/_7` is an edge between devices, on which
+# other ops wait for the one that failed.
 FROM_ITERATOR = re.compile(
     r"(\[\[|\{\{node |\[Op:)([^\s\]}]*/)?\w*IteratorGetNext\w*[\]}]"
 )
@@ -29,7 +30,7 @@ WRONG_LABEL = re.compile(r"Received a label value of (-?\d+) which is outside")
 
 
 def raise_data_error(records: ExampleSet, error: Exception) -> None:
-    """Say what an error was about, where that is the data.
+    """Raise a DataError that names the file, if the data caused an error.
 
     Shards are read through only where TensorFlow could not use what was in them.
 
@@ -47,7 +48,7 @@ def raise_data_error(records: ExampleSet, error: Exception) -> None:
 
 
 def _met_no_class(records: ExampleSet, message: str) -> bool:
-    """Whether a label was met that is none of the classes."""
+    """Tell whether an error is about a label that is none of the classes."""
     found = WRONG_LABEL.search(message)
     num_classes = len(records.manifest.class_names)
     return found is not None and not 0 <= int(found[1]) < num_classes
@@ -55,7 +56,7 @@ def _met_no_class(records: ExampleSet, message: str) -> bool:
 
 @contextmanager
 def reading(records: ExampleSet) -> Iterator[None]:
-    """The block takes batches of `records`.
+    """Raise a DataError for errors of the block that `records` caused.
 
     Raises:
         DataError: a shard is damaged, or a photo cannot be used.

@@ -1,4 +1,4 @@
-"""Labelled images in splits, as the readers see them: stored, or as they are."""
+"""Labelled images in splits, as the readers see them: records, or photos."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
 
 
 class ExampleSet(ABC):
-    """What a record set and a source of photos have in common."""
+    """The interface that record sets and sources of photos have in common."""
 
     folder: Path
     manifest: Manifest
-    # What it holds, for messages.
+    # A word for its contents, for messages.
     kind: ClassVar[str]
-    # Where the photos are that are read as they are.
+    # The source of photos that are read as they are.
     source: Source | None = None
-    # Where the shards come from that are not on this machine.
+    # The source of shards that are not on this machine.
     remote: CachedShards | None = None
-    # What JPEGs are decoded to.
+    # The form that JPEGs are decoded to.
     decode: Decode = "rgb"
 
     @property
     def storage(self) -> Storage:
-        """How an image is stored."""
+        """The form in which images are stored."""
         return STORAGES[self.manifest.config.storage]
 
     @property
     def place(self) -> Place:
-        """Where the examples are: a folder, or an address."""
+        """The folder or the address of the examples."""
         return self.folder
 
     def paths(self, split: str) -> list[str]:
@@ -54,11 +54,11 @@ class ExampleSet(ABC):
         return []
 
     def is_here(self, split: str) -> bool:
-        """Whether a split can be read without a store."""
+        """Tell whether a split can be read without a store."""
         return True
 
     def arrivals(self, split: str, paths: Sequence[str]) -> Arrivals | None:
-        """What brings a reader its shards of a split; None where they are here."""
+        """Return the shards as they arrive for a reader; None where all are here."""
         return None
 
     def reader(self, asked: Reader = "auto") -> ReaderChoice:

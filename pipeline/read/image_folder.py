@@ -49,11 +49,11 @@ REPAIR_HINT = (
 class PhotoSet(OpenedSet):
     """An image source that is read as if it were a record set of originals."""
 
-    # Of photos it is a name, which nothing is read from.
+    # Only a name: photos are read from `source`.
     folder: Place  # type: ignore[assignment]
     manifest: Manifest
     source: Source = field()
-    # On the disk.
+    # Lists that are kept on the disk, not in memory.
     files: dict[str, Sequence[ImageFile]]
 
     kind: ClassVar[str] = "photos"
@@ -83,7 +83,7 @@ class PhotoSet(OpenedSet):
 def open_data(
     place: Place, config: BuildConfig | None = None, read: ReadConfig = READ
 ) -> OpenedSet:
-    """The record set at `place`, or the image source there, as `open_photos` has it.
+    """Open the record set at `place`, or the image source there, as `open_photos` does.
 
     `read` says where the shards of a set at a URL are kept.
 
@@ -118,9 +118,9 @@ def open_data(
 def open_photos(
     path: str | Path | Location, config: BuildConfig | None = None
 ) -> PhotoSet:
-    """The image source at `path`, split and cut as a build with `config` would.
+    """Open the image source at `path`, split and cut as a build with `config` would.
 
-    At a URL they are fetched anew in every epoch, some of a batch at a time.
+    Photos at a URL are fetched anew in every epoch, some of a batch at a time.
 
     Raises:
         DataError: it is none, or it is not clear which class its images have.
@@ -170,7 +170,7 @@ class PhotoRows:
         self.arrivals = PhotoArrivals(self._read) if is_remote else None
 
     def lend(self) -> tuple[tf.Tensor, ...]:
-        """What keeps these rows alive."""
+        """Return the tensor that keeps these rows alive."""
         return (lease(self),)
 
     def fetch(self, rows: tf.Tensor, *lent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -65,7 +65,7 @@ class MappedRows(ABC):
 
     @property
     def prepare(self) -> Callable[[], bool] | None:
-        """What has to be called before `fetch` until it returns True; or None."""
+        """The function to call before `fetch` until it returns True; or None."""
         return None if self._is_mapped else self.try_map
 
     def try_map(self) -> bool:
@@ -97,7 +97,7 @@ class MappedRows(ABC):
 
     @abstractmethod
     def _check(self) -> None:
-        """Check what nothing checks later.
+        """Check what no later step checks.
 
         Raises:
             DataError: a shard is damaged.
@@ -149,10 +149,10 @@ class PixelRows(MappedRows):
 
 
 def _piece_bytes(layout: Layout) -> int:
-    """The width of the rows that are gathered, of which pixels are several.
+    """Return the bytes of the pieces that are gathered, several of them an image.
 
-    Rows of a page are as fast as whole images (2 CPUs: 76 000 images/s at 256 px);
-    1 KiB is half as fast. A record's last row must not end behind the record.
+    Pieces of a page are as fast as whole images (2 CPUs: 76 000 images/s at 256 px);
+    1 KiB is half as fast. A record's last piece must not end behind the record.
     """
     room = layout.stride_bytes - layout.pixel_offset
     widths = (PAGE_BYTES >> halvings for halvings in range(7))
@@ -181,7 +181,7 @@ class JpegRows(MappedRows):
         self._places = np.concatenate([read_index(folder, shard) for shard in shards])
 
     def lend(self) -> tuple[tf.Tensor, ...]:
-        """What keeps these rows alive, and so the shards mapped."""
+        """Return the tensor that keeps these rows alive, and so the shards mapped."""
         return (lease(self),)
 
     def fetch(self, rows: tf.Tensor, *lent: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -209,10 +209,10 @@ class JpegRows(MappedRows):
         return images, labels
 
     def _record(self, shard: int, number: int, place: tuple[int, int]) -> np.ndarray:
-        """The bytes of a shard's record where they lie, whose checksum was right.
+        """Return the bytes of a record where they lie in the shard, once checked.
 
         Raises:
-            DataError: it was not.
+            DataError: their checksum is wrong.
         """
         offset, size = place
         framed = self._shards[shard][offset : offset + size]

@@ -37,7 +37,7 @@ class OpenedRecords(RecordSet, OpenedSet):
 
     @property
     def storage(self) -> Storage:
-        """How a record holds its image, and what a batch holds of it."""
+        """The form of an image in its record, and in a batch."""
         return JPEG_PLANES if self.decode == "planes" else super().storage
 
     def decoded_as(self, decode: Decode) -> OpenedRecords:
@@ -69,7 +69,7 @@ class OpenedRecords(RecordSet, OpenedSet):
         return open_rows(self, split)
 
     def arrivals(self, split: str, paths: Sequence[str]) -> Arrivals | None:
-        """What brings a reader its shards of a split; None where they are here."""
+        """Return the shards as they arrive for a reader; None where all are here."""
         if self.remote is None:
             return None
         by_path = dict(zip(self.paths(split), self.shards(split), strict=True))

@@ -1,9 +1,9 @@
-"""Which example comes when, and which worker takes it: pure functions, nothing saved.
+"""The order of examples, and the part of each worker: pure functions, nothing saved.
 
-(seed, epoch) decides an epoch's order, in which any place is found by itself. Of rows
-that are fetched by number a worker takes a slice of every global batch, so that any
-number of workers sees the batches that one process would. Of what is streamed it reads
-its part alone, and its batches are drawn from that.
+(seed, epoch) decides an epoch's order; the row at any place in it is computed without
+the others. Of rows that are fetched by number a worker takes a slice of every global
+batch, so that any number of workers sees the batches that one process would. Of shards
+that are streamed it reads its own part alone, and draws its batches from that.
 """
 
 from __future__ import annotations
@@ -62,23 +62,23 @@ class PipelineShard:
         return first[:, None] + tf.range(self.per_replica, dtype=tf.int64)
 
     def part(self, count: int) -> range:
-        """The examples, of `count` that follow each other, that this pipeline reads.
+        """Return the part of `count` successive examples that this pipeline reads.
 
-        The pipelines' parts are all of them, and differ by one at most: each has its
-        rows of every full batch.
+        The parts of all pipelines together are all examples. Their sizes differ by one
+        at most, so that each has its rows of every full batch.
         """
         here, total = self.pipeline, self.num_pipelines
         return range(count * here // total, count * (here + 1) // total)
 
 
 def epoch_key(seed: int, epoch: tf.Tensor) -> tf.Tensor:
-    """uint64 []: what an epoch's random numbers are drawn with."""
+    """Return the key, uint64 [], of an epoch's random numbers."""
     start = hashed(tf.cast(tf.constant(seed, tf.int64), tf.uint64))
     return hashed(start + tf.cast(epoch, tf.uint64))
 
 
 def part_key(seed: int, epoch: tf.Tensor, shard: PipelineShard) -> tf.Tensor:
-    """As `epoch_key`, another one for each pipeline: no two mix their parts alike."""
+    """Return a pipeline's key, uint64 []: no two pipelines shuffle parts alike."""
     return hashed(epoch_key(seed, epoch) + tf.constant(shard.pipeline, tf.uint64))
 
 

@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 class Rows(Protocol):
     """A split whose examples are fetched by number."""
 
-    # What fetching is called among the pipeline's stages.
+    # The name of fetching among the pipeline's stages.
     stage: str
     # Whether one call keeps every CPU busy by itself.
     uses_all_cpus: bool
 
     @property
     def arrivals(self) -> PhotoArrivals | None:
-        """What brings the photos of a batch before it is fetched; None: they are here.
+        """Photos that arrive before their batch is fetched; None where all are here.
 
-        The last tensor that is lent keeps it alive.
+        The last tensor that is lent keeps this object alive.
         """
 
     @property
     def prepare(self) -> Callable[[], bool] | None:
-        """What has to be called before `fetch` until it returns True; or None."""
+        """The function to call before `fetch` until it returns True; or None."""
 
     def lend(self) -> tuple[tf.Tensor, ...]:
-        """Tensors that `fetch` takes: what it reads from, or what keeps that alive.
+        """Return the tensors for `fetch`: those it reads, or that keep its data alive.
 
         The last one keeps these rows themselves alive where they have to be prepared.
         """

@@ -14,7 +14,7 @@ from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.files import name_some
 from alexnet.pipeline.read.example_set import ExampleSet
 
-# A number, or a vector of them, of a photo's key.
+# Gives a number, or a vector of them, for a photo's key.
 Values: TypeAlias = "Mapping[str, Any] | Callable[[str], Any]"
 
 
@@ -34,7 +34,7 @@ class Selection:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is the split as it is stored."""
+        """Whether the selection is the split as it is stored."""
         return self.rows is None and not self.tables
 
     def take(self, places: tf.Tensor) -> tf.Tensor:
@@ -42,7 +42,7 @@ class Selection:
         return places if self.rows is None else tf.gather(self.rows, places)
 
     def span(self, places: range) -> range:
-        """The rows of the split from the first to the last at places in a row."""
+        """Return the split's rows from the first to the last of successive places."""
         if self.rows is None or not places:
             return places
         return range(int(self.rows[places[0]]), int(self.rows[places[-1]]) + 1)

@@ -47,7 +47,7 @@ class WholeStage:
 
 @dataclass(frozen=True)
 class RemoteStage:
-    """A step that others take, of whom nothing is told but where to begin.
+    """A step that other processes take, which are only told where to begin.
 
     It is given what the steps before it make, the first epoch, and its first batch.
     """
@@ -68,7 +68,7 @@ def compose(
     batches; those before it are left out before anything is decoded.
     """
 
-    # No Python of it decides by a tensor, and converting takes longer than tracing.
+    # It has no branch on a tensor, and AutoGraph takes longer than tracing.
     @tf.autograph.experimental.do_not_convert
     def one_epoch(number: tf.Tensor) -> tf.data.Dataset:
         is_first = tf.cast(number == first_epoch, tf.int64)
@@ -92,12 +92,12 @@ def compose(
 
 
 def host_options() -> tf.data.Options:
-    """What TensorFlow may do with a dataset of the host, and on which threads."""
+    """Return the options of a dataset on the host: its optimizations and threads."""
     options = tf.data.Options()
     options.deterministic = True
     # They gain nothing here, and turn captured tensors into constants: into copies.
     options.experimental_optimization.apply_default_optimizations = False
-    # A stage of TensorFlow's own behind every prefix that is timed.
+    # It would add a stage of TensorFlow's own to every prefix that is timed.
     options.experimental_optimization.inject_prefetch = False
     # Parallelism is across images: threads inside one image's ops only get in its way.
     options.threading.max_intra_op_parallelism = 1

@@ -1,8 +1,7 @@
 """The streaming way to read: shards, interleaved in an epoch's order -> batches.
 
-Of several pipelines each reads its own part of the split, from the first byte of it to
-the last, and no other's: the same one in every epoch, which a file system's cache may
-then hold.
+Each of several pipelines reads its own part of the split, from its first byte to its
+last: the same part in every epoch, so that a file system's cache may hold it.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from alexnet.pipeline.records.record_set import RecordSet
 
 # Measured: larger read buffers are slower, the page cache reads ahead already.
 READ_BUFFER_BYTES = 2**20
-# Records taken from an open shard in turn; with the number of these, a first shuffle.
+# Records taken from each open shard in turn, which is a first shuffle.
 BLOCK_RECORDS = 4
 # More records than this mix no better in practice, and delay an epoch's first batch.
 MAX_SHUFFLE_RECORDS = 16_384
@@ -87,8 +86,8 @@ def decoded_batches(
 class Shards:
     """The shard files that a part of a selection lies in, and its records there.
 
-    An element is a record, string []; where not the split is read as it is stored, the
-    record's row follows, int64 []. Shards in a store are waited for before they are
+    An element is a record, string []; its row, int64 [], follows unless the selection
+    is the split as it is stored. Shards in a store are waited for before they are
     opened, and kept until they are read.
     """
 
@@ -165,7 +164,7 @@ class Shards:
             lambda _: records_from(path, first_byte, READ_BUFFER_BYTES).take(count)
         )
         give_back, lent = self._arrivals.give_back, self._lease
-        # Behind the last record, and no record itself.
+        # Called after the last record; it yields none itself.
         end = tf.data.Dataset.from_tensors(path)
         end = end.map(lambda path: after_call(path, give_back, lent, path)).skip(1)
         return stored.concatenate(end)
@@ -235,7 +234,7 @@ def read_in_order(paths: list[str]) -> tf.data.Dataset:
 
 
 def shuffle_size(card: SplitCard, ram_budget_bytes: int) -> int:
-    """How many undecoded records the shuffle buffer holds within its RAM budget."""
+    """Return how many undecoded records the shuffle buffer holds within its budget."""
     record_bytes = card.num_bytes / card.num_examples
     affordable = int(SHUFFLE_SHARE_OF_BUDGET * ram_budget_bytes / record_bytes)
     return max(1, min(card.num_examples, MAX_SHUFFLE_RECORDS, affordable))

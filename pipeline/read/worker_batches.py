@@ -1,7 +1,7 @@
 """Batches as a worker of a data service makes them, in TensorFlow's operations alone.
 
-A batch is known by its number, from which its rows follow; whoever makes it makes the
-same one. Records are found by number, as in mapped shards, and read one by one.
+A batch's number decides its rows, so that any worker makes the same batch. Records are
+found by number, as in mapped shards, and read one by one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RowsOf = Callable[[tf.Tensor], tf.Tensor]
 READ_AHEAD = 2
 # Images that are decoded side by side, as far as a worker has CPUs.
 DECODED_AHEAD = 128
-# What tells apart the errors of a worker, which come as text.
+# Marks this error of a worker, which arrives as text.
 OTHER_RECORDS = "this worker has other records than the trainer"
 
 
@@ -50,9 +50,9 @@ class WorkerBatches:
         )
 
     def dataset(self, first: Number, end: Number) -> tf.data.Dataset:
-        """Numbers, int64 [], from `first` up to `end`, and what is in these batches.
+        """Return batches `first` up to `end`: number, int64 [], images and labels.
 
-        That is uint8 [batch, side, side, 3], or planes, and labels, int64 [batch].
+        Images are uint8 [batch, side, side, 3], or planes; labels are int64 [batch].
         """
         places, require_same_set = self._places(), self._same_set()
 
@@ -79,7 +79,7 @@ class WorkerBatches:
 
     @cached_property
     def _make_one(self) -> Any:
-        """What makes a batch by its number, traced once."""
+        """The function that makes a batch by its number, traced once."""
 
         def make(number: tf.Tensor) -> Any:
             return self.dataset(number, number + 1).get_single_element()
@@ -87,7 +87,7 @@ class WorkerBatches:
         return tf.function(make, autograph=False)
 
     def _places(self) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-        """What finds rows, int64 [batch]: their shards' paths and their first bytes."""
+        """Return a function of rows, int64 [batch], to shard paths and first bytes."""
         shards = self.records.shards(self.split)
         paths = self.records.paths(self.split)
         edges = np.cumsum([0, *(shard.num_examples for shard in shards)])
@@ -101,7 +101,7 @@ class WorkerBatches:
         return find
 
     def _same_set(self) -> Callable[[], tf.Operation]:
-        """What fails where the worker has other records than there are here."""
+        """Return a check that fails on a worker that has other records than these."""
         path = str(self.records.folder / MANIFEST)
         with tf.init_scope():
             here = int(_content_hash(path))
@@ -144,7 +144,7 @@ def _content_hash(path: str) -> tf.Tensor:
 
 
 def _options() -> tf.data.Options:
-    """What a worker may do with its dataset, on as many threads as it has CPUs."""
+    """Return the options of a worker's dataset; it has as many threads as CPUs."""
     options = tf.data.Options()
     options.deterministic = True
     # Its thread would hold up the end of every job for up to a minute.

@@ -25,7 +25,7 @@ from alexnet.pipeline.remote.held import Held, hold_all, is_whole
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.retry import may_pass
 
-# Above the folders of shards: where they are from.
+# The file beside the folders of shards that says where they are from.
 ORIGIN = "origin.json"
 
 log = logging.getLogger("alexnet.remote")
@@ -54,7 +54,7 @@ class CachedShards:
 
     @cached_property
     def _all_held(self) -> Held | None:
-        """What keeps all of the set here for as long as this lives, if that fits."""
+        """A lock that keeps the whole set here while this lives; None if too large."""
         return hold_all(self.folder) if self.fits else None
 
     def is_here(self, shard: Shard) -> bool:
@@ -154,7 +154,7 @@ def _origin(home: Path) -> dict[str, Any]:
 
 
 def _answers(file: Location) -> bool:
-    """Tell whether a store answers at once; with an error, too, that will not pass."""
+    """Tell whether a store answers at once, be it with an error that will not pass."""
     try:
         file.file_system().info(file.path)
     except Exception as error:

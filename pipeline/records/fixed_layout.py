@@ -29,7 +29,7 @@ OUTER_BYTES = 1 + LENGTH_WIDTH
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a record's label and pixels lie, in bytes from the record's start."""
+    """The places of a record's label and pixels, in bytes from the record's start."""
 
     stride_bytes: int
     label_offset: int
@@ -103,7 +103,7 @@ def _names(class_name: bytes, filename: bytes) -> bytes:
 
 
 def _pixel_entry(size: int) -> bytes:
-    """What stands before the pixels in their entry."""
+    """Return the bytes that stand before the pixels in their entry."""
     return entry(RAW, bytes(size))[:-size]
 
 

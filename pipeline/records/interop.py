@@ -110,7 +110,7 @@ def _printable(name: str) -> str:
 
 
 def _features_dict(manifest: Manifest) -> dict[str, Any]:
-    """What a record holds: TFDS's `Feature` message, as JSON.
+    """Return the features of a record: TFDS's `Feature` message, as JSON.
 
     The keys stay flat, because TFDS's `as_supervised` cannot reach into nested ones.
     """

@@ -27,18 +27,18 @@ LABELS = "labels.txt"
 FORMAT = 1
 # Splits that every set has, if only empty ones; `test` is there where it was given.
 ALWAYS_SPLITS = {"train", "validation"}
-# What gives a set the split that it lacks.
+# Advice for a set that lacks a split.
 TO_HAVE = {
     "train": "Build with a smaller `validation_fraction`, or give training images.",
     "validation": "Build with another `validation_fraction`.",
     "test": "One is built of a folder, or of a CSV's column `split`, that names it.",
 }
-# A name and nothing else: who hands on a record set says nothing about other files.
+# A bare file name: a record set from elsewhere must not point at other files.
 NUMBERED = r"-[0-9]{5,}-of-[0-9]{5,}\.tfrecord"
 SHARD_NAME = f"({'|'.join(get_args(Split))}){NUMBERED}"
 # The ends of a line, as `str.splitlines` has them.
 LINE_ENDS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-# What reading JSON raises of a file that holds something else.
+# Errors of reading JSON that holds something else.
 NO_CARD = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 
 
@@ -83,7 +83,7 @@ class SourceSizes:
 
     @classmethod
     def of(cls, shorter_sides: Counter[int], side: int) -> SourceSizes | None:
-        """Of the number of photos of each shorter side; None when there are none."""
+        """Return the sizes of photos counted by shorter side; None without photos."""
         sides = sorted(shorter_sides)
         if not sides:
             return None
@@ -96,7 +96,7 @@ class SourceSizes:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a record set is."""
+    """The description of a record set, as `dataset.json` holds it."""
 
     config: BuildConfig
     class_names: tuple[str, ...]
@@ -105,7 +105,7 @@ class Manifest:
     source_fingerprint: str
     # Of the storages whose shards can be mapped.
     layout: Layout | None = None
-    # What a build finds out; None of photos that are read as they are.
+    # Found out by a build; None of photos that are read as they are.
     duplicates: int | None = None
     duplicates_across_splits: int | None = None
     duplicates_with_other_label: int | None = None
@@ -143,7 +143,7 @@ class Manifest:
         return next((name for name in names if counts.get(name)), names[0])
 
     def to_json(self) -> dict[str, Any]:
-        """What `dataset.json` holds."""
+        """Return the contents of `dataset.json`."""
         return {"format": FORMAT, **asdict(self)}
 
     def save(self, folder: Place) -> None:
@@ -156,7 +156,7 @@ class Manifest:
         put_bytes(folder / LABELS, self.labels_text())
 
     def labels_text(self) -> bytes:
-        """What `labels.txt` holds: a name a line, in UTF-8."""
+        """Return the contents of `labels.txt`: a name a line, in UTF-8."""
         return labels_text(self.class_names)
 
 

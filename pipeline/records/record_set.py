@@ -25,12 +25,12 @@ class RecordSet:
 
     @property
     def place(self) -> Place:
-        """Where the set is: its folder, or its address."""
+        """The folder of the set, or its address."""
         return self.remote.location if self.remote else self.folder
 
     @property
     def storage(self) -> Storage:
-        """How a record holds its image."""
+        """The form in which a record holds its image."""
         return STORAGES[self.manifest.config.storage]
 
     @property
@@ -96,7 +96,7 @@ def require_shards(folder: Path, manifest: Manifest) -> None:
 
 
 def repair_hint(folder: Place) -> str:
-    """What mends a damaged record set, as a sentence."""
+    """Return a sentence on how to mend a damaged record set."""
     if isinstance(folder, Path) and (url := origin_of(folder)):
         return f"Delete that file: it will be fetched from {url} again."
     return f"Mend it with `alexnet records verify {folder} --repair --source SOURCE`."

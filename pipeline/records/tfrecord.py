@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # A record: uint64 length, masked CRC32C of it, the data, masked CRC32C of the data.
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
-# Which list of values a Feature holds: the numbers of its fields.
+# Numbers of the fields of a Feature, which holds one of these lists of values.
 BYTES_LIST, INT64_LIST = 1, 3
 
 
@@ -91,7 +91,7 @@ def _value(feature: memoryview) -> memoryview | int:
 
 
 def signed(number: int) -> int:
-    """What the 64 bits of a number stand for in an Int64List."""
+    """Return the signed number that 64 bits stand for in an Int64List."""
     return number - (number >> 63 << 64)
 
 
@@ -130,7 +130,7 @@ def frame(record: bytes) -> bytes:
 
 
 class WrittenShard(NamedTuple):
-    """What a shard file holds: CRC32C over the whole file."""
+    """The size and checksum of a shard file; the CRC32C is over the whole file."""
 
     num_examples: int
     num_bytes: int

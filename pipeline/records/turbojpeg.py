@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Names the library's file where the system does not find it by itself.
 LIBRARY_VARIABLE = "ALEXNET_TURBOJPEG"
-# As `ldconfig` may be missing, which `find_library` asks.
+# Tried where `find_library` finds nothing, as where `ldconfig` is missing.
 SHARED_OBJECT = "libturbojpeg.so.0"
 # turbojpeg.h: enums TJSAMP and TJCS.
 SAMPLING_420, YCBCR = 2, 1
@@ -62,7 +62,7 @@ def load_turbojpeg() -> ctypes.CDLL:
 
 
 class Decompressor:
-    """What decodes one JPEG after the other, in one thread at a time."""
+    """A decoder of one JPEG after the other, in one thread at a time."""
 
     def __init__(self) -> None:
         self._library = load_turbojpeg()

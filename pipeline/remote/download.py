@@ -41,7 +41,7 @@ COMPRESSED: dict[str, Any] = {
     **dict.fromkeys((".tbz2", ".tar.bz2"), bz2.open),
     **dict.fromkeys((".txz", ".tar.xz"), lzma.open),
 }
-# What tells one version of a remote file from another.
+# Properties that tell one version of a remote file from another.
 VERSION = ("size", "ETag", "LastModified", "Last-Modified")
 
 Progress = Callable[[int, int], None]
@@ -68,7 +68,7 @@ class DownloadPlan:
 
 @dataclass(frozen=True)
 class DownloadReport:
-    """What was downloaded, or was there already."""
+    """A file that was downloaded, or was there already."""
 
     url: str
     out: Path

@@ -18,9 +18,9 @@ from alexnet.pipeline.files import atomic_path
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.url import WEB
 
-# What is asked for at once: a cut connection costs at most this.
+# Bytes that are asked for at once: a cut connection costs at most these.
 RANGE_BYTES = 2**24
-# Of bytes that arrive, or are found there, with another checksum.
+# Tries, where bytes arrive, or are found in the store, with another checksum.
 MOST_TRIES = 3
 # s3fs sends larger files in parts of this size, to twice it in one.
 PART_BYTES = 50 * 2**20
@@ -33,7 +33,7 @@ Count = Callable[[int], None]
 
 
 class _WrongBytesError(Exception):
-    """What arrived has another checksum."""
+    """Bytes arrived with another checksum."""
 
 
 def fetch_range(source: Location, start: int, num_bytes: int) -> bytes:

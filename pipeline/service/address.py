@@ -74,7 +74,7 @@ class Address:
 
 
 def wait_for(attempt: Callable[[], T], *errors: type[Exception]) -> T:
-    """What `attempt` returns; where it raises one of the errors it is repeated."""
+    """Return the result of `attempt`; try again for WAIT_SECONDS after `errors`."""
     end = time.monotonic() + WAIT_SECONDS
     while True:
         try:

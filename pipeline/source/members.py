@@ -38,7 +38,7 @@ class ArchiveStore:
 
     @property
     def is_remote(self) -> bool:
-        """Whether the members are fetched; of a tar a copy is read."""
+        """Whether the members are fetched from a store; a tar is read from a copy."""
         return isinstance(self.path, Location)
 
     def expect(self, keys: Iterable[str]) -> None:
