@@ -28,11 +28,11 @@ RunOrder = Literal["best", "last", "speed", "name"]
 # 227, not the paper's printed 224: 55 outputs of an 11x11 window at stride 4. With
 # torchvision's two zeros on each side it is 224.
 IMAGE_SIZE, TORCHVISION_SIZE = 227, 224
-# Of a setting that depends on another one.
+# The default of a setting that depends on another one.
 UNSET: Any = None
-# Of Adam and AdamW: measured in the guide to training.
+# For Adam and AdamW: measured in the guide to training.
 ADAM_RATE, ADAM_DECAY = 0.0003, 0.05
-# Of the others. Decays are decoupled, as Keras applies them: the paper's 0.0005 passes
+# For the others. Decays are decoupled, as Keras applies them: the paper's 0.0005 passes
 # through a momentum of 0.9, which makes it ten times as much.
 RATE, DECAY = 0.02, 0.005
 # In a run folder: the architecture of a network whose function has no name.
@@ -45,9 +45,9 @@ CHECKPOINT_MINUTES = 10.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkConfig(Config):
-    """Which AlexNet: its rows, its input's side, its classes, how wide.
+    """The network: a variant of AlexNet, its input's side, its classes and its width.
 
-    Or which network of the user's own, of which the other settings say nothing.
+    With `network` it is the user's own, and the settings of a variant are left out.
     """
 
     variant: Variant = setting(
@@ -75,7 +75,7 @@ class NetworkConfig(Config):
 
     @property
     def name(self) -> str:
-        """The variant, or what builds a network of the user's own."""
+        """The variant, or the function that builds a network of the user's own."""
         return self.network or self.variant
 
     def check(self) -> None:
@@ -95,7 +95,7 @@ class NetworkConfig(Config):
         require(self.groups in (1, 2), "groups", self.groups, "1 or 2")
 
     def _check_own(self) -> None:
-        """Check that nothing is said of a variant beside a network of one's own."""
+        """Check that no setting of a variant is given beside the user's own network."""
         is_name = re.fullmatch(r"[\w.]+:[\w.]+", str(self.network)) is not None
         needs = "MODULE:FUNCTION, such as my_package.networks:build"
         known = is_name or self.network == SAVED_NETWORK
@@ -109,7 +109,7 @@ class NetworkConfig(Config):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig(ReadConfig):
-    """How a network is trained; every random draw is a function of `seed`."""
+    """The settings of a training; every random draw is a function of `seed`."""
 
     augment: Preset = setting("paper", "Random changes to the training images.")
     # The default recipe's length; see the README's curve.

@@ -1,7 +1,7 @@
 """Weights of a network by name, such as `conv1/kernel`, and their exchange for others.
 
-Between a network with fresh weights and one that was trained before, whose last layer,
-the head, may have been for other classes.
+A network with fresh weights takes those of one that was trained before, whose last
+layer, the head, may have been for other classes.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ def layer_of(name: str) -> str:
 def set_weights(
     network: keras.Model, arrays: Arrays, source: str, other_classes: bool = False
 ) -> tuple[str, ...]:
-    """Set a network's weights, but for a head of other classes; name what is fresh.
+    """Set a network's weights, but for a head of other classes; return fresh layers.
 
-    Names count where they are the same, and the order where only the names differ, as
-    Keras numbers layers without a name of their own anew.
+    Weights are matched by name, or by order where only the names differ: Keras numbers
+    layers without a name of their own anew.
 
     Raises:
         ConfigError: they do not fit; the message has the layers and shapes.
@@ -94,7 +94,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def _has_other_classes(head: str, ours: Shapes, theirs: Shapes) -> bool:
-    """Whether all shapes of the head are the same but for the number of its units."""
+    """Tell whether the head's shapes agree but for the number of its units."""
     names = [name for name in ours if layer_of(name) == head]
     return ours != theirs and all(
         name in theirs and ours[name][:-1] == theirs[name][:-1] for name in names

@@ -1,4 +1,4 @@
-"""The rows that variants are tables of: each stands for the layers it names."""
+"""The rows of the tables that describe variants: each stands for its layers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from alexnet.model.network.layers import (
 
 @dataclass(frozen=True)
 class Site:
-    """Where a row is built: what its layers have to know besides the row."""
+    """The place where a row is built: all that its layers need besides the row."""
 
     config: NetworkConfig
     synchronized_norm: bool

@@ -16,7 +16,7 @@ from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 
-# What a damaged pickle may raise.
+# Errors that a damaged pickle may raise.
 MALFORMED: tuple[type[Exception], ...] = (
     *(ArithmeticError, AttributeError, EOFError, ImportError, LookupError),
     *(TypeError, ValueError, pickle.UnpicklingError),
@@ -72,7 +72,7 @@ class _TensorUnpickler(pickle.Unpickler):
             raise ValueError("its numbers are not little-endian")
 
     def find_class(self, module: str, name: str) -> Any:
-        """What the pickle may name; methods, because it can change none of them."""
+        """Return what a name in the pickle means: methods, which it cannot change."""
         known: dict[tuple[str, str], Any] = {
             ("collections", "OrderedDict"): OrderedDict,
             ("torch._utils", "_rebuild_tensor_v2"): self._tensor,

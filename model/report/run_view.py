@@ -19,7 +19,7 @@ MOST_CLASSES, MATRIX_CLASSES, MOST_PAIRS = 40, 15, 40
 
 @dataclass(frozen=True)
 class Times:
-    """What the seconds of all epochs were spent on, in the order of the bar."""
+    """The seconds of all epochs by what they were spent on, in the bar's order."""
 
     parts: dict[str, float]
     summary: str
@@ -27,7 +27,7 @@ class Times:
 
 @dataclass(frozen=True)
 class HeldOutView:
-    """What the template asks of the figures on held-out examples."""
+    """The figures on held-out examples, as the template shows them."""
 
     held_out: HeldOut
 
@@ -88,7 +88,7 @@ class HeldOutView:
 
 @dataclass(frozen=True)
 class RunView:
-    """What the template asks of a run's report."""
+    """A run's report, as the template shows it."""
 
     report: RunReport
 

@@ -1,1 +1,1 @@
-"""What is made of a trained run."""
+"""Results of trained runs: evaluation, prediction, explanation, export, plots."""

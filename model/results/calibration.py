@@ -1,4 +1,4 @@
-"""How far a network's probabilities can be believed: calibration, and thresholds.
+"""Calibration of a network's probabilities, and its figures at other thresholds.
 
 Counts are added up batch by batch, as in `Scores`.
 """

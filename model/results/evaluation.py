@@ -41,7 +41,7 @@ OWN_NOTES = {
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """What a run's network reaches on a split, and what has to be known of the two."""
+    """The scores of a run's network on a split, with its checkpoint and the records."""
 
     data: str
     split: str
@@ -53,7 +53,7 @@ class EvaluationReport:
 
     @property
     def note(self) -> str | None:
-        """What has to be known to believe the figures; None where nothing has."""
+        """The reason to doubt the figures; None where there is none."""
         if self.is_own_data:
             return OWN_NOTES.get(self.split)
         return (

@@ -1,4 +1,4 @@
-"""What a run's network says of image files: the evaluation's path, from a photo on."""
+"""Predictions for image files: the path of an evaluation, from a photo on."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ImageToPredict:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was said of one image, or why nothing could be."""
+    """The probabilities predicted for one image, or why there are none."""
 
     image: str
     id: str
@@ -72,7 +72,7 @@ class PredictionReport:
 
     @property
     def class_counts(self) -> Counter[str]:
-        """How many images were taken for each class; the others are left out."""
+        """The number of images predicted for each class; failed images are left out."""
         said = (one.label for one in self.predictions if one.error is None)
         return Counter(self.class_names[label] for label in said)
 
@@ -114,7 +114,7 @@ def predict(
     checkpoint: str = "best",
     progress: Progress | None = None,
 ) -> PredictionReport:
-    """Predict the classes of images; those that cannot be read are told in the report.
+    """Predict the classes of images; the report lists those that cannot be read.
 
     Args:
         run: the run's folder.

@@ -62,7 +62,7 @@ def open_run_data(run: RunFolder, data: Place | None = None) -> OpenedSet:
 
 
 def require_fitting(config: RunConfig, records: OpenedSet) -> None:
-    """Check that the records hold what the run can tell apart, cut as it knows it.
+    """Check that the records have the run's classes, side and resize mode.
 
     Raises:
         RunError: the classes differ, or the side or resize mode of the stored squares.
@@ -87,7 +87,7 @@ def require_fitting(config: RunConfig, records: OpenedSet) -> None:
 
 
 def _difference(ours: tuple[str, ...], theirs: tuple[str, ...]) -> str:
-    """What distinguishes two lists of classes, of which each may have thousands."""
+    """Describe how two lists of classes differ; each may have thousands."""
     known, held = set(ours), set(theirs)
     lacking = [name for name in ours if name not in held]
     added = [name for name in theirs if name not in known]

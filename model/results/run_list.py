@@ -26,7 +26,7 @@ class ListedRun:
 
     @property
     def report(self) -> FitReport | None:
-        """What it has reached; None before its first epoch has ended."""
+        """The report of the run so far; None before its first epoch has ended."""
         return FitReport(self.run, self.history) if self.history else None
 
     def accuracy(self, which: Literal["best", "last"]) -> float | None:
@@ -35,7 +35,7 @@ class ListedRun:
         return epoch and epoch.val_accuracy
 
     def key(self, order: RunOrder) -> Any:
-        """What it is sorted by: the highest figure first, or the name."""
+        """Return the key to sort by: the highest figure first, or the name."""
         if order == "name":
             return str(self.run)
         if order == "speed":
@@ -107,7 +107,7 @@ def list_runs(folder: Path, order: RunOrder = "best") -> RunList:
 
 
 def _children(folder: Path) -> list[Path]:
-    """Return what is looked into: the folders in a folder, or that of a run."""
+    """Return the folders to look into: those in a folder, or a run's folder itself."""
     if RunFolder(folder).exists():
         return [folder]
     return sorted(path for path in folder.iterdir() if path.is_dir())
@@ -128,7 +128,7 @@ def _listed(run: RunFolder) -> ListedRun:
 
 
 def settings_of(config: RunConfig) -> dict[str, Any]:
-    """Return what a run was trained with and on, by name."""
+    """Return the settings of a run and of its records, by name."""
     own = ("data", "storage", "stored_side", "resize")
     records = {name: getattr(config, name) for name in own}
     return {**asdict(config.network), **asdict(config.train), **records}

@@ -28,17 +28,17 @@ from alexnet.pipeline.remote.place import Place, as_place
 
 FORMAT = 1
 TRIALS = 20
-# What reading JSON raises of a file that holds something else.
+# Errors of reading JSON that holds something else.
 NOT_A_PLAN = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepPlan:
-    """A sweep that can be executed, or gone on with."""
+    """The plan of a sweep, from which it can be executed or resumed."""
 
     folder: Path
     data: str
-    # Of every trial; over these come the varied ones.
+    # Of every trial; the varied ones override them.
     settings: dict[str, Any]
     space: Space
     trials: int
@@ -64,22 +64,22 @@ class SweepPlan:
 
     @property
     def path(self) -> Path:
-        """The plan itself, JSON."""
+        """The file of the plan, JSON."""
         return self.folder / "sweep.json"
 
     @property
     def journal_path(self) -> Path:
-        """What Optuna knows of the trials."""
+        """The file where Optuna keeps the trials."""
         return self.folder / "journal.log"
 
     @property
     def logs_path(self) -> Path:
-        """What TensorBoard is told of the sweep as a whole."""
+        """The folder of TensorBoard's logs of the sweep as a whole."""
         return self.folder / "logs"
 
     @property
     def picture_path(self) -> Path:
-        """Accuracy over each setting, and the trials' curves."""
+        """The plot of accuracy over each setting, and of the trials' curves."""
         return self.folder / "sweep.png"
 
     def run_path(self, number: int) -> Path:
@@ -88,7 +88,7 @@ class SweepPlan:
 
     @property
     def resume_command(self) -> str:
-        """What goes on with the sweep."""
+        """The command that goes on with the sweep."""
         return f"alexnet sweep --out {quote(str(self.folder))} --resume"
 
     def fit_command(self, values: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What a sweep has found: a report of each trial, the best one, and the JSON."""
+"""The report of a sweep: a report of each trial, the best one, and the JSON."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class TrialReport:
 
 @dataclass(frozen=True)
 class SweepReport:
-    """What a sweep has found so far."""
+    """The trials of a sweep so far, and the best of them."""
 
     plan: SweepPlan
     trials: tuple[TrialReport, ...]

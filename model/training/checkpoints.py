@@ -31,14 +31,14 @@ POINTER = "checkpoint"
 SPARE = "ram://state"
 # Clients of NFS ask the server again within a minute (acdirmax).
 SEEN_SECONDS = 70.0
-# A name and nothing else: who hands on a run folder says nothing about other files.
+# A bare file name: a run folder from elsewhere must not point at other files.
 NAMED = re.compile(rb'^model_checkpoint_path: "(ckpt-\d+(-again)?)"$', re.MULTILINE)
-# What TensorFlow raises of files that are no checkpoint, or of another network.
+# Errors of TensorFlow for files that are no checkpoint, or of another network.
 UNREADABLE: tuple[type[Exception], ...] = (
     *(AssertionError, LookupError, RuntimeError, TypeError, ValueError),
     *(DecodeError, tf.errors.OpError),
 )
-# TensorFlow's own business in its messages.
+# Parts of TensorFlow's messages that tell a user nothing.
 NOISE = re.compile(r"\{\{.*?\}\} ?| \[Op:\w+\]")
 
 
@@ -110,7 +110,7 @@ class Checkpoints:
         except tf.errors.UnavailableError:
             raise  # another worker is gone
         except (OSError, tf.errors.OpError) as error:
-            # Behind the name of a file in a folder that is gone by now.
+            # It follows the name of a file in a folder that is gone by now.
             what = reason(error).rpartition("; ")[2]
             raise RunError(
                 f"the state after step {step} cannot be saved in {self.run.path}:"
@@ -172,13 +172,13 @@ def numbered_weights(network: keras.Model) -> dict[str, tf.Variable]:
 
 
 def _free_path(folder: Path, step: int) -> Path:
-    """Where to write a state: never over the one that counts, done again or not."""
+    """Return a path for a state, which is never that of the one that counts."""
     path = folder / f"ckpt-{step}"
     return path.with_name(f"{path.name}-again") if path == latest(folder) else path
 
 
 def _point_to(path: Path) -> None:
-    """Let a state count, once it is on the disk itself, and the way to it."""
+    """Let a state count, once its files and the folders above are on the disk."""
     for file in path.parent.glob(f"{path.name}.*"):
         with file.open("rb") as written:
             os.fsync(written.fileno())
@@ -205,7 +205,7 @@ def _delete(path: Path) -> None:
 
 @contextmanager
 def _readable(path: Path, what: str) -> Iterator[None]:
-    """The block reads `path`.
+    """Raise a RunError for errors of the block, which reads `path`.
 
     Raises:
         RunError: it cannot be read.
@@ -217,7 +217,7 @@ def _readable(path: Path, what: str) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """What the system or TensorFlow has said, in a line."""
+    """Return the message of the system or of TensorFlow, in a line."""
     if isinstance(error, OSError):
         return f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")
     said = NOISE.sub("", str(getattr(error, "message", error))).strip()
@@ -225,7 +225,7 @@ def reason(error: Exception) -> str:
 
 
 def divergence_error(run: RunFolder, step: int, what: str) -> RunError:
-    """The error that ends a run whose numbers went astray."""
+    """Return the error that ends a run that has diverged."""
     path = latest(run.checkpoints_path("last"))
     kept = f"the state of {path} is kept" if path else "nothing was saved yet"
     return RunError(

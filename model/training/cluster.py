@@ -38,7 +38,7 @@ class Cluster:
 
 
 def find_cluster() -> Cluster:
-    """The cluster that TF_CONFIG tells of.
+    """Return the cluster that TF_CONFIG describes.
 
     Raises:
         ConfigError: it is no JSON, or JSON of another form.

@@ -1,4 +1,4 @@
-"""How busy the GPUs are, asked from the driver (NVML) while something runs on them."""
+"""The load of the GPUs, asked from the driver (NVML) while something runs on them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Load:
-    """What samples come to: the mean share of time, the most memory; None without."""
+    """The load over samples: mean utilisation, most memory; None where unknown."""
 
     busy_percent: float | None
     used_bytes: int | None
@@ -42,7 +42,7 @@ class Load:
         return cls(mean(busy) if busy else None, used_bytes)
 
     def describe(self) -> str:
-        """For people, such as 'GPU 96 %, 3.1 GiB'; '' where nothing is known."""
+        """Describe it for people, as 'GPU 96 %, 3.1 GiB'; '' where nothing is known."""
         if self.used_bytes is None:
             return ""
         busy = "" if self.busy_percent is None else f" {self.busy_percent:.0f} %,"
@@ -50,7 +50,7 @@ class Load:
 
 
 class GpuMonitor:
-    """Samples the load in a thread while it is entered; idle without any GPU."""
+    """A thread that samples the load during a block; idle without any GPU."""
 
     def __init__(self, num_gpus: int, sample_seconds: float = SAMPLE_SECONDS) -> None:
         self.num_gpus = num_gpus

@@ -22,7 +22,7 @@ from alexnet.pipeline.machine import cpu_model, num_cpus
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a run computes on; `strategy` is TensorFlow's default one for `none`."""
+    """The hardware of a run; for `none`, `strategy` is TensorFlow's default one."""
 
     strategy: tf.distribute.Strategy
     kind: str
@@ -38,12 +38,12 @@ class Hardware:
 
     @property
     def copy_device(self) -> str | None:
-        """Where tf.data copies batches ahead of time; strategies do it themselves."""
+        """The device tf.data copies batches to ahead; strategies do it themselves."""
         return "/GPU:0" if self.num_gpus and self.kind == "none" else None
 
     @property
     def machine(self) -> dict[str, str]:
-        """The machine and what of it a run uses, by name, for whoever reads of it."""
+        """A description of the machine and of what a run uses of it, by name."""
         gpus = tf.config.list_physical_devices("GPU")
         details = map(tf.config.experimental.get_device_details, gpus)
         names = [str(gpu.get("device_name", "GPU")) for gpu in details]
@@ -104,7 +104,7 @@ def cluster_to_join(config: TrainConfig) -> Cluster | None:
 
 
 def enable_memory_growth() -> list[tf.config.PhysicalDevice]:
-    """The GPUs, of whose memory TensorFlow now takes what it needs, and not all."""
+    """Enable memory growth on every GPU, so that not all is taken; return the GPUs."""
     gpus: list[tf.config.PhysicalDevice] = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         with suppress(RuntimeError):  # this process uses it already

@@ -1,4 +1,4 @@
-"""What every epoch of a run gave: the lines of its `history.csv`."""
+"""The history of a run: a record of every epoch, a line of its `history.csv`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from alexnet.pipeline.files import atomic_path
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch gave: a line of `history.csv`.
+    """The figures of one epoch: a line of `history.csv`.
 
     Validation figures are None where there is no validation split; `seconds` is the
     training's part, of which `input_wait_share` was spent waiting for batches. The
@@ -54,7 +54,7 @@ class EpochRecord:
         )
 
     def with_time(self, time: EpochTime) -> EpochRecord:
-        """The record with the times of `time`; its input's are here already."""
+        """Return the record with the times of `time`, except input's, which it has."""
         return replace(
             self,
             step_seconds=time.step,
@@ -75,7 +75,7 @@ def _validation_accuracy(record: EpochRecord) -> float:
 
 
 def is_out_of_patience(history: Sequence[EpochRecord], patience: int | None) -> bool:
-    """Whether the last `patience` epochs have brought no better validation accuracy."""
+    """Tell whether the last `patience` epochs brought no better validation accuracy."""
     best = best_epoch(history)
     if patience is None or best is None:
         return False

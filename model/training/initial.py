@@ -1,6 +1,6 @@
-"""Where a run starts from: weights of another run or of a file, in place of fresh ones.
+"""Initial weights of a run: those of another run or of a file, not fresh ones.
 
-Read and fitted once, before anything of a run is written.
+They are read and fitted once, before anything of a run is written.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from alexnet.pipeline.errors import ConfigError
 
 
 def settings_of_source(source: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Complete settings by those that a run's weights are used to.
+    """Complete settings by those that a run's weights were trained with.
 
     These are its augmentation, which normalises, and its network where none is named.
 
@@ -59,7 +59,7 @@ def start_from(
     class_names: tuple[str, ...],
     strategy: tf.distribute.Strategy,
 ) -> InitialWeights:
-    """Set a network's weights to those of a run or a file; tell what they were.
+    """Set a network's weights to those of a run or a file; return what was taken.
 
     A run's are those of its best epoch. The head stays fresh where it is for other
     classes: other names of a run's, another number of a file's.

@@ -31,7 +31,7 @@ from alexnet.pipeline.read.order import PipelineShard
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """Where in a run this process goes on: so many steps into an epoch."""
+    """The point from which this process continues a run: a step of an epoch."""
 
     epoch: int
     step: int
@@ -45,7 +45,7 @@ class ResumePoint:
 
 @dataclass(frozen=True)
 class TrainingLoop:
-    """What is left of a run: from `start` to the plan's last epoch."""
+    """The rest of a run: from `start` to the plan's last epoch."""
 
     plan: TrainPlan
     hardware: Hardware
@@ -95,13 +95,13 @@ class TrainingLoop:
         part(agree)
 
     def is_over(self) -> bool:
-        """Whether the run has all of its epochs, or no patience left for more."""
+        """Tell whether the run has all of its epochs, or no patience left for more."""
         config = self.plan.config.train
         has_all = len(self.history) >= config.epochs
         return has_all or is_out_of_patience(self.history, config.patience)
 
     def _make_execution(self, side: int, clock: EpochClock) -> Execution:
-        """Steps on images of a side, which is traced and compiled once."""
+        """Return the steps on images of a side, traced and compiled once."""
         return Execution(
             self.classifier,
             self.hardware.strategy,
@@ -197,7 +197,7 @@ class TrainingLoop:
         )
 
     def _batches(self, make: Callable[[PipelineShard], tf.data.Dataset]) -> Any:
-        """What `make` returns, shared among the strategy's workers and replicas."""
+        """Return the dataset of `make`, shared among the workers and replicas."""
         batch_size = self.plan.config.train.batch_size
         if self.hardware.kind == "none":
             return make(PipelineShard(batch_size))

@@ -35,7 +35,7 @@ class TrainingLoss:
 
     @property
     def needs_one_hot(self) -> bool:
-        """Whether class numbers do not do as targets."""
+        """Whether targets have to be one-hot: class numbers do not do."""
         return self.kind == "one-hot" or self.label_smoothing > 0
 
     def __call__(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -23,14 +23,14 @@ class Metrics(NamedTuple):
 
     loss: float
     accuracy: float
-    # Until the mean loss was no number, or hopeless.
+    # Steps until the mean loss was no number, or hopeless.
     sound_steps: int
-    # By loss scaling, where float16 overflowed.
+    # Steps that loss scaling skipped, where float16 overflowed.
     skipped_steps: int
 
 
 class MetricSums(tf.Module):
-    """What an epoch has added up: losses, hits, examples, sound and skipped steps."""
+    """The sums of an epoch so far: losses, hits, examples, sound and skipped steps."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Several workers that train together: what they agree on, and the loss of one.
+"""Several workers that train together: their agreements, and the loss of one.
 
 The chief, worker 0, alone writes the run folder, and says what is in it: two machines
 may see a shared file system as it was at different moments.
@@ -23,21 +23,21 @@ from alexnet.pipeline.errors import RunError
 
 
 class Wishes(NamedTuple):
-    """What a worker wants to pause for after a step."""
+    """The reasons for which a worker wants to pause after a step."""
 
     look: bool = False
     save: bool = False
     stop: bool = False
-    # Until workers ask each other again, which has all of them wait for their devices.
+    # Steps until workers ask each other again, for which all wait for their devices.
     steps: float = 1
 
 
-# Given what one worker wishes, what any of them wishes, and the mean of their steps.
+# Takes one worker's wishes, returns those of any worker, and the mean of their steps.
 Agreement = Callable[[Wishes], Wishes]
 
 
 def agreement(hardware: Hardware) -> Agreement:
-    """What tells every worker what any of them wishes; one alone has its way."""
+    """Return the function that combines workers' wishes; one alone keeps its own."""
     if hardware.kind != "multi-worker":
         return lambda wishes: wishes._replace(steps=1)
     strategy = hardware.strategy
@@ -56,18 +56,18 @@ def agreement(hardware: Hardware) -> Agreement:
 
 
 def part(agree: Agreement) -> None:
-    """Leave, after an agreement that was the last.
+    """Take part in one more agreement after the last, before leaving.
 
-    A worker is done with an agreement while others may still fetch its part of it, and
-    they fail if it ends just then. So one more follows, which none needs: a worker that
-    ends meanwhile has had the last.
+    A worker may be done with an agreement while others still fetch its part of it, and
+    they fail if it ends just then. This additional one may fail, as nobody needs it: a
+    worker that takes part in it is done with the last.
     """
     with suppress(tf.errors.OpError, RuntimeError):
         agree(Wishes())
 
 
 def from_chief(hardware: Hardware, text: str) -> str:
-    """The chief's text, whatever the others have; one alone keeps its own.
+    """Return the chief's text at every worker; one alone keeps its own.
 
     Raises:
         RunError: another worker is gone.
@@ -136,7 +136,7 @@ def new_run(run: RunFolder, hardware: Hardware) -> Iterator[RunFolder]:
 
 @contextmanager
 def loss_told(hardware: Hardware, run: RunFolder | None = None) -> Iterator[None]:
-    """Tell errors in the block that mean that another worker is gone.
+    """Raise a RunError for errors of the block that mean that a worker is gone.
 
     Raises:
         RunError: one is.

@@ -30,7 +30,7 @@ class Optimizer(tf.Module, ABC):
     """
 
     num_slots: ClassVar[int] = 0
-    # Whether weights shrink apart from the update, which knows nothing of it.
+    # Whether weight decay is decoupled: weights shrink apart from the update.
     decays_apart: ClassVar[bool] = True
 
     def __init__(
@@ -88,7 +88,7 @@ class Optimizer(tf.Module, ABC):
 
 
 def is_kernel(weight: tf.Variable) -> bool:
-    """Whether decay and layer-wise rates are for a weight; a vector has neither.
+    """Tell whether a weight has decay and layer-wise rates; a vector has neither.
 
     That is a bias, or an offset or scale of a normalisation: shrinking it has no use.
     """

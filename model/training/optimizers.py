@@ -150,7 +150,7 @@ class Lamb(Optimizer):
 
 
 def _powers(step: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
-    """What the first mean's and the first variance's zeros weigh after a step."""
+    """Return the powers of Adam's betas after a step, which correct its bias."""
     with tf.device(HOST):
         taken = tf.cast(step + 1, tf.float32)
         return BETA_1**taken, BETA_2**taken

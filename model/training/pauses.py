@@ -35,7 +35,7 @@ class Pauses:
         progress: Progress,
         clock: EpochClock,
     ) -> None:
-        """`agree` tells what any of the workers wishes."""
+        """`agree` combines the wishes of all workers."""
         self._checkpoints, self._steps_per_epoch = checkpoints, steps_per_epoch
         self._save_seconds, self._signals = 60 * minutes, signals
         self._agree, self._progress, self._clock = agree, progress, clock
@@ -44,7 +44,7 @@ class Pauses:
         self._saved_at = time.monotonic()
 
     def after_steps(self, step: int) -> bool:
-        """Pause where somebody wishes it; true if the device was waited for.
+        """Pause if any worker wishes to; return whether the device was waited for.
 
         Raises:
             RunError: the run has diverged.
@@ -67,7 +67,7 @@ class Pauses:
         return True
 
     def _ask(self, step: int) -> Wishes:
-        """What any of the workers wishes; all of them ask after the same steps."""
+        """Return the wishes of any worker; all of them ask after the same steps."""
         now = time.monotonic()
         seconds = max(now - self._looked_at, 1e-9)
         wishes = self._agree(
@@ -82,9 +82,9 @@ class Pauses:
         return wishes
 
     def after_epoch(self, history: list[EpochRecord]) -> None:
-        """Save the state of the epoch that the history ends with, the best or not.
+        """Save the state of the history's last epoch, and its network if it is best.
 
-        The best is that of the highest validation accuracy; there is none without.
+        The best has the highest validation accuracy; without validation there is none.
 
         Raises:
             KeyboardInterrupt: a signal asked for it; the state is saved.

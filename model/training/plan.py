@@ -1,6 +1,6 @@
 """The plan of a run: settings that fit each other, the records and the run folder.
 
-What `fit` checks before it touches a device or writes a file.
+`fit` checks all of it before it touches a device or writes a file.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class TrainPlan:
     run: RunFolder
     config: RunConfig
     records: OpenedSet
-    # What the run that is resumed was to be so far.
+    # The settings so far of the run that is resumed.
     former: RunConfig | None = None
     overwrite: bool = False
     checkpoint_minutes: float = CHECKPOINT_MINUTES
@@ -91,7 +91,7 @@ def plan_training(
     checkpoint_minutes: float = CHECKPOINT_MINUTES,
     data_service: str | None = None,
 ) -> TrainPlan:
-    """The plan of a run on the records in `data`; None is where a resumed run's are.
+    """Plan a run on the records in `data`; None stands for those of a resumed run.
 
     Without `run` it is runs/<date-time>, to be made when the run begins. `settings` are
     the NetworkConfig and TrainConfig values that were asked for, where `network` may be

@@ -1,4 +1,4 @@
-"""What a training has reached: printed at its end, and the JSON of `fit`."""
+"""The report of a training: printed at its end, and the JSON of `fit`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 from alexnet.model.training.history import EpochRecord, best_epoch
 from alexnet.model.training.history_html import history_html
 
-# How often a run at chance may be taken for a better one.
+# The level of the test: how often a run at chance may be taken for a better one.
 DOUBT = 0.05
-# What time is spent on, for people: see `EpochTime`.
+# The accounts of `EpochTime`, named for people.
 ACCOUNTS = {
     "step": "steps",
     "input": "waiting for input",
@@ -25,13 +25,13 @@ ACCOUNTS = {
 
 @dataclass(frozen=True)
 class FitReport:
-    """What a run has reached; its last epoch's figures, and how input fared in all."""
+    """The report of a run: its epochs, and its speed and wait for input over all."""
 
     run: Path
     history: tuple[EpochRecord, ...]
     # Validation examples of each class.
     class_counts: tuple[int, ...] = ()
-    # What ended the run before its last epoch.
+    # The patience that ended the run before its last epoch.
     spent_patience: int | None = None
 
     @property
@@ -64,7 +64,7 @@ class FitReport:
 
     @property
     def time_summary(self) -> str:
-        """Tell in a sentence what the time was spent on."""
+        """A sentence on what the time was spent on."""
         total = sum(self.seconds.values())
         shares = [
             f"{ACCOUNTS[account]} {seconds / max(total, 1e-9):.1%}"
@@ -74,7 +74,7 @@ class FitReport:
 
     @property
     def chance_warning(self) -> str | None:
-        """Tell of a validation that has stayed at chance, or fallen back to it."""
+        """A warning that validation has stayed at chance, or fallen back to it."""
         best, last = self.best, self.last
         if best is None:
             return None

@@ -25,7 +25,7 @@ from alexnet.pipeline.lock import removed_when_empty, sole_process
 from alexnet.pipeline.notebook import html_table
 
 LOCK = ".lock"
-# What reading JSON raises of a file that holds something else.
+# Errors of reading JSON that holds something else.
 NOT_SETTINGS = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 
 
@@ -72,11 +72,11 @@ class RunFolder:
         return self.path / "checkpoints" / which
 
     def exists(self) -> bool:
-        """Whether a run has been started here."""
+        """Tell whether a run has been started here."""
         return self.config_path.is_file()
 
     def is_taken(self) -> bool:
-        """Whether a run is here, or what a deletion that was cut short has left."""
+        """Tell whether a run is here, or the rest of one that was not deleted whole."""
         return self.exists() or self.checkpoints_path("last").is_dir()
 
     def require_free(self) -> None:
@@ -125,7 +125,7 @@ class RunFolder:
 
     @property
     def resume_command(self) -> str:
-        """What goes on with the run."""
+        """The command that goes on with the run."""
         return f"alexnet fit --run {quote(str(self.path))} --resume"
 
     def save_config(
@@ -133,7 +133,7 @@ class RunFolder:
     ) -> None:
         """Start the run's folder, or note that it goes on for longer.
 
-        `machine` describes where; it decides no number.
+        `machine` describes where the run computes; it decides no number.
 
         Raises:
             RunError: it cannot be written.
@@ -226,7 +226,7 @@ class RunFolder:
 
 
 def dated(parent: Path) -> Path:
-    """<parent>/<date-time>, the name of what begins now."""
+    """Return <parent>/<date-time>, a path for a run or sweep that begins now."""
     return parent / datetime.now().strftime("%Y-%m-%d-%H%M%S")
 
 
@@ -247,7 +247,7 @@ def new_folder(base: Path) -> Iterator[Path]:
 
 
 def _make(path: Path) -> bool:
-    """Whether a folder was made; another process may have been faster."""
+    """Make a folder; return False if another process has been faster."""
     try:
         path.mkdir(parents=True)
     except FileExistsError:

@@ -24,7 +24,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class InitialWeights:
-    """What a run that starts from `init_from` took over from there."""
+    """A note of the weights that a run took over from `init_from`."""
 
     # SHA-256 of the weights there.
     fingerprint: str
@@ -49,7 +49,7 @@ class RunConfig:
     reader_reason: str
     # Known when the run has begun.
     initial: InitialWeights | None = None
-    # By which the seed decides the epochs' order.
+    # Version of the rule by which the seed decides the epochs' order.
     order_version: int = ORDER_VERSION
 
     def __post_init__(self) -> None:

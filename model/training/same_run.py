@@ -1,4 +1,4 @@
-"""What a run that goes on has in common with the one that began: records, settings."""
+"""Checks that a resumed run has the records and settings that it began with."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def require_same_records(old: RunConfig, found: dict[str, Any]) -> None:
 
 
 def _other_records(old: RunConfig, found: dict[str, Any]) -> str:
-    """What tells records from those of a run, as the rest of a sentence."""
+    """Describe how records differ from a run's, as the rest of a sentence."""
     own, names = old.class_names, found["class_names"]
     lost = [name for name in own if name not in set(names)]
     more = [name for name in names if name not in set(own)]
@@ -52,7 +52,7 @@ def _other_records(old: RunConfig, found: dict[str, Any]) -> str:
 def require_same_settings(run: RunFolder, old: RunConfig, new: RunConfig) -> None:
     """Check that `new` goes on with `old`: epochs may grow, patience may change.
 
-    So may the cache, which is a machine's.
+    So may the cache, which is the machine's.
 
     Raises:
         RunError: anything else differs; the message lists it.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def is_seen(path: Path, seconds: float) -> bool:
-    """Whether a file that another machine has written is seen here, now or soon."""
+    """Wait up to `seconds` to see another machine's file; tell whether it is seen."""
     until = time.monotonic() + seconds
     while not path.exists():
         if time.monotonic() > until:
