@@ -38,7 +38,7 @@ class Loader(str, Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BenchConfig(ReadConfig):
-    """Which input pipeline is measured, beside which loaders, and for how long."""
+    """The input pipeline to measure, loaders to time beside it, and for how long."""
 
     # For each rung, limit and turn of a loader, after a warm-up of half of it.
     seconds: float = 5.0

@@ -59,7 +59,7 @@ class Host:
 
 @dataclass(frozen=True)
 class Disk:
-    """What a folder lies on; the speed is that of the disk, past the page cache."""
+    """The disk that a folder lies on; its speed is measured past the page cache."""
 
     folder: Path
     file_system: str | None
@@ -103,7 +103,7 @@ def count_cpus(number: float) -> str:
 
 
 def read_allocator(root: Path = ROOT) -> str:
-    """Whose `malloc` this process uses, or '' where it is not known."""
+    """Return whose `malloc` this process uses, or '' where it is not known."""
     maps = read_text(root / "proc/self/maps")
     found = [name for name in ALLOCATORS if f"lib{name}" in maps]
     return found[0] if found else "glibc" if re.search(r"/libc[.-]", maps) else ""

@@ -98,7 +98,7 @@ def _print_estimate(report: EstimateReport) -> None:
 
 
 def _cells(estimate: Estimate) -> list[str]:
-    """What is predicted of a storage, for people."""
+    """Return the cells of a storage's row: what is predicted of it, for people."""
     from alexnet.pipeline.files import format_bytes
 
     error = f"{estimate.bytes_error / estimate.bytes:.1%}"

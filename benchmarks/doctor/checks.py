@@ -1,7 +1,7 @@
-"""What the doctor makes of the machine and the packages: well, costs speed, or broken.
+"""The doctor's checks of the machine and the packages: well, costs speed, or broken.
 
-Pure functions of the facts that `machine` and `doctor` read; `gpu_findings` has those
-of the GPUs.
+Pure functions of the facts that `machine` and `doctor` read; `gpu_checks` has those of
+the GPUs.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ INSTRUCTION_SETS = {
 BFLOAT16_SETS = {"avx512_bf16", "amx_bf16"}
 # A jpeg and a raw record at 256 px.
 JPEG_BYTES, RAW_BYTES = 18_000, 256 * 256 * 3
-# What two cores decode in a second: 5 300 jpeg records.
+# Two cores decode as much in a second: 5 300 jpeg records.
 SLOW_BYTES_PER_SECOND = 96e6
 LITTLE_ROOM_BYTES = 2**30
 # 16 shards, and what Python, TensorFlow and a pool of workers open; macOS gives 256.
 FEW_OPEN_FILES = 1024
-# What NVIDIA tells users of containers to give; Docker's own is 64 MiB.
+# The size that NVIDIA advises for containers; Docker's own is 64 MiB.
 LITTLE_SHARED_BYTES = 2**30
 
 
@@ -57,7 +57,7 @@ class Package:
 
 
 def judge_package(package: Package) -> Finding:
-    """Missing is broken; a version that nobody has tried is worth a word."""
+    """Check a package: missing is a problem, a version that nobody has tried a note."""
     from packaging.specifiers import SpecifierSet
 
     name, needs, found = package.name, package.needs, package.found
@@ -70,7 +70,7 @@ def judge_package(package: Package) -> Finding:
 
 
 def judge_cpus(processor: Processor) -> Finding:
-    """How many CPUs there are to use, of how many."""
+    """Check that all of the machine's CPUs can be used, all of the time."""
     usable, quota = processor.usable_cpus, processor.quota_cpus
     value = f"{usable} of {processor.present_cpus} usable"
     value += f", {processor.model}" if processor.model else ""
@@ -94,7 +94,7 @@ def judge_cpus(processor: Processor) -> Finding:
 
 
 def judge_instructions(flags: frozenset[str]) -> Finding:
-    """Whether the CPU has what TensorFlow needs, and what mixed precision needs."""
+    """Check that the CPU has the instructions of TensorFlow and mixed precision."""
     has = [name for flag, name in INSTRUCTION_SETS.items() if flag in flags]
     value = ", ".join(has) or "none since AVX2"
     if "avx" not in flags:
@@ -111,7 +111,7 @@ def judge_instructions(flags: frozenset[str]) -> Finding:
 
 
 def judge_memory(memory: Memory) -> Finding:
-    """Whether there is room for what the input pipeline may hold by default."""
+    """Check that there is room for what the input pipeline may hold by default."""
     available, limit = memory.available_bytes, memory.limit_bytes
     total = format_bytes(memory.total_bytes)
     value = f"{format_bytes(available)} of {total} available"
@@ -128,7 +128,7 @@ def judge_memory(memory: Memory) -> Finding:
 
 
 def judge_disk(disk: Disk) -> Iterator[Finding]:
-    """Room, file system and speed of the folder, as far as they are known."""
+    """Check the room, file system and speed of the folder, as far as they are known."""
     room = Finding(f"room in {disk.folder}", format_bytes(disk.free_bytes))
     if disk.free_bytes < LITTLE_ROOM_BYTES:
         advice = "25,000 photos are 450 MB as jpeg records and 4.9 GB as raw ones."
@@ -166,7 +166,7 @@ def _judge_reading(bytes_per_second: float) -> Finding:
 
 
 def judge_open_files(limit: int) -> Finding:
-    """Whether shards, libraries and workers can all be open at once."""
+    """Check that shards, libraries and workers can all be open at once."""
     if limit >= FEW_OPEN_FILES:
         return Finding("open files", f"{limit:,}")
     advice = f"`ulimit -n {FEW_OPEN_FILES}` before a build or a training."
@@ -174,7 +174,7 @@ def judge_open_files(limit: int) -> Finding:
 
 
 def judge_shared_memory(num_bytes: int, num_gpus: int) -> Finding:
-    """Whether several GPUs can hand each other gradients through /dev/shm."""
+    """Check that several GPUs can exchange gradients through /dev/shm."""
     value = format_bytes(num_bytes)
     if num_gpus < 2 or num_bytes >= LITTLE_SHARED_BYTES:
         return Finding("/dev/shm", value)

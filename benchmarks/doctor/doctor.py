@@ -1,6 +1,6 @@
 """`alexnet doctor`: looks at packages, machine, GPUs and a folder, and reports.
 
-Gathering the facts is thin, and what to think of them is in `checks`.
+It gathers the facts; `checks` and `gpu_checks` judge them.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class DoctorReport:
 
 
 def examine(folder: Path) -> DoctorReport:
-    """What is found on this machine, and on the disk under `folder`.
+    """Examine this machine, and the disk under `folder`.
 
     Raises:
         DataError: there is no such folder.
@@ -86,7 +86,7 @@ def read_packages() -> Iterator[Package]:
 
 
 def _required_by(name: str) -> Iterator[Package]:
-    """What a distribution requires without extras; nothing if it is not installed."""
+    """Yield what a distribution requires without extras; nothing if not installed."""
     from packaging.requirements import Requirement
 
     with suppress(PackageNotFoundError):
@@ -98,7 +98,7 @@ def _required_by(name: str) -> Iterator[Package]:
 
 
 def _machine() -> Iterator[Finding]:
-    """Processor, TensorFlow, GPUs, memory and limits."""
+    """Yield findings on processor, TensorFlow, GPUs, memory and limits."""
     processor, memory = read_processor(), read_memory()
     tensorflow, driver = ask_tensorflow(), ask_driver()
     yield judge_cpus(processor)

@@ -1,4 +1,4 @@
-"""What the doctor makes of the GPUs and of TensorFlow: which are used, or why not.
+"""The doctor's checks of the GPUs and of TensorFlow: which are used, or why not.
 
 Pure functions of the facts that `gpus` reads.
 """
@@ -52,9 +52,9 @@ def judge_gpus(
     tensorflow: TensorFlow | str,
     environ: Mapping[str, str],
 ) -> Iterator[Finding]:
-    """The driver, its GPUs, and whether TensorFlow uses them.
+    """Check the driver, its GPUs, and whether TensorFlow uses them.
 
-    `num_devices` are the GPUs on the machine's bus, with a driver or without.
+    `num_devices` counts the GPUs on the machine's bus, with a driver or without.
     """
     if isinstance(driver, str):
         yield _judge_no_driver(num_devices, driver)
@@ -137,7 +137,7 @@ def _keeps_kernels(environ: Mapping[str, str]) -> bool:
 
 
 def _capability(text: str) -> tuple[int, int]:
-    """(7, 5) of sm_75 or compute_75."""
+    """Return (7, 5) for sm_75 or compute_75."""
     digits = text.rpartition("_")[2]
     return int(digits[:-1]), int(digits[-1])
 
@@ -145,7 +145,7 @@ def _capability(text: str) -> tuple[int, int]:
 def _judge_use(
     driver: Driver, tensorflow: TensorFlow, environ: Mapping[str, str]
 ) -> Finding:
-    """How many of the GPUs TensorFlow uses, and what keeps it from the others."""
+    """Check how many of the GPUs TensorFlow uses, and what keeps it from the others."""
     name, value = "GPUs in use", f"{tensorflow.num_gpus} of {len(driver.gpus)}"
     if tensorflow.num_gpus == len(driver.gpus):
         return Finding(name, value)
@@ -157,7 +157,7 @@ def _judge_use(
 
 
 def _num_visible(devices: str) -> int:
-    """How many GPUs CUDA_VISIBLE_DEVICES leaves: those before the first invalid one."""
+    """Count the GPUs in CUDA_VISIBLE_DEVICES: those before the first invalid one."""
     names = [name.strip() for name in devices.split(",")]
     ends = [place for place, name in enumerate(names) if name in ("", "-1")]
     return ends[0] if ends else len(names)

@@ -29,7 +29,7 @@ ANSWER_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU as its driver tells of it."""
+    """A GPU as its driver describes it."""
 
     name: str
     memory_bytes: int
@@ -51,7 +51,8 @@ class TensorFlow:
 
     version: str
     cuda: str
-    # What its kernels are built for, such as sm_75; the last is built on at first use.
+    # Architectures its kernels are built for, such as sm_75; for newer GPUs the last is
+    # compiled at first use.
     capabilities: tuple[str, ...]
     num_gpus: int
     missing_libraries: tuple[str, ...]
@@ -101,7 +102,7 @@ def _gpu(index: int) -> Gpu:
 
 
 def ask_tensorflow() -> TensorFlow | str:
-    """What TensorFlow tells of itself, or why it cannot be used."""
+    """Return what TensorFlow tells of itself, or why it cannot be used."""
     command = [sys.executable, "-c", f"import {__name__} as asked; asked.tell()"]
     try:
         done = subprocess.run(
@@ -119,7 +120,7 @@ def ask_tensorflow() -> TensorFlow | str:
 
 
 def read_answer(code: int, out: str, log: str) -> TensorFlow | str:
-    """What a process that called `tell` said, or why it did not."""
+    """Return the answer of a process that called `tell`, or why it gave none."""
     if code < 0:
         return f"its import is ended by {signal.Signals(-code).name}"
     if code > 0:

@@ -25,7 +25,7 @@ def write_bench_page(report_file: Path, out: Path) -> None:
 
 
 def page_of(report: Mapping[str, Any]) -> dict[str, Any]:
-    """What the template asks of a report's JSON.
+    """Return the values that the template shows, from a report's JSON.
 
     Raises:
         LookupError, TypeError: it is no report.

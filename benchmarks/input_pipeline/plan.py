@@ -51,7 +51,7 @@ class BenchPlan:
             return []
         whole = self.host[-1]
         limit = self.limit_names.get(whole.name, "")
-        # Beside that of planes, what RGB would take.
+        # For planes also the limit of RGB, whose name theirs begins with.
         limits = [timing for timing in self.limits if limit.startswith(timing.name)]
         return [whole, *limits, *self.loaders]
 
@@ -145,14 +145,14 @@ def plan_bench(
             *_plan_host_limits(records, config),
             plan_alone(stages, last, on_device[last]),
         ],
-        # Of this machine's, none limits what others make.
+        # No limit of this machine holds for batches that others make.
         limit_names={} if service else limit_names(stages, records.storage),
         loaders=[plan_loader(name, records, batch_size) for name in config.against],
     )
 
 
 def _plan_host_limits(records: OpenedRecords, config: BenchConfig) -> list[Timing]:
-    """What this machine could do with the bytes, or a core of a data service's."""
+    """Plan the limits of this machine on the bytes, or of a data service's core."""
     if config.data_service is not None:
         return [Timing(ONE_CORE, lambda: one_core(records, config))]
     return plan_limits(records, config.batch_size)

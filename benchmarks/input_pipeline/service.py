@@ -1,6 +1,6 @@
 """A data service on the bench: what a core of a worker makes, and how many it takes.
 
-Beside the service that is measured, one of this machine's own has a single worker on a
+Beside the service that is measured, another is started here with a single worker on a
 single core: its batches go the whole way, through a connection to the trainer.
 """
 
@@ -31,7 +31,7 @@ ON_ONE_CORE = (
 
 @dataclass(frozen=True)
 class ServiceNeed:
-    """What the device takes of a data service, and what that costs."""
+    """The worker cores and the network by which a data service feeds the device."""
 
     address: str
     # Of one core like this machine's.
@@ -55,7 +55,7 @@ class ServiceNeed:
 def service_need(
     address: str, core_images_per_second: float, demand: float, image_bytes: int
 ) -> ServiceNeed:
-    """What feeds a device that takes `demand` images a second."""
+    """Return what it takes to feed a device `demand` images a second."""
     return ServiceNeed(
         address,
         core_images_per_second,

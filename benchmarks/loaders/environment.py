@@ -71,7 +71,7 @@ def plan_script(name: str, records: OpenedRecords, batch_size: int) -> Timing:
 
 
 def script_command(name: str, photos: PhotoFiles, batch_size: int) -> list[str]:
-    """What prints the number of images in each batch that a loader makes of photos.
+    """Return a loader's command, which prints the number of images in each batch.
 
     Raises:
         ConfigError: its environment is not set up.

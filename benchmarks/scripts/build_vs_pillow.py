@@ -2,8 +2,8 @@
 
 `python -m alexnet.benchmarks.scripts.build_vs_pillow SOURCE`. The limit is the photos'
 bytes in memory, decoded, resized and encoded by as many processes as a build has,
-results thrown away. Both take turns. What every build takes, however short, is told
-apart.
+results thrown away. Both take turns. The time that every build takes, however short, is
+given apart.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def limit_rate(photos: Sequence[bytes], config: BuildConfig, workers: int) -> fl
 def _work(
     photos: Sequence[bytes], config: BuildConfig, barrier: Barrier
 ) -> tuple[float, float]:
-    """When this process began with its photos and when it was done, on one clock."""
+    """Encode photos; return when this process began and ended, by a shared clock."""
     keep_freed_memory()
     for data in photos[:4]:
         bare_pillow(data, config)

@@ -1,4 +1,4 @@
-"""What another environment's command measures: the JSON that it prints."""
+"""Measurements by another environment's command: the JSON that it prints."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Speeds:
 
     one: Sequence[float]
     two: Sequence[float]
-    # What a link can carry.
+    # Images a second that a link can carry.
     link: float
 
     @property
@@ -130,7 +130,7 @@ def service(hosts: Sequence[str]) -> Iterator[str]:
 
 
 def images_per_second(records: OpenedRecords, address: str, seconds: float) -> float:
-    """What the trainer receives."""
+    """Measure the images a second that the trainer receives."""
     config = ReadConfig(batch_size=BATCH)
     dataset = train_dataset(records, config, data_service=address)
     return measure(deliver(dataset), seconds).images_per_second

@@ -2,7 +2,7 @@
 
     python -m alexnet.benchmarks.scripts.decode_cpu_time records
 
-Counts it of processes that take turns, for a set of `jpeg` records. FFCV takes part
+It is that of processes which take turns on a set of `jpeg` records. FFCV takes part
 where `make loaders` has set it up, planes where there is libturbojpeg. Ratios are those
 of images for the same CPU time, the row's by the column's, in the same round.
 """
@@ -45,7 +45,7 @@ AGAINST = ("mapped-rgb", "bare-rgb", "ffcv-same-jpeg")
 
 
 def deliveries(way: str, records: OpenedRecords, batch_size: int) -> Deliveries:
-    """What a way other than FFCV's delivers."""
+    """Return the deliveries of a way other than FFCV's."""
     from alexnet.benchmarks.limits import plan_limits
     from alexnet.benchmarks.measure import deliver
     from alexnet.pipeline.read.dataset import train_dataset
@@ -86,7 +86,7 @@ def tensorflow_batches(records: OpenedRecords, batch_size: int) -> tf.data.Datas
 def command_of(
     way: str, records: OpenedRecords, photos: PhotoFiles, batch_size: int
 ) -> list[str]:
-    """What prints the numbers of images that a way delivers.
+    """Return the command that prints the numbers of images that a way delivers.
 
     Raises:
         ConfigError: what the way needs is not installed.
@@ -117,7 +117,7 @@ def open_jpeg_records(folder: Path) -> OpenedRecords:
 
 
 def measure(records: OpenedRecords, options: Namespace) -> dict[str, Any]:
-    """The report: what each way takes, and why ways are left out.
+    """Measure each way; return the report, with the reasons of ways left out.
 
     Raises:
         ConfigError: no way is there, or one failed.

@@ -1,4 +1,4 @@
-"""What sets of a million and of a billion images take, by terms that are measured here.
+"""Costs of sets of a million and of a billion images, by terms measured here.
 
 `python -m alexnet.benchmarks.scripts.scale PHOTOS` prints the table in
 `docs/guides/scale.md`. Your photos are stored as JPEGs, verified and read; a manifest
@@ -44,13 +44,13 @@ from alexnet.pipeline.table import Rows, Table
 from alexnet.pipeline.verify.verify import verify
 
 SIZES = (1_300_000, 1_000_000_000)
-# What there is of shards, and of records, files and rows, where terms are measured.
+# Numbers of shards, and of records, files and rows, that terms are measured on.
 NUM_SHARDS, NUM_EACH = 60_000, 200_000
-# How many times as many files show what each one adds to a plan.
+# A plan of this many times the files shows what each one adds.
 MORE_FILES = 2
-# Where the order is looked up: at random places of so many rows.
+# The order is looked up at random places among so many rows.
 ORDERED_ROWS = 10**9
-# As long as the pipeline is warming up, and as long as it is timed.
+# Epochs in which the pipeline warms up, and as many that are timed.
 EPOCHS = 2
 # An order that is sorted: a key of float64 and a number of int32 for each row.
 SORTED_ROW_BYTES = 12
@@ -60,7 +60,7 @@ INDEX_ENTRY_BYTES = 16
 
 @dataclass(frozen=True)
 class Terms:
-    """What was measured; seconds are those of one core."""
+    """The measured terms; seconds are those of one core."""
 
     # Of a photo, stored.
     record_bytes: float
@@ -92,7 +92,7 @@ class Row:
 
 
 def measure(photos: Path, num_shards: int, num_each: int) -> Terms:
-    """Terms of these photos, and of so many shards, and records, files and rows."""
+    """Measure the terms of photos, of shards, and of records, files and rows."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         return Terms(
@@ -118,7 +118,7 @@ def _processor_seconds() -> float:
 
 
 def _traced_bytes(work: Callable[[], Any]) -> tuple[int, int]:
-    """What a piece of work leaves in memory while its result is held, and its peak."""
+    """Return the bytes in memory while the result of `work` is held, and the peak."""
     tracemalloc.start()
     held = work()
     taken = tracemalloc.get_traced_memory()
@@ -157,7 +157,7 @@ def _take(batches: Iterator[Any], steps: int) -> None:
 
 
 def _manifest_terms(folder: Path, num_shards: int) -> tuple[float, float, float]:
-    """Of shards as a billion images have them at the default size."""
+    """Measure the manifest of shards as a billion images have at the default size."""
     shards = tuple(
         Shard(f"train-{n:05d}-of-{num_shards:05d}.tfrecord", 7294, 2**27, 2**31 + n)
         for n in range(num_shards)
@@ -183,7 +183,7 @@ def _index_terms(folder: Path, num_records: int) -> tuple[float, float]:
 
 
 def _plan_terms(num_files: int) -> tuple[float, float, float]:
-    """Of a plan of files that a table on the disk has."""
+    """Measure the plan of files that a table on the disk lists."""
     names = [f"class{n:03d}" for n in range(1000)]
 
     def listed(number: int) -> Rows[ImageFile]:

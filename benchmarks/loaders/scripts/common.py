@@ -1,4 +1,4 @@
-"""What every loader's script shares: its arguments, its photos, and counting batches.
+"""The common parts of the loaders' scripts: arguments, photos, counting batches.
 
 A loader runs in an environment of its own and imports nothing of alexnet. It prints the
 number of images of every batch, until nobody reads them any more.
