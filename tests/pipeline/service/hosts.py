@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -33,6 +34,7 @@ def in_process_service(workers: int = 2) -> Iterator[str]:
     try:
         yield str(dispatcher.address)
     finally:
+        _let_go()
         for server in (*servers, dispatcher):
             server.stop()
 
@@ -99,8 +101,17 @@ class Hosts:
         return self.start("worker", dispatcher.address, folder=folder)
 
     def close(self) -> None:
+        _let_go()
         for host in reversed(self._hosts):
             host.kill()
+
+
+def _let_go() -> None:
+    """Delete iterators that are garbage while their service is there to hear of it.
+
+    Afterwards it takes up to a minute, in whichever test Python collects its garbage.
+    """
+    gc.collect()
 
 
 def _report(process: BaseProcess, log: Path) -> dict[str, Any]:
