@@ -154,6 +154,7 @@ def test_it_is_used_beside_a_model_and_a_pipeline_of_the_users(
     require_both(installed, done.stdout)
 
 
+@pytest.mark.slow
 def test_the_command_runs_beside_them(installed: Path, work: Path) -> None:
     done = subprocess.run(
         [installed.with_name("alexnet"), "--help"],

@@ -57,6 +57,7 @@ def test_a_few_photos_keep_a_few_workers_busy(
     assert (skip, speed_up) == (6, 2)
 
 
+@pytest.mark.slow
 def test_beam_builds_the_sample_in_every_storage(photos: Path, tmp_path: Path) -> None:
     """Ten workers are ten times as fast as the one that a storage is given to."""
     storages: tuple[StorageName, ...] = ("jpeg", "raw")

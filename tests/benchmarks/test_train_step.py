@@ -110,6 +110,7 @@ def test_the_step_runs_and_learns() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_batch_is_noise_of_the_records_size() -> None:
     deliveries = plan_train_step(TINY).augment.start()
     next(deliveries)

@@ -11,7 +11,7 @@ import pytest
 from alexnet.model.training import training
 from alexnet.pipeline.config import StorageName
 from tests.cli.conftest import SMALL, STORED_SIDE, alexnet, alexnet_json, failure
-from tests.conftest import flip, slow
+from tests.conftest import flip
 
 Built = tuple[Path, dict[str, Any]]
 Trained = tuple[Path, dict[str, Any]]
@@ -22,9 +22,10 @@ def second_record(shard: Path) -> int:
     return 12 + int.from_bytes(shard.read_bytes()[:8], "little") + 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("storage", "reader"),
-    [slow("yuv420", "auto"), slow("raw", "stream"), ("original", "auto")],
+    [("yuv420", "auto"), ("raw", "stream"), ("original", "auto")],
 )
 def test_every_storage_is_trained_on_and_evaluated(
     photos: Path, tmp_path: Path, storage: StorageName, reader: str

@@ -52,6 +52,7 @@ def test_what_is_not_there_is_named(bucket: Location, here: Path) -> None:
     assert not any(here.iterdir())
 
 
+@pytest.mark.slow
 def test_download_and_build(photos: Path, tmp_path: Path, here: Path) -> None:
     (tmp_path / "web").mkdir()
     with zipfile.ZipFile(tmp_path / "web/photos.zip", "w") as archive:

@@ -134,7 +134,7 @@ def test_a_source_that_workers_cannot_see_is_no_heap_of_bad_photos(
     assert content(out) == whole
 
 
-@pytest.mark.parametrize("beam", [None, ()], ids=["local", "beam"])
+@pytest.mark.parametrize("beam", [None, slow(())], ids=["local", "beam"])
 def test_what_a_table_names_and_is_not_there_is_set_aside(
     photos: Path, tmp_path: Path, beam: tuple[str, ...] | None
 ) -> None:

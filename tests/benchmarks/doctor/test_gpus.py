@@ -92,6 +92,7 @@ def test_a_driver_that_does_not_answer_is_no_error(
     assert "nvidia-ml-py" in str(ask_driver())
 
 
+@pytest.mark.slow
 def test_tensorflow_tells_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a process of its own what it tells in this one."""
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")

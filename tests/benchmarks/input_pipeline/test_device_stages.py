@@ -56,7 +56,7 @@ def test_alone_it_takes_the_same_one_again(stages: list[Stage]) -> None:
     assert taken == [[0, 1]] * 3
 
 
-@pytest.mark.parametrize("storage", [slow("raw"), "yuv420"])
+@pytest.mark.parametrize("storage", ["raw", slow("yuv420")])
 def test_augment_takes_what_the_pipeline_yields(
     record_sets: dict[StorageName, Path], storage: StorageName
 ) -> None:

@@ -95,6 +95,7 @@ def test_bad_images_are_reported_in_their_places(
     assert told == [(5, 5)]
 
 
+@pytest.mark.slow
 def test_tables_and_patterns_at_urls_give_what_they_give_here(
     trained_run: RunFolder, held_out: list[Path], tmp_path: Path, bucket: Location
 ) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from tensorflow import keras
 from tensorflow.python.eager import context
@@ -110,5 +111,6 @@ def test_nothing_of_a_step_goes_back_to_the_host() -> None:
     call(require_nothing_back)
 
 
+@pytest.mark.slow
 def test_the_loss_scale_asks_for_one_flag() -> None:
     call(require_one_flag_back)

@@ -48,6 +48,7 @@ from tests.conftest import (
     TRAIN_SIDE,
     RecordedProgress,
     flip,
+    slow,
 )
 from tests.model.runs import checkpointed, require_same
 
@@ -404,6 +405,7 @@ def test_small_records_and_large_batches_are_refused(
     assert (plan.steps_per_epoch, plan.validation_steps) == (1, 1)
 
 
+@pytest.mark.slow
 def test_without_validation(photos: Path, tmp_path: Path, run: RunFolder) -> None:
     records = records_of(photos, tmp_path / "records", validation_fraction=0.0)
     settings = {**TINY_RUN, "batch_size": 24, "epochs": 1}
@@ -557,7 +559,7 @@ def test_the_articles_batch() -> None:
     assert view.shape == (32, 227, 227, 3)
 
 
-@pytest.mark.parametrize("split", ["train", "validation"])
+@pytest.mark.parametrize("split", ["train", slow("validation")])
 def test_a_damaged_shard_ends_the_run(
     train_records: Path, tmp_path: Path, run: RunFolder, split: str
 ) -> None:

@@ -76,6 +76,7 @@ def test_workers_have_a_chunk_each(num_files: int, workers: int, useful: int) ->
     assert useful_workers(num_files, workers) == useful
 
 
+@pytest.mark.slow
 def test_photos_that_kill_a_worker_are_found_and_the_rest_goes_on() -> None:
     keys = ["kill 11", *"abcdefg", "kill 6", "exit 3"]
     job = DeadlyJob(KeyStore(), *NO_PHOTOS)

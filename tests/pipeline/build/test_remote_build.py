@@ -191,6 +191,7 @@ def far(link: Link, location: Location) -> Location:
     return Location(location.url, options)
 
 
+@pytest.mark.slow
 def test_a_link_that_is_cut_and_a_store_that_is_away(
     link: Link, many: Many, bucket: Location
 ) -> None:
@@ -355,7 +356,8 @@ def test_no_credentials_are_written_anywhere(
         assert KEY.encode() not in text and SECRET.encode() not in text
 
 
-@pytest.mark.parametrize("options", [(), slow(PROCESSES)])
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), PROCESSES])
 def test_beams_workers_write_the_same(
     options: tuple[str, ...], many: Many, bucket: Location
 ) -> None:

@@ -76,7 +76,8 @@ def test_training_batches_are_those_of_this_process(
     require_equal(taken(later, 4), taken(train_dataset(records, CONFIG), 10)[6:])
 
 
-@pytest.mark.parametrize(("pad", "split"), [(True, "validation"), slow(False, "train")])
+@pytest.mark.slow
+@pytest.mark.parametrize(("pad", "split"), [(True, "validation"), (False, "train")])
 def test_evaluation_batches_are_those_of_this_process(
     pad: bool, split: str, records: OpenedRecords, address: str
 ) -> None:
@@ -297,9 +298,10 @@ def require_error_of_worker(folder: Path, address: str, message: str) -> None:
         taken(dataset, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("there", "message"),
-    [(False, "does not find them"), slow(True, "finds others there")],
+    [(False, "does not find them"), (True, "finds others there")],
 )
 def test_a_worker_without_the_records_is_told(
     there: bool,

@@ -14,7 +14,6 @@ import pytest
 
 from alexnet.pipeline.errors import ReadError
 from alexnet.pipeline.read.calls import Calls
-from tests.conftest import slow
 from tests.pipeline.read.test_image_folder import as_table
 from tests.web_store import serve
 
@@ -75,7 +74,8 @@ MOST_SECONDS = 300
 PROMPT_SECONDS = 25
 
 
-@pytest.mark.parametrize("reader", ["mmap", slow("stream")])
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", ["mmap", "stream"])
 def test_a_script_ends_that_holds_an_iterator(
     record_sets: dict[str, Path], reader: str
 ) -> None:

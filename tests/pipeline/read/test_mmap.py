@@ -117,6 +117,7 @@ def test_views_keep_the_memory_and_the_last_one_gives_it_back(
     assert await_garbage(lambda: unmapped == [sum(SIZES)])
 
 
+@pytest.mark.slow
 def test_a_dataset_keeps_what_it_gathers_from(
     tmp_path: Path, unmapped: list[int]
 ) -> None:

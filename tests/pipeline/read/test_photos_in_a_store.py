@@ -17,7 +17,7 @@ from alexnet.pipeline.read.image_folder import PhotoSet, open_data
 from alexnet.pipeline.remote import retry, transfer
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.source import remote_store
-from tests.conftest import NUM_PHOTOS, SIDE, every_s3, slow
+from tests.conftest import NUM_PHOTOS, SIDE, every_s3
 from tests.pipeline.read.test_image_folder import (
     as_table,
     as_tar,
@@ -65,9 +65,9 @@ def test_a_bucket_gives_a_folders_batches(photos: Path, bucket: Location) -> Non
     assert_same(batches(resumed.take(2)), whole[TRAIN // 5 + 1 :])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("pack", "name"),
-    [(as_zip, "a.zip"), slow(as_tar, "a.tar"), slow(as_table, "a.csv")],
+    ("pack", "name"), [(as_zip, "a.zip"), (as_tar, "a.tar"), (as_table, "a.csv")]
 )
 def test_archives_and_tables_do_too(
     photos: Path,
@@ -116,6 +116,7 @@ def test_many_are_fetched_at_a_time(
     assert met
 
 
+@pytest.mark.slow
 def test_an_outage_is_a_pause_and_a_long_one_an_error(
     s3: S3, photos: Path, bucket: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
