@@ -191,7 +191,8 @@ def pictures() -> np.ndarray:
 
 
 @pytest.fixture(
-    scope="module", params=["paper", *map(slow, ("article", "bn", "torchvision"))]
+    scope="module",
+    params=[name if name == "paper" else slow(name) for name in VARIANTS],
 )
 def classifier(request: pytest.FixtureRequest) -> Classifier:
     return classifier_of(request.param)
