@@ -188,6 +188,7 @@ def test_a_slow_disk_is_a_slow_build(
     assert one.build_seconds == pytest.approx(one.bytes / 1000, rel=0.1)
 
 
+@pytest.mark.slow
 def test_a_cold_disk_is_really_read(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ from alexnet.model.training.make_classifier import build_replicated, make_classi
 from alexnet.model.training.train_step import TrainableClassifier
 from alexnet.pipeline.augment.presets import preset
 from alexnet.pipeline.errors import ConfigError
+from tests.conftest import slow
 
 TINY = TrainStepConfig(batch_size=4, image_size=67, num_classes=3, width=1 / 16)
 
@@ -125,7 +126,9 @@ def test_a_network_larger_than_the_records_gets_its_own_size() -> None:
     assert TrainStepConfig(image_size=300).stored_side == 300
 
 
-@pytest.mark.parametrize("augment", ["none", "article", "paper", "modern"])
+@pytest.mark.parametrize(
+    "augment", ["none", *map(slow, ("article", "paper", "modern"))]
+)
 def test_augmenting_alone_is_what_the_step_does(
     monkeypatch: pytest.MonkeyPatch, augment: str
 ) -> None:

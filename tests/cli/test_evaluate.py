@@ -68,6 +68,7 @@ def locked_run(trained: Trained, tmp_path: Path) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_figures_are_told_though_their_picture_cannot_be_written(
     locked_run: Path, tmp_path: Path
 ) -> None:

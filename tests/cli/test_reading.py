@@ -11,7 +11,7 @@ import pytest
 from alexnet.model.training import training
 from alexnet.pipeline.config import StorageName
 from tests.cli.conftest import SMALL, STORED_SIDE, alexnet, alexnet_json, failure
-from tests.conftest import flip
+from tests.conftest import flip, slow
 
 Built = tuple[Path, dict[str, Any]]
 Trained = tuple[Path, dict[str, Any]]
@@ -132,7 +132,7 @@ def test_a_rotten_shard_ends_fit_and_the_run_goes_on_when_it_is_mended(
         assert resumed["train"] == trained[1]["train"]
 
 
-@pytest.mark.parametrize("storage", ["jpeg", "original"])
+@pytest.mark.parametrize("storage", ["jpeg", slow("original")])
 def test_a_rotten_shard_is_named_by_whatever_reads_it(
     photos: Path, trained: Trained, tmp_path: Path, storage: StorageName
 ) -> None:

@@ -412,7 +412,10 @@ def test_a_folder_that_is_no_run_is_named(
 
 @pytest.mark.parametrize(
     ("variant", "classes", "parameters", "trainable"),
-    [("article", 2, 58_290_562, 58_290_050), ("paper", 1000, 60_965_224, 60_965_224)],
+    [
+        ("article", 2, 58_290_562, 58_290_050),
+        slow("paper", 1000, 60_965_224, 60_965_224),
+    ],
 )
 def test_summary_json(
     variant: str, classes: int, parameters: int, trainable: int

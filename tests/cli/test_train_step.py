@@ -21,6 +21,7 @@ def small_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train_step, "MATMUL_SIDES", {"CPU": 64, "GPU": 64})
 
 
+@pytest.mark.slow
 def test_json() -> None:
     found = alexnet_json(*STEP, "--variant", "bn", "--classes", 5, "--no-xla")
     assert set(FIELDS.split()) <= set(found)

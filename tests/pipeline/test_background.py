@@ -11,6 +11,7 @@ from threading import Barrier, Event
 import pytest
 
 from alexnet.pipeline.background import BackgroundPool
+from tests.conftest import slow
 
 SCRIPT = """
 import time
@@ -65,7 +66,7 @@ def test_a_pool_maps_in_order_up_to_an_error() -> None:
     "call",
     [
         "list(shard.read_receipts(None, [Shard(), Shard()]))",
-        "work_list.save_work_lists(None, [Shard(), Shard()])",
+        slow("work_list.save_work_lists(None, [Shard(), Shard()])"),
         "verify._inspect_on_threads(Inspector(), [0, 1], 2, verify._Meter(1, print))",
     ],
 )

@@ -40,7 +40,7 @@ from tests.conftest import slow
 EXAMPLES = pytest.mark.parametrize(
     "examples",
     [
-        60,
+        30,
         slow(1000),
         pytest.param(5000, marks=pytest.mark.soak),
     ],

@@ -72,7 +72,7 @@ def failing(photos: Path, tmp_path: Path, number: int) -> Failing:
 
 
 @pytest.mark.parametrize(
-    ("workers", "number"), [*((1, number) for number in FAILURES), (2, errno.EIO)]
+    ("workers", "number"), [*((1, number) for number in FAILURES), slow(2, errno.EIO)]
 )
 def test_a_photo_that_cannot_be_read_ends_a_build_that_goes_on_later(
     photos: Path, tmp_path: Path, whole: dict[str, bytes], number: int, workers: int

@@ -12,6 +12,7 @@ import pytest
 
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.table import CHUNK_ROWS, Rows, Table, sorted_rows
+from tests.conftest import slow
 
 TEXTS = [
     "a",
@@ -71,7 +72,7 @@ def test_texts_come_back_as_they_were() -> None:
     assert [text for text, *_ in table.read(0, len(table))] == TEXTS * CHUNK_ROWS
 
 
-@pytest.mark.parametrize("number", [0, 1, 999, 1000, 1001, 5300])
+@pytest.mark.parametrize("number", [0, 1, 999, 1000, 1001, slow(5300)])
 def test_sorted_rows_are_a_sorted_list(
     monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:

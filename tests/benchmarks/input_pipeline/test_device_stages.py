@@ -18,7 +18,6 @@ from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.read.dataset import train_stages
 from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.read.stage import Epoch, EpochStage, Stage, WholeStage
-from tests.conftest import slow
 
 
 @pytest.fixture
@@ -56,7 +55,8 @@ def test_alone_it_takes_the_same_one_again(stages: list[Stage]) -> None:
     assert taken == [[0, 1]] * 3
 
 
-@pytest.mark.parametrize("storage", ["raw", slow("yuv420")])
+@pytest.mark.slow
+@pytest.mark.parametrize("storage", ["raw", "yuv420"])
 def test_augment_takes_what_the_pipeline_yields(
     record_sets: dict[StorageName, Path], storage: StorageName
 ) -> None:

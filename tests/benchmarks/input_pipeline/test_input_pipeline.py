@@ -127,6 +127,7 @@ def test_what_stands_beside_the_rungs(record_sets: dict[StorageName, Path]) -> N
     assert 0.2 < quality["displacement"] < 2
 
 
+@pytest.mark.slow
 def test_a_reader_that_is_asked_for_is_planned(
     record_sets: dict[StorageName, Path],
 ) -> None:

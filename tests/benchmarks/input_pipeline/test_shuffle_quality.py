@@ -21,6 +21,7 @@ from alexnet.pipeline.config import ReadConfig, Reader, StorageName
 from alexnet.pipeline.read.dataset import train_stages
 from alexnet.pipeline.read.opened_records import open_records
 from alexnet.pipeline.read.stage import Epoch, EpochStage, Stage, WholeStage, compose
+from tests.conftest import slow
 
 COUNT, BATCH = 12_800, 64
 # Of the made-up stages.
@@ -176,7 +177,7 @@ def test_an_order_that_is_no_shuffle_is_judged_so(dtype: tf.DType) -> None:
     assert quality.displacement == 0
 
 
-@pytest.mark.parametrize("reader", ["stream", "mmap"])
+@pytest.mark.parametrize("reader", [slow("stream"), "mmap"])
 def test_the_real_stages_deliver_these_labels(
     record_sets: dict[StorageName, Path], reader: Reader
 ) -> None:

@@ -258,6 +258,7 @@ def many_classes(config: RunConfig, count: int) -> RunReport:
     return report_of(replace(config, class_names=names, network=network), scores)
 
 
+@pytest.mark.slow
 def test_of_thousands_of_classes_the_worst_are_shown(
     trained_run: RunFolder, tmp_path: Path
 ) -> None:

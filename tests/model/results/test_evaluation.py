@@ -251,6 +251,7 @@ def test_other_records_where_the_runs_own_lay_are_refused(
         plot_run(run, tmp_path / "pictures")
 
 
+@pytest.mark.slow
 def test_other_records_that_are_named_are_evaluated_whole(
     trained_run: RunFolder, rebuild: Callable[..., Path]
 ) -> None:

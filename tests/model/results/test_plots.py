@@ -21,7 +21,7 @@ from alexnet.model.results.scores import Scores
 from alexnet.model.training.history import EpochRecord
 from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.errors import RunError
-from tests.conftest import NUM_HELD_OUT
+from tests.conftest import NUM_HELD_OUT, slow
 
 HISTORY = [
     EpochRecord(1, 5, 0.1, 0.7, 0.5, 0.6, 0.55, 1.0, 0.0, 1.0),
@@ -61,7 +61,7 @@ def require_picture(path: Path) -> None:
         assert len(image.convert("L").getcolors() or []) > 10
 
 
-@pytest.mark.parametrize("num_classes", [600, 2000])
+@pytest.mark.parametrize("num_classes", [600, slow(2000)])
 def test_the_confusion_of_very_many_classes(num_classes: int, tmp_path: Path) -> None:
     names = tuple(f"class {number}" for number in range(num_classes))
     path = plot_confusion(scores_of(names, 900), "all", tmp_path)

@@ -118,6 +118,7 @@ def test_a_matrix_of_more_than_a_thousand_classes_is_left_out(more: int) -> None
         )
 
 
+@pytest.mark.slow
 def test_ten_thousand_classes_take_little_room(tmp_path: Path) -> None:
     scores = many_classes(10_000)
     assert len(json.dumps(scores.to_json())) < 4e6  # with the matrix: 300 million

@@ -30,6 +30,7 @@ from alexnet.model.training.optimizer import trainable_weights
 from alexnet.model.training.optimizers import Momentum
 from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.errors import RunError
+from tests.conftest import slow
 from tests.model.runs import files_of
 
 
@@ -315,7 +316,7 @@ def replace_all(data: bytearray, rng: random.Random) -> None:
     data[:] = rng.randbytes(len(data))
 
 
-@pytest.mark.parametrize("damage", [flip, shorten, overwrite, replace_all])
+@pytest.mark.parametrize("damage", [flip, slow(shorten), slow(overwrite), replace_all])
 def test_damaged_states_are_named_and_never_crash(
     run: RunFolder, damage: Callable[[bytearray, random.Random], None]
 ) -> None:

@@ -135,6 +135,7 @@ def test_a_networks_own_penalties_are_trained_on(accumulate: int) -> None:
     np.testing.assert_allclose(dense.get_weights()[0], before * (1 - RATE), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_one_hot_labels_train_the_same_weights() -> None:
     sparse, one_hot = classifier(), classifier(loss=TrainingLoss("one-hot"))
     require_close(
@@ -218,6 +219,7 @@ def test_skipped_steps_are_counted_over_an_epoch_and_growth_is_none() -> None:
     assert made.metrics.read() == (0, 0, 0, 0)
 
 
+@pytest.mark.slow
 def test_compiled_by_xla_it_is_the_same_step() -> None:
     plain, compiled = (classifier(xla=xla, dropout=0.5) for xla in (False, True))
     require_close(

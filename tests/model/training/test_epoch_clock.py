@@ -48,6 +48,7 @@ def test_an_error_ends_a_block_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     assert clock.read() == EpochTime(host=2.0, validation=1.0)
 
 
+@pytest.mark.slow
 def test_every_second_of_an_epoch_is_on_an_account(
     train_records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

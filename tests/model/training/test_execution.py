@@ -96,6 +96,7 @@ def test_the_clock_sees_a_slow_input() -> None:
     assert clock.take() == 0
 
 
+@pytest.mark.slow
 def test_the_training_times_every_step_of_a_call() -> None:
     training = Execution(classifier(), STRATEGY, 2).train(iter(slow_batches(2, 0.1)), 2)
     assert 0.15 < training.input_wait_seconds < training.seconds

@@ -125,6 +125,7 @@ def test_the_kept_rate_is_that_of_all_but_the_head(
     assert all("moving_" in name for name in changed if "dense8" not in name)
 
 
+@pytest.mark.slow
 def test_an_exported_file_is_a_start_as_the_run_itself(
     trained_run: RunFolder, train_records: Path, tmp_path: Path
 ) -> None:

@@ -96,6 +96,7 @@ def test_a_mapped_dataset_s_batches_are_steps() -> None:
     assert images.shape == [ROWS, SIZE, SIZE, 3]
 
 
+@pytest.mark.slow
 def test_a_plain_map_draws_anew_in_every_epoch() -> None:
     augment = Augment(MIXED, size=SIZE, seed=SEED, classes=CLASSES)
     dataset = batches(IMAGES, LABELS).map(augment)

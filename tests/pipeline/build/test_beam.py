@@ -131,6 +131,7 @@ def test_bad_photos_are_set_aside(flawed: Path, tmp_path: Path) -> None:
     assert [report.encoded for report in reports] == [NUM_PHOTOS, NUM_PHOTOS]
 
 
+@pytest.mark.slow
 def test_too_many_bad_photos_end_it(flawed: Path, tmp_path: Path) -> None:
     """When all are seen: Beam's workers do not know of each other's."""
     out = tmp_path / "records"
@@ -142,6 +143,7 @@ def test_too_many_bad_photos_end_it(flawed: Path, tmp_path: Path) -> None:
     assert len(report.quarantined) == 2
 
 
+@pytest.mark.slow
 def test_a_worker_that_fails_is_told_with_the_way_on(
     photos: Path,
     record_sets: dict[StorageName, Path],

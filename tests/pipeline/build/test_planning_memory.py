@@ -13,6 +13,7 @@ from alexnet.pipeline.build.state import source_fingerprint
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.source.scan import scan
 from alexnet.pipeline.source.stores import Entry, FolderStore
+from tests.conftest import slow
 
 NUM_FOLDERS = 50
 # In a list each would have about 200.
@@ -54,7 +55,9 @@ def by_their_names(number: int) -> Iterator[str]:
     )
 
 
-@pytest.mark.parametrize("keys", [in_class_folders, in_splits, by_their_names])
+@pytest.mark.parametrize(
+    "keys", [slow(in_class_folders), slow(in_splits), by_their_names]
+)
 def test_memory_does_not_grow_with_the_number_of_files(
     monkeypatch: pytest.MonkeyPatch, keys: Callable[[int], Iterator[str]]
 ) -> None:

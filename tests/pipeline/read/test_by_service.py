@@ -271,7 +271,8 @@ def test_a_dispatcher_that_is_started_again_changes_nothing(
     require_equal(found, taken(train_dataset(many, CONFIG), len(found)))
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGTERM, slow(signal.SIGINT)])
+@pytest.mark.slow
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_hosts_end_when_they_are_asked_to(signal_number: int, hosts: Hosts) -> None:
     dispatcher = hosts.dispatcher()
     worker = hosts.worker(dispatcher)

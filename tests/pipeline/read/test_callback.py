@@ -168,7 +168,8 @@ def kept(folder: Path) -> tuple[int, int, int]:
     return threads, len(gc.get_objects()), pages * resource.getpagesize()
 
 
-@pytest.mark.parametrize("kind", [slow("jpeg"), "raw"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["jpeg", "raw"])
 def test_an_iterator_reads_on_without_its_dataset(
     data: dict[str, Path], kind: str
 ) -> None:

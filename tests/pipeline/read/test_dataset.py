@@ -360,8 +360,8 @@ def test_the_stages_have_their_names(
     ("storage", "reader", "length"),
     [
         *(("raw", "stream", length) for length in range(1, len(STREAMED) + 1)),
-        *(("jpeg", "mmap", length) for length in range(1, 4)),
-        *(("yuv420", "mmap", length) for length in range(1, 4)),
+        *(slow("jpeg", "mmap", length) for length in range(1, 4)),
+        *(slow("yuv420", "mmap", length) for length in range(1, 4)),
     ],
 )
 def test_every_prefix_of_the_stages_is_a_dataset(

@@ -100,6 +100,7 @@ def test_files_larger_than_the_memory_are_mapped(tmp_path: Path) -> None:
     assert tf.gather(view, last)[:, -1].numpy().tobytes() == b"ab\0"
 
 
+@pytest.mark.slow
 def test_views_keep_the_memory_and_the_last_one_gives_it_back(
     tmp_path: Path, unmapped: list[int]
 ) -> None:

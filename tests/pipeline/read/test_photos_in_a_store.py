@@ -137,6 +137,7 @@ def test_an_outage_is_a_pause_and_a_long_one_an_error(
             open_data(there.place, CONFIG)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_used_is_named(photos: Path, bucket: Location) -> None:
     upload(photos, bucket / "train")
     key = opened(bucket / "train").files["train"][0].key

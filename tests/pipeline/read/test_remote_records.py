@@ -155,6 +155,7 @@ def test_resuming_with_an_empty_cache_goes_on_as_an_unbroken_run(
     assert_same(batches(resumed, CONFIG, left, epoch, step, shard), whole[done:])
 
 
+@pytest.mark.slow
 def test_the_first_batch_does_not_wait_for_the_last_shard(
     bucket: Path, store: WebStore, tmp_path: Path
 ) -> None:
@@ -360,6 +361,7 @@ for split in ("train", "validation"):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_cache_and_fetch_each_shard_once(
     bucket: Path, store: WebStore, tmp_path: Path
 ) -> None:

@@ -22,7 +22,7 @@ from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.source.archives import open_store
 from alexnet.pipeline.source.scan import scan
 from alexnet.pipeline.source.stores import Store
-from tests.conftest import smooth_photo
+from tests.conftest import slow, smooth_photo
 from tests.pipeline.odd_photos import jpeg
 from tests.pipeline.source.test_stores import listed
 
@@ -347,7 +347,7 @@ def long_names(pack: Pack) -> bytes:
     return pack([*PHOTOS, ("é" * 120 + ".jpg", b"long"), ("ä.jpg", b"")])
 
 
-@pytest.mark.parametrize("pack", [zipped, tarred])
+@pytest.mark.parametrize("pack", [zipped, slow(tarred)])
 def test_a_damaged_archive_is_a_known_error(tmp_path: Path, pack: Pack) -> None:
     rng, data, num_listed = random.Random(7), long_names(pack), 0
     for number in range(1000):

@@ -121,6 +121,7 @@ PATTERNS = (
 )
 
 
+@pytest.mark.slow
 @every_s3
 def test_a_pattern_fits_at_a_url_what_it_fits_here(
     tmp_path: Path, bucket: Location

@@ -12,15 +12,19 @@ from alexnet.pipeline.remote import retry
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.verify.repair import find_origin, name_photos, repair
 from alexnet.pipeline.verify.verify import verify
-from tests.conftest import flip
+from tests.conftest import flip, slow
 from tests.pipeline.verify.test_damage import folder, jpeg
 from tests.remote import contents, link_to, upload
 from tests.s3 import S3
 
 __all__ = ["folder", "jpeg"]  # fixtures
 SHARDS = [f"train-{number:05d}-of-00003.tfrecord" for number in range(3)]
+every_storage = pytest.mark.parametrize(
+    "folder", ["jpeg", *map(slow, ("original", "raw", "yuv420"))], indirect=True
+)
 
 
+@every_storage
 def test_every_byte_is_read(folder: Path, s3: S3, bucket: Location) -> None:
     upload(folder, bucket)
     shown: list[tuple[int, int]] = []
@@ -34,6 +38,7 @@ def test_every_byte_is_read(folder: Path, s3: S3, bucket: Location) -> None:
     assert report.to_json()["data"] == str(bucket)
 
 
+@every_storage
 def test_the_same_damage_is_found_as_in_a_folder(
     folder: Path, photos: Path, bucket: Location, tmp_path: Path
 ) -> None:
@@ -61,6 +66,7 @@ def test_the_same_damage_is_found_as_in_a_folder(
     assert contents(bucket) == before and verify(bucket).bad == ()
 
 
+@every_storage
 def test_a_store_that_is_away_is_no_damage(
     folder: Path, s3: S3, bucket: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
