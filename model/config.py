@@ -163,8 +163,8 @@ class TrainConfig(ReadConfig):
     ema: float | None = setting(
         None,
         "Decay of the weights' moving average, which is validated and kept instead of"
-        " the weights.",
-        *(0, 1, "above 0, below 1"),
+        " the weights; 0: no average.",
+        *(0, 1, "0 or more, below 1"),
     )
     clip_norm: float | None = setting(
         None,
@@ -181,7 +181,7 @@ class TrainConfig(ReadConfig):
     progressive_from: int | None = setting(
         None,
         "Side of the images to train on first, in pixels; it rises to `image_size` in"
-        " stages of equal length. AlexNet's variants only.",
+        " stages of equal length, or is that from the start. AlexNet's variants only.",
         *(MIN_IMAGE_SIZE, math.inf, f"{MIN_IMAGE_SIZE} pixels or more"),
     )
     mixed_precision: bool = setting(
@@ -246,7 +246,7 @@ class TrainConfig(ReadConfig):
         clips = clip_norm is None or 0 < clip_norm < math.inf
         require(clips, "clip_norm", clip_norm, "above 0, and finite")
         ema = self.ema
-        require(ema is None or 0 < ema < 1, "ema", ema, "above 0, below 1")
+        require(ema is None or 0 <= ema < 1, "ema", ema, "0 or more, below 1")
         needs = f"a multiple of `accumulate={self.accumulate}`"
         is_even = self.batch_size % self.accumulate == 0
         require(is_even, "batch_size", self.batch_size, needs)

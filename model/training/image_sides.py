@@ -41,14 +41,15 @@ def make_image_sides(network: NetworkConfig, train: TrainConfig) -> ImageSides:
         network.image_size,
         train.falling_epochs,
     )
-    if least is None:
+    if least in (None, side):
         return ImageSides((side,), max(1, epochs))
     if network.network is not None:
         raise ConfigError(
             f"`progressive_from={least}` runs a network on images of several sides,"
-            " which AlexNet's variants are built for; leave it out with `network`"
+            " which AlexNet's variants are built for. With `network`, leave it out, or"
+            f" give `progressive_from={side}`, its image size"
         )
-    needs = f"{side - STAGE_PIXELS} pixels or less, to rise to `image_size={side}`"
+    needs = f"`image_size={side}`, or {side - STAGE_PIXELS} or less, to rise to it"
     require(least <= side - STAGE_PIXELS, "progressive_from", least, needs)
     sides = tuple(range(side, least - 1, -STAGE_PIXELS))[: max(1, epochs)]
     return ImageSides(sides[::-1], max(1, epochs))

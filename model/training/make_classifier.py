@@ -57,7 +57,7 @@ def make_classifier(
     freeze_layers(network, config.freeze)
     scales = rate_scales(network, initial, config.kept_rate)
     average = None
-    if averaged and config.ema is not None:
+    if averaged and config.ema:
         averaged.set_weights(network.get_weights())
         average = AveragedClassifier(averaged, augment, config.ema, xla=hardware.xla)
     return TrainableClassifier(

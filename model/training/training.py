@@ -69,7 +69,7 @@ def _train(plan: TrainPlan, hardware: Hardware, progress: Progress) -> FitReport
     if config.init_from:
         plan = _start_from(plan, Path(config.init_from), network, hardware, progress)
     averaged = None
-    if config.ema is not None:
+    if config.ema:
         averaged = build_replicated(plan.config.network, hardware, plan.function)
     with hardware.strategy.scope():
         classifier = make_classifier(

@@ -58,7 +58,7 @@ def test_a_network_that_cannot_be_built_is_refused(
         ("class_weights", "sqrt", "one of none, balanced"),
         ("clip_norm", 0.0, "above 0, and finite"),
         ("clip_norm", math.inf, "above 0, and finite"),
-        ("ema", 1.0, "above 0, below 1"),
+        ("ema", 1.0, "0 or more, below 1"),
         ("accumulate", 0, "1 to 1,000,000"),
     ],
 )

@@ -54,6 +54,8 @@ def sides(epochs: int, **settings: Any) -> list[int]:
         ({"progressive_from": 130}, [131, 131, 163, 163, 195, 195, 227, 227]),
         ({"progressive_from": 132}, [163] * 3 + [195] * 3 + [227] * 2),
         ({"progressive_from": 128, "image_size": 160}, [128] * 4 + [160] * 4),
+        # As one takes a recipe's progression away.
+        ({"progressive_from": 227}, [227] * 8),
     ],
 )
 def test_stages_are_of_equal_length(
@@ -76,12 +78,21 @@ def test_a_run_in_parts_rises_as_the_whole_one() -> None:
 @pytest.mark.parametrize(
     ("network", "least", "told"),
     [
-        ({}, 196, r"progressive_from is 196; it needs 195 pixels or less, to rise"),
+        (
+            {},
+            196,
+            r"progressive_from is 196; it needs `image_size=227`, or 195 or",
+        ),
+        (
+            {},
+            228,
+            r"progressive_from is 228; it needs `image_size=227`, or 195 or",
+        ),
         ({}, 66, r"progressive_from is 66; it needs 67 pixels or more"),
         (
             {"network": "mine:build"},
             131,
-            r"`progressive_from=131` runs a network on images of several .*leave",
+            r"`progressive_from=131` runs .* or give `progressive_from=227`",
         ),
     ],
 )

@@ -76,12 +76,16 @@ def test_the_average_is_validated_kept_and_gone_on_with(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("decay", [DECAY, 0.0])
 def test_the_average_changes_no_training(
-    trained_run: RunFolder, train_records: Path, tmp_path: Path
+    trained_run: RunFolder, train_records: Path, tmp_path: Path, decay: float
 ) -> None:
-    report = fit(train_records, run=tmp_path / "run", **{**TINY_RUN, "ema": DECAY})
+    """0, which takes a recipe's average away, keeps none."""
+    run = RunFolder(tmp_path / "run")
+    report = fit(train_records, run=run, **{**TINY_RUN, "ema": decay})
     losses = [record.loss for record in trained_run.load_history()]
     assert [record.loss for record in report.history] == losses
+    assert any(name.startswith("trained/") for name in checkpointed(run)) == bool(decay)
 
 
 @pytest.mark.slow
