@@ -44,12 +44,6 @@ class AffineDraw(NamedTuple):
     flip_vertical: tf.Tensor
 
 
-def identity_draw(batch: int | tf.Tensor) -> AffineDraw:
-    """Return the draw that moves nothing: the centre crop, or the whole picture."""
-    zeros, ones = tf.zeros([batch]), tf.ones([batch])
-    return AffineDraw(zeros, zeros, zeros, zeros, ones, ones, zeros, zeros)
-
-
 def draw_affine(
     config: AugmentConfig,
     seed: tf.Tensor,

@@ -16,7 +16,6 @@ from alexnet.pipeline.augment.affine import (
     affine_transforms,
     apply_affine,
     draw_affine,
-    identity_draw,
     scaled_side,
 )
 from alexnet.pipeline.augment.presets import PRESETS
@@ -24,6 +23,7 @@ from alexnet.pipeline.augment.resample import average_blocks, project, resample
 from alexnet.pipeline.augment.yuv import split_planes
 from alexnet.pipeline.config import AugmentConfig, Geometry
 from alexnet.pipeline.errors import ConfigError
+from tests.pipeline.augment.draws import identity_draw
 
 # Keras names its SciPy functions by an old address.
 pytestmark = pytest.mark.filterwarnings("ignore:.*scipy.ndimage:DeprecationWarning")

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from alexnet.pipeline.augment.affine import apply_affine, identity_draw
+from alexnet.pipeline.augment.affine import apply_affine
 from alexnet.pipeline.augment.augment import (
     augment_batch,
     fold_seed,
@@ -22,6 +22,7 @@ from alexnet.pipeline.augment.presets import PRESETS
 from alexnet.pipeline.config import AugmentConfig, Geometry
 from alexnet.pipeline.records.image import rgb_from_planes, yuv420_planes
 from tests.conftest import slow, smooth_photo
+from tests.pipeline.augment.draws import identity_draw
 
 STORED, SIDE, ROWS = 32, 27, 8
 EVERYTHING = replace(PRESETS["modern"], erasing=0.5, mixup=0.4, cutmix=1.0)

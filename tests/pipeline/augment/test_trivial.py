@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageEnhance, ImageOps
 
-from alexnet.pipeline.augment.affine import apply_affine, draw_affine, identity_draw
+from alexnet.pipeline.augment.affine import apply_affine, draw_affine
 from alexnet.pipeline.augment.augment import augment_batch, fold_seed
 from alexnet.pipeline.augment.presets import PRESETS
 from alexnet.pipeline.augment.trivial import (
@@ -22,6 +22,7 @@ from alexnet.pipeline.augment.trivial import (
     draw_trivial,
 )
 from alexnet.pipeline.config import AugmentConfig
+from tests.pipeline.augment.draws import identity_draw
 
 SEED, SIDE = (3, 4), 40
 NOTHING, ONE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
