@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,6 +17,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
 from queue import SimpleQueue
 from threading import Thread
+from types import ModuleType
 from typing import Any
 
 from alexnet.pipeline.build.chunk import Chunk, Task, describe_end
@@ -83,7 +85,7 @@ class Worker:
         arguments = (theirs, self.expect, self.encode, self.memory)
         self.process = context.Process(target=_work, args=arguments, daemon=True)
         try:
-            with _ctrl_c_blocked():
+            with _ctrl_c_blocked(), _no_main_module():
                 self.process.start()
         except OSError as error:
             raise DataError(
@@ -116,9 +118,8 @@ class Worker:
         self.false_starts += 1
         if self.false_starts == MAX_FALSE_STARTS:
             raise DataError(
-                f"worker processes end as soon as they start ({describe_end(code)})."
-                " In a script, put what it does below `if __name__ == '__main__':`, or"
-                " give `workers=1`, which starts none."
+                f"worker processes end as soon as they start ({describe_end(code)});"
+                " what they said stands above. Give `workers=1`, which starts none."
             )
 
 
@@ -173,6 +174,21 @@ def _ctrl_c_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Hide the main module from processes that are started in the block.
+
+    They would run a user's script again to its call of `build`, if it has no
+    `if __name__ == "__main__":`, and need nothing of it.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _work(

@@ -40,9 +40,6 @@ def build_records(
             `quality`, `labels` ("auto", "folder", "name", "csv"),
             `validation_fraction`, `seed`, `shards`, `shard_size_bytes`.
 
-    Worker processes are started from the main module: in a script, call this below
-    `if __name__ == "__main__":`.
-
     Raises:
         ConfigError: a setting is unknown or out of range.
         DataError: the source cannot be used, other settings made what is in `out`, or

@@ -124,6 +124,23 @@ def test_workers_that_cannot_start_are_not_started_for_ever() -> None:
         list(encode([ImageFile("a", 0, 1)]))
 
 
+def test_a_script_is_not_run_again_by_its_workers(photos: Path, tmp_path: Path) -> None:
+    """Nor does it need an `if __name__ == "__main__":` around its call."""
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import alexnet\n"
+        "print('begun')\n"
+        f"alexnet.build({str(photos)!r}, 'records', storage='raw', workers=2)\n"
+        "import __main__\n"
+        "print(__main__.__file__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["begun", str(script)]
+
+
 def test_a_process_that_the_system_refuses_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
