@@ -20,6 +20,7 @@ from pathlib import Path
 from alexnet.pipeline.machine import (
     ROOT,
     allowed_cpus,
+    cpu_flags,
     cpu_model,
     cpu_quota,
     file_system,
@@ -69,11 +70,9 @@ class Disk:
 
 def read_processor(root: Path = ROOT) -> Processor:
     """The CPUs of the machine, and what this process may use of them."""
-    text = read_text(root / "proc/cpuinfo")
-    flags = re.search(r"^flags\s*: (.*)", text, re.M)
     return Processor(
         model=cpu_model(root),
-        flags=frozenset(flags[1].split() if flags else ()),
+        flags=cpu_flags(root),
         present_cpus=os.cpu_count() or 1,
         usable_cpus=allowed_cpus(),
         quota_cpus=cpu_quota(root),

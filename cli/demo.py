@@ -64,12 +64,14 @@ def demo_lines(
 
 
 def _say_next(out: Path, trained: Path) -> None:
+    from alexnet.cli.fit_messages import fit_command
+
     say(
         f"""
 Done. Look at {out}/sheet.png, and in {trained}/ at curves.png, predictions.png,
 mistakes.png, confusion-validation.png and filters.png. Then, with your own photos:
 
   alexnet records build train/
-  alexnet fit --mixed-precision
+  {fit_command()}
   alexnet bench input-pipeline"""
     )

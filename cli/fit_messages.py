@@ -10,6 +10,7 @@ from alexnet.cli.quiet import start_xla_quietly
 from alexnet.cli.source import say_source
 from alexnet.model.training.progress import Progress
 from alexnet.pipeline.files import count, format_bytes
+from alexnet.pipeline.machine import bfloat16_is_slow
 
 if TYPE_CHECKING:
     from alexnet.model.training.cluster import Cluster
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
     from alexnet.model.training.report import FitReport
     from alexnet.model.training.run import RunFolder
     from alexnet.model.training.run_config import InitialWeights
+
+
+def fit_command(data: object = None) -> str:
+    """Return the command to train on a record set with, as fast as this machine can."""
+    from alexnet.benchmarks.doctor.gpus import count_nvidia_devices
+
+    words = ["alexnet fit"] if data is None else ["alexnet fit", quote(str(data))]
+    gains = count_nvidia_devices() or not bfloat16_is_slow()
+    return " ".join([*words, "--mixed-precision"] if gains else words)
 
 
 def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
@@ -37,6 +47,11 @@ def say_plan(plan: TrainPlan, hardware: Hardware, verbose: bool) -> None:
         f"{config.network.name} network, augmentation {config.train.augment};"
         f" {hardware.describe()}"
     )
+    if hardware.policy == "mixed_bfloat16" and bfloat16_is_slow():
+        say(
+            "warning: this CPU has no instructions for bfloat16: a step may take many"
+            " times as long as with --no-mixed-precision"
+        )
     if plan.data_service:
         say(f"batches are made by the data service at {plan.data_service}")
     _say_scale(plan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import sys
 import warnings
 from io import TextIOWrapper
@@ -103,6 +104,7 @@ for module in MODULES:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     debug = bool(os.environ.get("ALEXNET_DEBUG"))
+    _use_onednn()
     _quieten_libraries(debug)
     words = sys.argv[1:] if arguments is None else arguments
     command: Any = get_command(app)
@@ -142,6 +144,16 @@ def _require_local(command: Any, words: list[str]) -> None:
         for path in value if isinstance(value, list | tuple) else [value]:
             if isinstance(path, Path):
                 require_local(path)
+
+
+def _use_onednn() -> None:
+    """Have TensorFlow use oneDNN on every x86 CPU, unless told otherwise.
+
+    It does so by itself on those with AVX512-VNNI. On an AMD EPYC with AVX2 a training
+    step took 1.3 to 1.6 times as long without.
+    """
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def _quieten_libraries(debug: bool) -> None:

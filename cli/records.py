@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -113,6 +112,7 @@ def build(
 
 
 def _print_report(report: BuildReport, verbose: bool, unlabelled: str | None) -> None:
+    from alexnet.cli.fit_messages import fit_command
     from alexnet.pipeline.files import count, format_bytes
 
     rows = [
@@ -134,7 +134,7 @@ def _print_report(report: BuildReport, verbose: bool, unlabelled: str | None) ->
         _say_set_aside(report, verbose)
     if report.manifest.duplicates:
         say(f"duplicates: {info.duplicates_text(report.manifest, report.data)}")
-    say(f"next: alexnet fit {shlex.quote(str(report.data))} --mixed-precision")
+    say(f"next: {fit_command(report.data)}")
     if unlabelled:
         say(
             f"then, for the images without labels: alexnet predict RUN {unlabelled}"

@@ -14,6 +14,8 @@ from pathlib import Path
 
 ROOT = Path("/")
 MOUNTS = Path("/proc/self/mountinfo")
+# Linux's names of instruction sets that compute in bfloat16: AVX512-BF16 and AMX.
+BFLOAT16_SETS = frozenset(("avx512_bf16", "amx_bf16"))
 # File systems that fetch a page over a network when it is first touched.
 REMOTE = tuple("nfs cifs smb 9p fuse ceph gluster lustre afs gpfs".split())
 
@@ -33,6 +35,18 @@ def cpu_model(root: Path = ROOT) -> str:
     """Return the processor's name; '' where the system does not tell."""
     model = re.search(r"^model name\s*: (.*)", read_text(root / "proc/cpuinfo"), re.M)
     return model[1] if model else ""
+
+
+def cpu_flags(root: Path = ROOT) -> frozenset[str]:
+    """Return the instruction sets by Linux's names; none where it does not tell."""
+    flags = re.search(r"^flags\s*: (.*)", read_text(root / "proc/cpuinfo"), re.M)
+    return frozenset(flags[1].split() if flags else ())
+
+
+def bfloat16_is_slow(root: Path = ROOT) -> bool:
+    """Whether the CPU is known to have no instructions for bfloat16."""
+    flags = cpu_flags(root)
+    return bool(flags) and not flags & BFLOAT16_SETS
 
 
 def allowed_cpus() -> int:

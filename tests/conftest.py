@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, get_args
 # Before any test module imports TensorFlow; no device is initialised here, because
 # some tests split the CPU into logical devices.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# As the command does, so that a process of it computes the same.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.pop("TF_CONFIG", None)
 
 import numpy as np

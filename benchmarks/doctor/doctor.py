@@ -104,7 +104,7 @@ def _machine() -> Iterator[Finding]:
     yield judge_cpus(processor)
     if processor.flags:
         yield judge_instructions(processor.flags)
-    yield from judge_tensorflow(tensorflow, processor.flags, os.environ)
+    yield from judge_tensorflow(tensorflow, processor.flags)
     yield from judge_gpus(count_nvidia_devices(), driver, tensorflow, os.environ)
     if memory:
         yield judge_memory(memory)

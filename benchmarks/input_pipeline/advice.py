@@ -11,11 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from alexnet.benchmarks.config import BenchSettings
-from alexnet.benchmarks.doctor.checks import BFLOAT16_SETS
 from alexnet.benchmarks.input_pipeline.ladder import Share
 from alexnet.benchmarks.machine import gpu_names, read_processor
 from alexnet.pipeline.config import MIN_RAM_BUDGET_BYTES
-from alexnet.pipeline.machine import read_memory
+from alexnet.pipeline.machine import BFLOAT16_SETS, read_memory
 from alexnet.pipeline.read.by_service import STAGE
 from alexnet.pipeline.read.choose import OPEN_SHARDS
 from alexnet.pipeline.read.stream import MAX_SHUFFLE_RECORDS, shuffle_size

@@ -59,7 +59,7 @@ def test_the_demo_shows_what_it_runs(
     assert printed == ""
     lines = [line for line in said.splitlines() if line.startswith("$ alexnet ")]
     assert [shlex.split(line)[2:] for line in lines] == ran
-    assert "alexnet fit --mixed-precision" in said
+    assert "\n  alexnet fit" in said
 
 
 @pytest.mark.usefixtures("no_pictures")

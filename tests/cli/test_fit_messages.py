@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from alexnet.cli import fit_messages
 from alexnet.cli.console import Meter
-from alexnet.cli.fit_messages import FitProgress
+from alexnet.cli.fit_messages import FitProgress, fit_command
 from alexnet.model.training import training
 from alexnet.model.training.history import EpochRecord
 from tests.cli.conftest import SMALL, STORED_SIDE, alexnet, alexnet_json
@@ -98,6 +99,36 @@ def test_pictures_that_are_scaled_down_first_are_told(
     ) in opening(monkeypatch, large, *words)
     for more in ((large, "--augment", "article"), (small,)):
         assert "px first" not in opening(monkeypatch, *more, *words)
+
+
+@pytest.mark.parametrize("is_slow", [True, False])
+def test_half_precision_in_software_is_told(
+    trained: Trained,
+    built: tuple[Path, dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_slow: bool,
+) -> None:
+    monkeypatch.setattr(fit_messages, "bfloat16_is_slow", lambda: is_slow)
+    words = (built[0], "--run", tmp_path / "run")
+    said = opening(monkeypatch, *words, "--mixed-precision")
+    assert ("times as long as with --no-mixed-precision" in said) == is_slow
+    assert "warning" not in opening(monkeypatch, *words)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "is_slow", "words"),
+    [(0, True, ""), (0, False, " --mixed-precision"), (1, True, " --mixed-precision")],
+)
+def test_the_command_to_train_by_is_this_machines(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, is_slow: bool, words: str
+) -> None:
+    monkeypatch.setattr(
+        "alexnet.benchmarks.doctor.gpus.count_nvidia_devices", lambda: gpus
+    )
+    monkeypatch.setattr(fit_messages, "bfloat16_is_slow", lambda: is_slow)
+    assert fit_command() == f"alexnet fit{words}"
+    assert fit_command(Path("my records")) == f"alexnet fit 'my records'{words}"
 
 
 def test_a_run_that_gets_more_epochs_says_what_its_rate_does(

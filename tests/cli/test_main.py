@@ -243,6 +243,27 @@ def test_a_name_that_stdout_cannot_show_is_told_all_the_same() -> None:
     assert done.stdout.split() == [rb"caf\udce9.jpg", rb"\xb1", b"1", b"%"]
 
 
+@pytest.mark.parametrize(
+    ("machine", "before", "after"),
+    [
+        ("x86_64", None, "1"),
+        ("AMD64", None, "1"),
+        ("x86_64", "0", "0"),
+        ("aarch64", None, None),
+    ],
+)
+def test_onednn_is_on_unless_the_environment_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, machine: str, before: str | None, after: str | None
+) -> None:
+    name = "TF_ENABLE_ONEDNN_OPTS"
+    monkeypatch.setenv(name, before or "")  # put back afterwards, whatever main does
+    if before is None:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    alexnet("--version")
+    assert os.environ.get(name) == after
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, typer.Abort])
 def test_ctrl_c_anywhere_exits_130(
     error: type[BaseException], monkeypatch: pytest.MonkeyPatch

@@ -11,6 +11,7 @@ from alexnet.pipeline import machine
 from alexnet.pipeline.machine import (
     Memory,
     allowed_cpus,
+    bfloat16_is_slow,
     cpu_quota,
     file_system,
     num_cpus,
@@ -36,6 +37,22 @@ def write_files(root: Path, files: dict[str, str]) -> None:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_slow"),
+    [
+        ("flags\t\t: sse2 avx2 avx512f", True),
+        ("flags\t\t: avx2 avx512_bf16", False),
+        ("flags\t\t: avx2 amx_bf16 amx_tile", False),
+        ("Features\t: fp asimd bf16", False),  # ARM's, of which nothing is known here
+    ],
+)
+def test_a_cpu_that_computes_bfloat16_in_software(
+    tmp_path: Path, line: str, is_slow: bool
+) -> None:
+    write_files(tmp_path, {"proc/cpuinfo": f"processor\t: 0\n{line}\n"})
+    assert bfloat16_is_slow(tmp_path) == is_slow
 
 
 @pytest.fixture
