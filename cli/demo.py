@@ -64,7 +64,7 @@ def demo_lines(
 
 
 def _say_next(out: Path, trained: Path) -> None:
-    from alexnet.cli.fit_messages import fit_command
+    from alexnet.cli.plan_messages import fit_command
 
     say(
         f"""

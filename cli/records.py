@@ -112,7 +112,7 @@ def build(
 
 
 def _print_report(report: BuildReport, verbose: bool, unlabelled: str | None) -> None:
-    from alexnet.cli.fit_messages import fit_command
+    from alexnet.cli.plan_messages import fit_command
     from alexnet.pipeline.files import count, format_bytes
 
     rows = [

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from alexnet.cli import fit_messages
+from alexnet.cli import plan_messages
 from alexnet.cli.console import Meter
-from alexnet.cli.fit_messages import FitProgress, fit_command
+from alexnet.cli.fit_messages import FitProgress
+from alexnet.cli.plan_messages import fit_command
 from alexnet.model.training import training
 from alexnet.model.training.history import EpochRecord
 from tests.cli.conftest import SMALL, STORED_SIDE, alexnet, alexnet_json
@@ -109,7 +110,7 @@ def test_half_precision_in_software_is_told(
     monkeypatch: pytest.MonkeyPatch,
     is_slow: bool,
 ) -> None:
-    monkeypatch.setattr(fit_messages, "bfloat16_is_slow", lambda: is_slow)
+    monkeypatch.setattr(plan_messages, "bfloat16_is_slow", lambda: is_slow)
     words = (built[0], "--run", tmp_path / "run")
     said = opening(monkeypatch, *words, "--mixed-precision")
     assert ("times as long as with --no-mixed-precision" in said) == is_slow
@@ -126,7 +127,7 @@ def test_the_command_to_train_by_is_this_machines(
     monkeypatch.setattr(
         "alexnet.benchmarks.doctor.gpus.count_nvidia_devices", lambda: gpus
     )
-    monkeypatch.setattr(fit_messages, "bfloat16_is_slow", lambda: is_slow)
+    monkeypatch.setattr(plan_messages, "bfloat16_is_slow", lambda: is_slow)
     assert fit_command() == f"alexnet fit{words}"
     assert fit_command(Path("my records")) == f"alexnet fit 'my records'{words}"
 
