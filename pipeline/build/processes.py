@@ -16,7 +16,7 @@ from multiprocessing import current_process, get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from types import ModuleType
 from typing import Any
 
@@ -33,6 +33,9 @@ Encode = Callable[[ImageFile], EncodeResult]
 MAX_FALSE_STARTS = 3
 # How long a process whose pipe has ended may take to end as well.
 END_SECONDS = 5
+
+# Held while the main module is hidden.
+_hidden = Lock()
 
 
 class Worker:
@@ -181,14 +184,16 @@ def _no_main_module() -> Iterator[None]:
     """Hide the main module from processes that are started in the block.
 
     They would run a user's script again to its call of `build`, if it has no
-    `if __name__ == "__main__":`, and need nothing of it.
+    `if __name__ == "__main__":`, and need nothing of it. Beam's threads start theirs at
+    the same time: one after the other, or the last would put a hidden one back.
     """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+    with _hidden:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 def _work(

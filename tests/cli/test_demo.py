@@ -10,6 +10,7 @@ import typer
 
 from alexnet.benchmarks import synthetic
 from alexnet.cli.demo import EPOCHS, IMAGE_SIZE, PICTURE_SIDE, add_commands, demo_lines
+from alexnet.cli.plan_messages import fit_command
 from tests.cli.conftest import alexnet, alexnet_json, parse
 
 
@@ -59,7 +60,7 @@ def test_the_demo_shows_what_it_runs(
     assert printed == ""
     lines = [line for line in said.splitlines() if line.startswith("$ alexnet ")]
     assert [shlex.split(line)[2:] for line in lines] == ran
-    assert "\n  alexnet fit" in said
+    assert f"\n  {fit_command()}\n" in said
 
 
 @pytest.mark.usefixtures("no_pictures")

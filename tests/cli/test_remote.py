@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from alexnet.cli.plan_messages import fit_command
 from alexnet.pipeline.remote.location import Location
 from tests.cli.conftest import alexnet, alexnet_json, failure
 from tests.conftest import NUM_PHOTOS
@@ -30,7 +31,7 @@ def test_from_a_bucket_to_a_bucket(photos: Path, bucket: Location, here: Path) -
     ended = alexnet("records", "build", train, "--out", records, *SMALL)
     assert ended.code == 0, ended.err
     assert f"{train}: 24 images of 2 classes (cat, dog)" in ended.err
-    assert f"next: alexnet fit {records}" in ended.err
+    assert f"next: {fit_command(records)}\n" in ended.err
     again = alexnet("records", "build", train, "--out", records, *SMALL)
     assert f"{records} is finished already" in again.err
     told = alexnet_json("records", "verify", records)

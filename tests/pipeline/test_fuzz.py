@@ -40,7 +40,7 @@ from tests.conftest import slow
 EXAMPLES = pytest.mark.parametrize(
     "examples",
     [
-        30,
+        60,
         slow(1000),
         pytest.param(5000, marks=pytest.mark.soak),
     ],

@@ -107,7 +107,6 @@ def require_one_flag_back() -> None:
     assert all("_cond/pivot" in name for name in back if name not in flags)
 
 
-@pytest.mark.slow
 def test_nothing_of_a_step_goes_back_to_the_host() -> None:
     call(require_nothing_back)
 

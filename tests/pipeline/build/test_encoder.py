@@ -7,11 +7,15 @@ import errno
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
+from alexnet.pipeline.build import processes
 from alexnet.pipeline.build.encode_job import EncodeJob
 from alexnet.pipeline.build.encoder import (
     CHUNK,
@@ -139,6 +143,21 @@ def test_a_script_is_not_run_again_by_its_workers(photos: Path, tmp_path: Path) 
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["begun", str(script)]
+
+
+def test_workers_that_threads_start_together_leave_the_main_module() -> None:
+    main = sys.modules["__main__"]
+    together = Barrier(4)
+
+    def start(_: int) -> None:
+        together.wait()
+        with processes._no_main_module():
+            time.sleep(0.01)
+            assert sys.modules["__main__"] is not main
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(start, range(4)))
+    assert sys.modules["__main__"] is main
 
 
 def test_a_process_that_the_system_refuses_is_told(

@@ -97,7 +97,6 @@ def test_shares_are_rounded_by_largest_remainder(
     assert Counter(joined(taken(train.dataset, 1), 1)) == {0: 3, 1: 1}
 
 
-@pytest.mark.slow
 def test_a_mixture_goes_on_where_it_was(mixture: Mixture) -> None:
     unbroken = batches_of(mixture, 12)
     assert same(batches_of(mixture, 12), unbroken)
