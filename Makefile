@@ -29,7 +29,7 @@ coverage: $(VENV)/.installed ## run the tests, and say which lines none of them 
 	$(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --cov --cov-report term
 
 test-slow: $(VENV)/.installed ## run the tests that take minutes
-	$(VENV)/bin/python -m pytest -n 3 -m 'slow and not soak' --timeout 1200
+	$(VENV)/bin/python -m pytest -n 3 --dist worksteal -m 'slow and not soak' --timeout 1200
 
 soak: $(VENV)/.installed ## kill, flip, fill and train for hours, at night
 	$(VENV)/bin/python -m pytest -m 'slow or soak' --timeout 3600
@@ -57,6 +57,7 @@ clean: ## delete what the targets made; photos, records, runs and .venv stay
 	rm -rf demo build dist site alexnet.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 	find alexnet pipeline model cli benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
 
+# pip would compile the packages on one CPU; a file of theirs that cannot be is no matter.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@if $(VENV)/bin/python -m pip --version >/dev/null 2>&1; then exit; fi; \
 	set -- 3.11 3.10 3.13 3.12 python3; \
@@ -77,6 +78,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 		uv pip install --quiet --python $(VENV)/bin/python -c constraints.txt -e '.[dev]'; \
 	else \
 		PIP_DISABLE_PIP_VERSION_CHECK=1 $(VENV)/bin/python -m pip install --quiet \
-			-c constraints.txt -e '.[dev]'; \
+			--no-compile -c constraints.txt -e '.[dev]' || exit; \
+		$(VENV)/bin/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || :; \
 	fi
 	@touch $@
