@@ -94,6 +94,11 @@ def slow(*values: object) -> ParameterSet:
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
+def soak(*values: object) -> ParameterSet:
+    """Values that are left to `make soak`."""
+    return pytest.param(*values, marks=pytest.mark.soak)
+
+
 # For tests of what every S3 service must do for us.
 every_s3 = pytest.mark.parametrize("s3", ["moto", slow("rclone")], indirect=True)
 

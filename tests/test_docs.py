@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import pytest
 
 from tests.cli.conftest import parse
 from tests.conftest import smooth_photo
+from tests.warm_command import warm_command
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
@@ -34,7 +36,7 @@ SMALLER = {
     r"--fail-below 0\.9": "--fail-below 0",
 }
 # The command line as it stands, and behind it the settings that make it small.
-COMMAND = f"""#!/bin/sh
+COMMAND = """#!/bin/sh
 case "$*" in fit* | sweep* | bench*) set -- "$@" --batch-size 8 --image-size 67 ;; esac
 case "$*" in
 *--network*) ;;
@@ -44,7 +46,7 @@ case "$*" in
 fit* | sweep*) set -- "$@" --epochs 1 ;;
 bench*) set -- "$@" --seconds 0.05 ;;
 esac
-exec '{sys.executable}' -c 'from alexnet.cli.main import run; run()' "$@"
+exec "${0%/bin/*}/warm" "$@"
 """
 
 
@@ -193,8 +195,14 @@ def program(page: Path) -> str:
     return "\n".join(parts)
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[str]:
+    with warm_command() as script:
+        yield script
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, warm: str) -> Path:
     """A folder with photos of two classes in `train`, and some in `test1`."""
     for number in range(40):
         label = ("cat", "dog")[number % 2]
@@ -204,10 +212,10 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "test1").mkdir()
     for number in range(3):
         smooth_photo(number, 80, 70).save(tmp_path / "test1" / f"{number}.jpg")
-    command = tmp_path / "bin" / "alexnet"
-    command.parent.mkdir()
-    command.write_text(COMMAND)
-    command.chmod(0o755)
+    (tmp_path / "bin").mkdir()
+    for file, script in (("bin/alexnet", COMMAND), ("warm", warm)):
+        (tmp_path / file).write_text(script)
+        (tmp_path / file).chmod(0o755)
     # The checkout itself on the path would have its rooms imported as `model`, too.
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "alexnet").symlink_to(ROOT / "alexnet")

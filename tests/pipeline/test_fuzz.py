@@ -35,16 +35,9 @@ from alexnet.pipeline.records.tfrecord import encode_example, frame, read_exampl
 from alexnet.pipeline.source.scan import scan
 from alexnet.pipeline.verify.checksums import require_whole_shards
 from alexnet.pipeline.verify.verify import verify
-from tests.conftest import slow
+from tests.conftest import slow, soak
 
-EXAMPLES = pytest.mark.parametrize(
-    "examples",
-    [
-        60,
-        slow(1000),
-        pytest.param(5000, marks=pytest.mark.soak),
-    ],
-)
+EXAMPLES = pytest.mark.parametrize("examples", [60, slow(300), soak(5000)])
 SHARD = "train-00000-of-00003.tfrecord"
 
 NUMBERS = st.integers(-(2**64), 2**64) | st.sampled_from((-1, 0, 1, 2**31, 2**63))

@@ -1,4 +1,4 @@
-"""The soak's describe_bottleneck on made-up samples, and one short soak."""
+"""The soak's judgement of made-up samples, and one short soak."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.benchmarks.scripts.soak import Sample, check_growth, soak
+from alexnet.benchmarks.scripts.soak import Sample, check_growth
+from alexnet.benchmarks.scripts.soak import soak as run_soak
+from tests.conftest import slow, soak
 
 STEADY = Sample(100 * 2**20, 20, 30, 1000.0)
 
@@ -47,10 +49,9 @@ def test_what_every_epoch_keeps_is_told_above_tensorflows_own(
     assert check_growth(samples) == told
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("reader", ["mmap", "stream"])
+@pytest.mark.parametrize("reader", [slow("mmap"), soak("stream")])
 def test_forty_epochs_leave_nothing_behind(tmp_path: Path, reader: str) -> None:
-    samples = soak(tmp_path, 40, reader)
+    samples = run_soak(tmp_path, 40, reader)
     assert len(samples) == 40
     # Speed is not judged here: tests run on busy machines.
     steady = [replace(sample, images_per_second=1.0) for sample in samples]

@@ -20,7 +20,7 @@ from alexnet.model.training.run import RunFolder
 from alexnet.pipeline.build.build import build
 from alexnet.pipeline.config import BuildConfig
 from alexnet.pipeline.source.scan import scan
-from tests.conftest import BATCH, IMAGE_SIDE, TRAIN_SIDE, slow, smooth_photo
+from tests.conftest import BATCH, IMAGE_SIDE, TRAIN_SIDE, slow, smooth_photo, soak
 from tests.model import processes
 from tests.model.runs import (
     Figures,
@@ -54,7 +54,8 @@ class Job:
         words = ["fit", "--run", str(self.run.path), "--checkpoint-minutes", "0.02"]
         words += ["--resume"] if self.run.exists() else self.words
         environment = self._environments[number]
-        return processes.start(words, self.log(number), environment)
+        # A pause, so that there is a state at least every 12 steps.
+        return processes.start(words, self.log(number), environment, pause_seconds=0.1)
 
     def log(self, number: int) -> Path:
         return self.run.path.with_name(f"{self.run.path.name}-{number}.log")
@@ -137,29 +138,23 @@ def test_two_workers_without_a_folder_agree_on_one(
     require_equal([dict(np.load(log.with_suffix(".npz"))) for log in logs])
 
 
-@pytest.mark.parametrize(
-    "steps",
-    [
-        slow(75),
-        pytest.param(200, marks=pytest.mark.soak),
-    ],
-)
-def test_four_workers_survive_what_befalls_them(
-    records: Path, tmp_path: Path, steps: int
+@pytest.mark.parametrize(("workers", "epochs"), [slow(2, 4), soak(4, 8)])
+def test_workers_survive_what_befalls_them(
+    records: Path, tmp_path: Path, workers: int, epochs: int
 ) -> None:
-    """One is killed, one is told to go, and so is the chief; nobody is asked."""
-    epochs = str(steps // STEPS)
-    words = [str(records), *TINY, "--epochs", epochs, "--learning-rate", "0.001"]
+    """One is killed, one is told to go, and the chief is killed; nobody is asked."""
+    steps = epochs * STEPS
+    words = [str(records), *TINY, "--epochs", str(epochs), "--learning-rate", "0.001"]
     one = Job(RunFolder(tmp_path / "one"), words)
     with one:
         one.tend()
-    whole = Job(RunFolder(tmp_path / "whole"), words, workers=4)
+    whole = Job(RunFolder(tmp_path / "whole"), words, workers)
     with whole:
         whole.tend()
-    cut = Job(RunFolder(tmp_path / "cut"), words, workers=4)
+    cut = Job(RunFolder(tmp_path / "cut"), words, workers)
     with cut:
         for victim, number in [
-            (2, signal.SIGKILL),
+            (workers // 2, signal.SIGKILL),
             (1, signal.SIGTERM),
             (0, signal.SIGKILL),
         ]:

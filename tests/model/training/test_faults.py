@@ -42,6 +42,7 @@ from tests.conftest import (
     RecordedProgress,
     slow,
     smooth_photo,
+    soak,
 )
 from tests.model import processes
 from tests.model.runs import files_of, require_same, step_of
@@ -267,19 +268,13 @@ class Trial:
                 assert "another worker has stopped" in self.log(number).read_text()
 
 
-@pytest.mark.parametrize(
-    "moments",
-    [
-        slow(2),
-        pytest.param(4, marks=pytest.mark.soak),
-    ],
-)
+@pytest.mark.parametrize("moments", [slow(2), soak(4)])
 @pytest.mark.parametrize(
     ("storage", "options", "workers"),
     [
         ("raw", "--reader mmap", 1),
-        ("raw", "--reader stream", 1),
-        ("jpeg", "--reader mmap --augment modern", 1),
+        soak("raw", "--reader stream", 1),
+        soak("jpeg", "--reader mmap --augment modern", 1),
         ("jpeg", "--reader stream --variant article", 1),
         ("raw", "--logical-cpus 2", 1),
         ("jpeg", "--strategy multi-worker", 2),
@@ -312,9 +307,9 @@ def test_killed_at_any_moment(
     assert len(files_of(cut.run)) == 4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("options", "workers"), [("--strategy multi-worker", 2), ("--logical-cpus 2", 1)]
+    ("options", "workers"),
+    [slow("--strategy multi-worker", 2), soak("--logical-cpus 2", 1)],
 )
 def test_one_workers_sigterm_stops_and_saves_all(
     train_records: Path, tmp_path: Path, options: str, workers: int

@@ -30,7 +30,7 @@ from alexnet.pipeline.build.processes import Worker
 from alexnet.pipeline.config import BuildConfig, StorageName
 from alexnet.pipeline.errors import DataError
 from alexnet.pipeline.source.scan import Source, scan
-from tests.conftest import slow, smooth_photo
+from tests.conftest import slow, smooth_photo, soak
 from tests.pipeline.build.test_build import interrupted
 from tests.pipeline.deadly import CRASHING, DeadlyPhotosJob, HarmlessPhotosJob
 
@@ -193,8 +193,9 @@ def test_a_build_killed_at_a_file_operation_goes_on(
     assert kill_before(many, tmp_path / "out", storage, operation)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("storage", get_args(StorageName))
+@pytest.mark.parametrize(
+    "storage", [slow("yuv420"), soak("jpeg"), soak("raw"), soak("original")]
+)
 def test_a_build_killed_at_any_file_operation_goes_on(
     many: Many, tmp_path: Path, storage: str
 ) -> None:
@@ -224,8 +225,9 @@ def test_a_killed_build_leaves_no_process_and_no_shared_memory(
     kill_with_workers(many, tmp_path / "out", "jpeg", images=1)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("storage", get_args(StorageName))
+@pytest.mark.parametrize(
+    "storage", [slow("jpeg"), soak("raw"), soak("yuv420"), soak("original")]
+)
 def test_a_build_with_workers_killed_at_any_time_goes_on(
     many: Many, tmp_path: Path, storage: str
 ) -> None:
@@ -517,7 +519,7 @@ def test_a_set_inside_its_source_is_no_part_of_it(many: Many, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "seconds",
-    [0.0, *(slow(0.2 * n) for n in range(1, 9))],
+    [0.0, *(slow(0.4 * n) for n in range(1, 5))],
 )
 def test_ctrl_c_while_workers_start_says_how_to_go_on(
     many: Many, tmp_path: Path, seconds: float

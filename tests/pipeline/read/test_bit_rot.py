@@ -14,7 +14,7 @@ from alexnet.pipeline.config import ReadConfig, Reader, StorageName
 from alexnet.pipeline.errors import DataError, data_error_in
 from alexnet.pipeline.read.dataset import eval_dataset, train_dataset
 from alexnet.pipeline.read.opened_records import open_records
-from tests.conftest import flip, slow
+from tests.conftest import flip, slow, soak
 from tests.pipeline.read.test_dataset import WAYS
 from tests.pipeline.verify.test_damage import remove_indexes
 
@@ -44,14 +44,7 @@ def refused(folder: Path, reader: Reader, whole: list[np.ndarray]) -> bool:
     return False
 
 
-@pytest.mark.parametrize(
-    "flips",
-    [
-        4,
-        slow(24),
-        pytest.param(150, marks=pytest.mark.soak),
-    ],
-)
+@pytest.mark.parametrize("flips", [4, slow(10), soak(150)])
 @pytest.mark.parametrize(("storage", "reader"), WAYS)
 def test_a_flipped_byte_is_never_trained_on(
     record_sets: dict[StorageName, Path],

@@ -24,7 +24,7 @@ from alexnet.pipeline.read.dataset import eval_dataset, train_dataset
 from alexnet.pipeline.read.image_folder import open_data
 from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.source.scan import scan
-from tests.conftest import SIDE, flip, slow, smooth_photo
+from tests.conftest import SIDE, flip, slow, smooth_photo, soak
 from tests.model.processes import call
 
 NUM_SHARDS = 20
@@ -127,13 +127,7 @@ def test_datasets_that_are_dropped_leave_nothing_open(
             assert lets_go(data[kind]), number
 
 
-@pytest.mark.parametrize(
-    "datasets",
-    [
-        slow(48),
-        pytest.param(1000, marks=pytest.mark.soak),
-    ],
-)
+@pytest.mark.parametrize("datasets", [slow(24), soak(1000)])
 @pytest.mark.parametrize("kind", ["jpeg", "raw"])  # the others are like one of them
 def test_datasets_that_are_dropped_leave_the_process_as_it_was(
     data: dict[str, Path], kind: str, datasets: int
