@@ -2,7 +2,8 @@
 
 The import takes longer than most of the command's jobs. A short script stands where the
 command would: it hands over its words, folder, environment and streams, and ends as the
-command does.
+command does. What Python itself does at its exit is left out, as in every process that
+multiprocessing forks.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def test_datasets_that_are_dropped_leave_nothing_open(
             assert lets_go(data[kind]), number
 
 
-@pytest.mark.parametrize("datasets", [slow(24), soak(1000)])
+@pytest.mark.parametrize("datasets", [slow(48), soak(1000)])
 @pytest.mark.parametrize("kind", ["jpeg", "raw"])  # the others are like one of them
 def test_datasets_that_are_dropped_leave_the_process_as_it_was(
     data: dict[str, Path], kind: str, datasets: int
