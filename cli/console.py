@@ -27,11 +27,11 @@ PLAIN: Any = dict.fromkeys(("highlight", "markup", "emoji"), False) | {
 CTRL_C_COLUMNS = len("^C^C")
 
 
-def stdout() -> Console:
-    """Return the console for results."""
+def stdout(width: int | None = None) -> Console:
+    """Return the console for results, as wide as the terminal by default."""
     from rich.console import Console
 
-    return Console(**PLAIN)
+    return Console(**PLAIN, width=width)
 
 
 def say(message: str) -> None:
@@ -133,12 +133,47 @@ def _progress_bar() -> Progress:
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table on stdout; the first column is text, the others are numbers."""
+    """Print a table on stdout; the first column is text, the others are numbers.
+
+    What is wider than the terminal comes in several parts, as pandas has it, each with
+    the first column. Files and pipes have no width: there a row stays one line.
+    """
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
-    for position, name in enumerate(columns):
-        table.add_column(name, justify="right" if position else "left")
-    for row in rows:
-        table.add_row(*row)
-    stdout().print(table)
+    console = stdout()
+    widths = _column_widths(columns, rows)
+    if console.is_terminal:
+        parts = _parts_that_fit(widths, console.width)
+    else:
+        parts = [list(range(len(columns)))]
+        console = stdout(width=1 + sum(widths))
+    console.print(title)
+    for part in parts:
+        table = Table()
+        for position in part:
+            table.add_column(
+                columns[position],
+                justify="right" if position else "left",
+                overflow="fold",
+            )
+        for row in rows:
+            table.add_row(*(row[position] for position in part))
+        console.print(table)
+
+
+def _column_widths(columns: list[str], rows: list[list[str]]) -> list[int]:
+    """Return the columns' widths in a table: text, padding and a line."""
+    from rich.cells import cell_len
+
+    return [3 + max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
+
+
+def _parts_that_fit(widths: list[int], width: int) -> list[list[int]]:
+    """Part a table's columns into tables that fit a width, the first column in each."""
+    parts = [[0]]
+    for position in range(1, len(widths)):
+        wanted = 1 + sum(widths[column] for column in [*parts[-1], position])
+        if wanted > width and len(parts[-1]) > 1:
+            parts.append([0])
+        parts[-1].append(position)
+    return parts

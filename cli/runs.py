@@ -58,7 +58,7 @@ def _print_runs(folder: Path, listed: RunList) -> None:
         return
     columns = [
         "run",
-        "epochs",
+        "epochs done",
         "best (epoch)",
         "last (epoch)",
         "images/s",

@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from alexnet.cli.console import LINE_SECONDS, Meter, print_json, print_table, say
 
@@ -234,3 +235,45 @@ def test_tables_go_to_stdout_and_take_odd_names(
     assert "[red]fox[/b]" in out
     assert "1,234" in out
     assert err == ""
+
+
+COLUMNS = ["run", "best", "learning_rate", "optimizer", "data"]
+ROWS = [
+    ["first", "0.9010", "0.0006", "adamw", "/photos/records-of-cats-and-dogs"],
+    ["späte 写真", "0.8420", "0.02", "momentum", "records"],
+]
+
+
+def test_a_table_in_a_file_has_a_line_a_row(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    print_table("runs", COLUMNS, ROWS)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "runs"
+    for row in ROWS:
+        cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines]
+        assert row in cells
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80])
+def test_a_table_wider_than_the_terminal_comes_in_parts(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    print_table("runs", COLUMNS, ROWS)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue())
+    lines = text.splitlines()
+    assert max(map(cell_len, lines)) <= columns
+    # A part starts with a line of its own, and has its rows' first cells.
+    parts = sum(line.startswith("┏") for line in lines)
+    assert text.count("first") == text.count("späte") == parts
+    if columns == 80:
+        assert parts == 2
+        for cell in (cell for row in (COLUMNS, *ROWS) for cell in row):
+            assert cell in text
+    for missing in "…", "...":
+        assert missing not in text
