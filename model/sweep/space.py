@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 # Tree-structured Parzen estimators (Bergstra 2011) draw near what was good so far.
 Sampler = Literal["tpe", "random"]
-# Digits of what is drawn: so many can be read, copied and typed.
+# Digits of what is drawn, and of its place in the range: so many can be read and typed.
 DIGITS = 4
 
 
@@ -52,7 +53,14 @@ class Range:
         if isinstance(self.low, int) and isinstance(self.high, int):
             return trial.suggest_int(name, self.low, self.high, log=self.log)
         drawn = trial.suggest_float(name, self.low, self.high, log=self.log)
-        return float(f"{drawn:.{DIGITS}g}")
+        return self.rounded(drawn)
+
+    def rounded(self, drawn: float) -> float:
+        """Return a number of the range in few digits, within the range as well."""
+        span = self.high - self.low
+        finest = min(abs(drawn), span) or span
+        decimals = DIGITS - 1 - math.floor(math.log10(finest))
+        return min(max(round(drawn, decimals), self.low), self.high)
 
 
 Space = Mapping[str, Choices | Range]

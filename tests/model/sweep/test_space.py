@@ -64,3 +64,26 @@ def test_an_empty_space_or_range_is_refused(space: Space, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         check_space(space)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "drawn", "rounded"),
+    [
+        (Range(0.001, 0.1, log=True), 0.0123456, 0.01235),
+        (Range(0.0, 0.5), 0.2345678, 0.2346),
+        (Range(0.0, 0.5), 0.0, 0.0),
+        (Range(-1.0, 0.0), -0.1234567, -0.1235),
+        (Range(-1.0, 0.0), 0.0, 0.0),
+        (Range(100.0, 900.0), 123.4567, 123.5),
+        # Near 1, four digits of the number would leave three averages to choose from.
+        (Range(0.99, 0.99999), 0.99876543, 0.998765),
+        (Range(0.99, 0.99999), 0.999989999, 0.99999),
+        # A rounded number may lie outside the range, where a setting is refused.
+        (Range(0.1, 0.123456), 0.1234559, 0.123456),
+        (Range(0.123449, 0.9), 0.12344901, 0.123449),
+    ],
+)
+def test_what_is_drawn_has_few_digits_and_stays_in_its_range(
+    values: Range, drawn: float, rounded: float
+) -> None:
+    assert values.rounded(drawn) == rounded
