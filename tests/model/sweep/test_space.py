@@ -75,7 +75,7 @@ def test_an_empty_space_or_range_is_refused(space: Space, message: str) -> None:
         (Range(-1.0, 0.0), -0.1234567, -0.1235),
         (Range(-1.0, 0.0), 0.0, 0.0),
         (Range(100.0, 900.0), 123.4567, 123.5),
-        # Near 1, four digits of the number would leave three averages to choose from.
+        # Near 1, four digits of an average are one or two of what it forgets.
         (Range(0.99, 0.99999), 0.99876543, 0.998765),
         (Range(0.99, 0.99999), 0.999989999, 0.99999),
         # A rounded number may lie outside the range, where a setting is refused.
