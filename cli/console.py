@@ -142,13 +142,10 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 
     console = stdout()
     widths = _column_widths(columns, rows)
-    if console.is_terminal:
-        parts = _parts_that_fit(widths, console.width)
-    else:
-        parts = [list(range(len(columns)))]
+    if not console.is_terminal:
         console = stdout(width=1 + sum(widths))
     console.print(title)
-    for part in parts:
+    for part in _parts_that_fit(widths, console.width):
         table = Table()
         for position in part:
             table.add_column(
