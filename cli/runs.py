@@ -65,10 +65,16 @@ def _print_runs(folder: Path, listed: RunList) -> None:
         *listed.differing,
     ]
     rows = [
-        [str(run.run.relative_to(folder)), *_figures(run, listed.differing)]
+        [_name(run.run, folder), *_figures(run, listed.differing)]
         for run in listed.runs
     ]
     print_table(str(folder), columns, rows)
+
+
+def _name(run: Path, folder: Path) -> str:
+    """Return where in a folder a run is; of the folder itself, its name."""
+    below = run.relative_to(folder)
+    return str(below) if below.parts else folder.resolve().name
 
 
 def _figures(run: ListedRun, settings: list[str]) -> list[str]:

@@ -95,6 +95,8 @@ def test_a_single_run_differs_from_none(folder: Path) -> None:
     (run,) = alexnet_json("runs", folder / "a")["runs"]
     assert run["run"] == str(folder / "a")
     assert run["settings"] == {}
+    table = alexnet("runs", folder / "a").out.splitlines()
+    assert [row.split()[1] for row in table if "0.7500 (2)" in row] == ["a"]
 
 
 def test_no_runs_are_no_error_and_no_folder_is(folder: Path) -> None:
