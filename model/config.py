@@ -8,6 +8,9 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from alexnet.pipeline.config import (
+    ABOVE_0,
+    BELOW_1,
+    FINITE,
     MAX_COUNT,
     Config,
     Preset,
@@ -64,9 +67,13 @@ class NetworkConfig(Config):
     )
     # For small tasks and quick tries.
     width: float = setting(
-        1.0, "Channels and units of the layers, as a multiple of the paper's."
+        1.0,
+        "Channels and units of the layers, as a multiple of the paper's.",
+        *(ABOVE_0, 4, "above 0, at most 4"),
     )
-    dropout: float = setting(0.5, "Dropout rate of the dense layers.")
+    dropout: float = setting(
+        0.5, "Dropout rate of the dense layers.", 0, BELOW_1, "0 to below 1"
+    )
     # Filter groups in conv 2, 4 and 5 of `paper`: 2 is the paper's pair of GPUs.
     groups: int = 2
     network: str | None = setting(
@@ -79,7 +86,7 @@ class NetworkConfig(Config):
         return self.network or self.variant
 
     def check(self) -> None:
-        """Check the ranges that are open at an end, and what is no option."""
+        """Check what depends on the variant, and what is no option."""
         if self.image_size is UNSET:
             is_torch = self.variant == "torchvision"
             side = TORCHVISION_SIZE if is_torch else IMAGE_SIZE
@@ -90,8 +97,6 @@ class NetworkConfig(Config):
             needs = f"{MIN_IMAGE_SIZE} pixels or more: smaller ones vanish in pooling"
             require(False, "image_size", self.image_size, needs)
         require(self.num_classes >= 2, "num_classes", self.num_classes, "2 or more")
-        require(0 < self.width <= 4, "width", self.width, "above 0, at most 4")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
         require(self.groups in (1, 2), "groups", self.groups, "1 or 2")
 
     def _check_own(self) -> None:
@@ -117,6 +122,7 @@ class TrainConfig(ReadConfig):
     learning_rate: float = setting(
         UNSET,
         "Peak of the learning rate. Default: 0.0003 of Adam and AdamW, 0.02 of others.",
+        *(ABOVE_0, FINITE, "above 0, and finite"),
     )
     # In 8 epochs of 5 400 photos AdamW learns more than momentum: see the guide.
     optimizer: OptimizerName = setting(
@@ -164,13 +170,13 @@ class TrainConfig(ReadConfig):
         None,
         "Decay of the weights' moving average, which is validated and kept instead of"
         " the weights; 0: no average.",
-        *(0, 1, "0 or more, below 1"),
+        *(0, BELOW_1, "0 or more, below 1"),
     )
     clip_norm: float | None = setting(
         None,
         "Largest norm of a step's gradients, all weights' together; longer ones are"
         " shortened.",
-        *(0, math.inf, "above 0, and finite"),
+        *(ABOVE_0, FINITE, "above 0, and finite"),
     )
     accumulate: int = setting(
         1,
@@ -229,7 +235,7 @@ class TrainConfig(ReadConfig):
         return self.warmup_epochs
 
     def check(self) -> None:
-        """Check open ranges, the parts of a batch, and that the rate lasts the run."""
+        """Check the epochs, the parts of a batch, and that the rate lasts the run."""
         is_adam = self.optimizer in ("adam", "adamw")
         if self.learning_rate is UNSET:
             rate = ADAM_RATE if is_adam else RATE
@@ -241,12 +247,6 @@ class TrainConfig(ReadConfig):
             # Without training, a run holds the weights that it was given.
             needs = f"1 to {MAX_COUNT:,}, or `init_from`"
             require(self.epochs > 0, "epochs", self.epochs, needs)
-        rate, clip_norm = self.learning_rate, self.clip_norm
-        require(0 < rate < math.inf, "learning_rate", rate, "above 0, and finite")
-        clips = clip_norm is None or 0 < clip_norm < math.inf
-        require(clips, "clip_norm", clip_norm, "above 0, and finite")
-        ema = self.ema
-        require(ema is None or 0 <= ema < 1, "ema", ema, "0 or more, below 1")
         needs = f"a multiple of `accumulate={self.accumulate}`"
         is_even = self.batch_size % self.accumulate == 0
         require(is_even, "batch_size", self.batch_size, needs)

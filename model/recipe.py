@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from alexnet.model.config import NetworkConfig, TrainConfig
-from alexnet.pipeline.config import require
+from alexnet.pipeline.config import Config, require
 from alexnet.pipeline.config_json import require_kinds
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.files import nearest
@@ -25,7 +25,7 @@ else:
 RecipeName = Literal["article", "paper", "fast", "best"]
 RECIPES = Path(__file__).with_name("recipes")
 # The class that declares each option of `fit`, by the setting's name.
-OPTIONS: dict[str, type] = {
+OPTIONS: dict[str, type[Config]] = {
     field.name: config
     for config in (NetworkConfig, TrainConfig)
     for field in fields(config)
@@ -56,7 +56,7 @@ def read_settings(path: Path) -> dict[str, Any]:
 
     Raises:
         ConfigError: there is no such file, it is no TOML, or a key is no setting or has
-            a value of another kind; the message names file and line.
+            a value of another kind or out of range; the message names file and line.
     """
     try:
         text = path.read_text("utf-8")
@@ -85,11 +85,12 @@ def _setting(key: str) -> str:
 
 
 def _check(key: str, value: Any) -> None:
-    """Check that a key is a setting, and its value of the setting's kind."""
+    """Check that a key is a setting, and its value of its kind and in its range."""
     name = _setting(key)
     if name not in OPTIONS:
         raise ConfigError(f"{key} is no setting; {nearest(name, OPTIONS)}")
     require_kinds(OPTIONS[name], {name: value})
+    OPTIONS[name].require_ranges({name: value})
 
 
 def _line(text: str, key: str) -> int:

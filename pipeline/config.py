@@ -32,6 +32,9 @@ MAX_SEED = 2**32 - 1
 # Keeps mistyped settings and damaged files out of TensorFlow's way.
 MAX_COUNT = 10**6
 MIN_RAM_BUDGET_BYTES = 2**26
+# Ends of ranges to which 0, 1 or infinity do not belong.
+ABOVE_0, BELOW_1 = math.nextafter(0, 1), math.nextafter(1, 0)
+FINITE = math.nextafter(math.inf, 0)
 # Share of the images that a build may set aside.
 MAX_BAD = 0.01
 # Raised whenever a seed comes to give epochs another order: a run keeps to its own.
@@ -63,9 +66,22 @@ class Config:
     """A frozen dataclass of settings that knows their ranges and its JSON form."""
 
     def __post_init__(self) -> None:
-        kinds = get_type_hints(type(self))
-        for field in dataclasses.fields(self):
-            value, kind = getattr(self, field.name), kinds[field.name]
+        names = [field.name for field in dataclasses.fields(self)]
+        self.require_ranges({name: getattr(self, name) for name in names})
+        self.check()
+
+    @classmethod
+    def require_ranges(cls, values: dict[str, Any]) -> None:
+        """Check that values of settings are in their ranges, each for itself.
+
+        Raises:
+            ConfigError: one is not; the message names it.
+        """
+        kinds = get_type_hints(cls)
+        for field in dataclasses.fields(cls):
+            if field.name not in values:
+                continue
+            value, kind = values[field.name], kinds[field.name]
             if get_origin(kind) is Literal:
                 needs = f"one of {', '.join(get_args(kind))}"
                 require(value in get_args(kind), field.name, value, needs)
@@ -74,7 +90,6 @@ class Config:
                 number = Integral if int in (kind, *get_args(kind)) else Real
                 in_range = isinstance(value, number) and low <= value <= high
                 require(in_range, field.name, value, needs)
-        self.check()
 
     def check(self) -> None:
         """Check what the ranges of single settings leave open.
