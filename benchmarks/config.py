@@ -10,15 +10,13 @@ from alexnet.model.config import NETWORK, TRAIN
 from alexnet.pipeline.config import (
     BUILD,
     BuildConfig,
-    Config,
     Decode,
     Preset,
     ReadConfig,
     Resize,
     StorageName,
-    require,
-    setting,
 )
+from alexnet.pipeline.setting import Config, require, setting
 
 
 class Loader(str, Enum):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from alexnet.pipeline.config import require
+from alexnet.pipeline.setting import require
 
 # Corners of the regular polygon that draws a class.
 SHAPES = {"circle": 60, "square": 4, "triangle": 3}

@@ -25,8 +25,9 @@ from alexnet.model.training.train_step import DRAWS, TrainableClassifier
 from alexnet.pipeline.augment.augment import augment_batch, fold_seed, mixup_cutmix
 from alexnet.pipeline.augment.device import HOST
 from alexnet.pipeline.augment.presets import preset
-from alexnet.pipeline.config import BUILD, Config, Preset, require
+from alexnet.pipeline.config import BUILD, Preset
 from alexnet.pipeline.files import count
+from alexnet.pipeline.setting import Config, require
 
 # Large enough that a device computes as fast as it can, small enough for many a second.
 MATMUL_SIDES = {"CPU": 2048, "GPU": 8192}

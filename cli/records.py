@@ -20,7 +20,8 @@ from alexnet.cli.source import (
     unlabelled_path,
 )
 from alexnet.model.config import NETWORK
-from alexnet.pipeline.config import BUILD, MAX_BAD, MAX_SEED, BuildConfig, Preset, Split
+from alexnet.pipeline.config import BUILD, MAX_BAD, BuildConfig, Preset, Split
+from alexnet.pipeline.setting import MAX_SEED
 
 if TYPE_CHECKING:
     from alexnet.pipeline.build.build import BuildReport

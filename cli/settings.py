@@ -10,8 +10,8 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from alexnet.cli.options import parse_size
-from alexnet.pipeline.config import Config
 from alexnet.pipeline.files import format_bytes
+from alexnet.pipeline.setting import Config
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
 BYTES = "_bytes"

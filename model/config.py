@@ -7,18 +7,17 @@ import re
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from alexnet.pipeline.config import (
+from alexnet.pipeline.config import Preset, ReadConfig
+from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.setting import (
     ABOVE_0,
     BELOW_1,
     FINITE,
     MAX_COUNT,
     Config,
-    Preset,
-    ReadConfig,
     require,
     setting,
 )
-from alexnet.pipeline.errors import ConfigError
 
 Variant = Literal["article", "paper", "bn", "torchvision"]
 OptimizerName = Literal["momentum", "sgd", "adam", "adamw", "lars", "lamb"]

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from alexnet.model.config import NetworkConfig, TrainConfig
-from alexnet.pipeline.config import Config, require
 from alexnet.pipeline.config_json import require_kinds
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.files import nearest
+from alexnet.pipeline.setting import Config, require
 
 if sys.version_info >= (3, 11):
     import tomllib

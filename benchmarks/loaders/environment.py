@@ -20,10 +20,10 @@ from typing import IO
 
 from alexnet.benchmarks.loaders.article import source_files, write_photos
 from alexnet.benchmarks.measure import Deliveries, Timing
-from alexnet.pipeline.config import require
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.machine import num_cpus
 from alexnet.pipeline.read.opened_records import OpenedRecords
+from alexnet.pipeline.setting import require
 
 # Each loader's environment, whose script is `<environment>_loader.py`.
 ENVIRONMENTS = {

@@ -20,7 +20,7 @@ from alexnet.model.training.hardware import enable_memory_growth
 from alexnet.model.training.history import best_epoch
 from alexnet.model.training.run import RunFolder
 from alexnet.model.training.run_network import build_run_network
-from alexnet.pipeline.config import ReadConfig, Tta, require
+from alexnet.pipeline.config import ReadConfig, Tta
 from alexnet.pipeline.notebook import html_table
 from alexnet.pipeline.notebook_bar import notebook_progress
 from alexnet.pipeline.read.by_service import batch_reader
@@ -29,6 +29,7 @@ from alexnet.pipeline.read.errors import reading
 from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.remote.location import Location
 from alexnet.pipeline.remote.place import as_place
+from alexnet.pipeline.setting import require
 
 # Called with the images done and the images in all.
 Progress = Callable[[int, int], None]

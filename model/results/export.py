@@ -21,10 +21,10 @@ from alexnet.model.results.serving import ServedClassifier, ServedNetwork
 from alexnet.model.training.classifier import Classifier
 from alexnet.model.training.run import RunFolder
 from alexnet.model.training.run_config import RunConfig
-from alexnet.pipeline.config import require
 from alexnet.pipeline.errors import RunError
 from alexnet.pipeline.files import atomic_path
 from alexnet.pipeline.records.manifest import labels_text
+from alexnet.pipeline.setting import require
 
 Format = Literal["saved-model", "keras", "tflite", "onnx"]
 

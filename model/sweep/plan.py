@@ -21,10 +21,10 @@ from alexnet.model.sweep.space import (
     space_from_json,
     space_to_json,
 )
-from alexnet.pipeline.config import MAX_COUNT, require
 from alexnet.pipeline.errors import AlexnetError, ConfigError, RunError
 from alexnet.pipeline.files import require_local, write_json
 from alexnet.pipeline.remote.place import Place, as_place
+from alexnet.pipeline.setting import MAX_COUNT, require
 
 FORMAT = 1
 TRIALS = 20

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
-from alexnet.pipeline.config import require
+from alexnet.pipeline.setting import require
 
 if TYPE_CHECKING:
     from optuna import Trial

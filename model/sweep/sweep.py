@@ -17,7 +17,7 @@ from alexnet.model.sweep.report import (
 from alexnet.model.sweep.study import open_study, take_trial, unfinished
 from alexnet.model.sweep.trial_process import TrialProcess, start_trial
 from alexnet.model.training.signals import StopSignals
-from alexnet.pipeline.config import require
+from alexnet.pipeline.setting import require
 
 if TYPE_CHECKING:
     from optuna import Study

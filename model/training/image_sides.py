@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from alexnet.model.config import NetworkConfig, TrainConfig
-from alexnet.pipeline.config import require
 from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.setting import require
 
 # By these one more row of pixels fits into the last map: strides of 4, 2, 2 and 2.
 STAGE_PIXELS = 32

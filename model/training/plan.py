@@ -26,7 +26,7 @@ from alexnet.model.training.run import RunFolder, dated
 from alexnet.model.training.run_config import RunConfig
 from alexnet.model.training.same_run import require_same_records, require_same_settings
 from alexnet.pipeline.augment.presets import preset
-from alexnet.pipeline.config import READ, ReadConfig, require
+from alexnet.pipeline.config import READ, ReadConfig
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.read.by_service import batch_reader
 from alexnet.pipeline.read.dataset import steps_per_epoch
@@ -34,6 +34,7 @@ from alexnet.pipeline.read.image_folder import open_data
 from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.records.manifest import Manifest
 from alexnet.pipeline.remote.place import Place, as_place
+from alexnet.pipeline.setting import require
 
 # Where runs go that are given no folder.
 RUNS = Path("runs")

@@ -13,10 +13,10 @@ from alexnet.pipeline.config import (
     BuildConfig,
     Resize,
     StorageName,
-    require,
 )
 from alexnet.pipeline.config_json import require_kinds
 from alexnet.pipeline.files import name_some
+from alexnet.pipeline.setting import require
 from alexnet.pipeline.versions import versions
 
 FORMAT = 1

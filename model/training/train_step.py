@@ -25,7 +25,8 @@ from alexnet.model.training.optimizer import Optimizer, trainable_weights
 from alexnet.model.training.replicas import sum_over_replicas
 from alexnet.pipeline.augment.augment import augment_batch, fold_seed, mixup_cutmix
 from alexnet.pipeline.augment.device import HOST
-from alexnet.pipeline.config import AugmentConfig, require
+from alexnet.pipeline.config import AugmentConfig
+from alexnet.pipeline.setting import require
 
 # Seeds of the step's draws and of dropout are apart.
 DRAWS, DROPOUT = 0, 1

@@ -15,7 +15,8 @@ from alexnet.pipeline.augment.device import HOST
 from alexnet.pipeline.augment.resample import resample
 from alexnet.pipeline.augment.trivial import warp_views
 from alexnet.pipeline.augment.yuv import stored_side_of
-from alexnet.pipeline.config import AugmentConfig, Geometry, require
+from alexnet.pipeline.config import AugmentConfig, Geometry
+from alexnet.pipeline.setting import require
 
 # Krizhevsky 2012: crops of this side (section 4.1, see `NetworkConfig`) out of squares
 # of that one (section 2).

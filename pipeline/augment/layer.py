@@ -19,7 +19,8 @@ from alexnet.pipeline.augment.augment import (
 )
 from alexnet.pipeline.augment.device import HOST
 from alexnet.pipeline.augment.presets import preset
-from alexnet.pipeline.config import AugmentConfig, require
+from alexnet.pipeline.config import AugmentConfig
+from alexnet.pipeline.setting import require
 
 
 @keras.utils.register_keras_serializable("alexnet")

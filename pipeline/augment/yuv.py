@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from alexnet.pipeline.config import require
+from alexnet.pipeline.setting import require
 
 
 def is_yuv420(images: tf.Tensor) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from alexnet.pipeline.augment.augment import preprocess_batch
-from alexnet.pipeline.config import AugmentConfig, ReadConfig, require
+from alexnet.pipeline.config import AugmentConfig, ReadConfig
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.read.by_row import BATCHES_AHEAD
 from alexnet.pipeline.read.by_service import batch_reader
@@ -18,6 +18,7 @@ from alexnet.pipeline.read.dataset import eval_dataset, full_batches, train_data
 from alexnet.pipeline.read.example_set import ExampleSet
 from alexnet.pipeline.read.order import PipelineShard
 from alexnet.pipeline.read.selection import Selection
+from alexnet.pipeline.setting import require
 
 # The central window in levels of 0 to 255.
 CENTRE = AugmentConfig(geometry="centre", std=(1.0, 1.0, 1.0))

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import tensorflow as tf
 
-from alexnet.pipeline.config import MAX_SEED, ReadConfig
+from alexnet.pipeline.config import ReadConfig
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.read.batches import Batches, TrainBatches
 from alexnet.pipeline.read.by_row import BATCHES_AHEAD
 from alexnet.pipeline.read.opened_set import OpenedSet
 from alexnet.pipeline.read.order import PipelineShard
 from alexnet.pipeline.read.selection import Selection
+from alexnet.pipeline.setting import MAX_SEED
 
 
 @dataclass(frozen=True)

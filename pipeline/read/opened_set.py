@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from alexnet.pipeline.config import READ, Decode, ReadConfig, Reader, require
+from alexnet.pipeline.config import READ, Decode, ReadConfig, Reader
 from alexnet.pipeline.errors import ConfigError
 from alexnet.pipeline.notebook import html_table
 from alexnet.pipeline.read.example_set import ExampleSet
+from alexnet.pipeline.setting import require
 
 if TYPE_CHECKING:
     from alexnet.pipeline.read.batches import EvalBatches, TrainBatches

@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from alexnet.pipeline.config import require
 from alexnet.pipeline.errors import ConfigError, DataError
 from alexnet.pipeline.files import name_some
 from alexnet.pipeline.read.example_set import ExampleSet
+from alexnet.pipeline.setting import require
 
 # Gives a number, or a vector of them, for a photo's key.
 Values: TypeAlias = "Mapping[str, Any] | Callable[[str], Any]"

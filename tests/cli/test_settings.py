@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from alexnet.cli.settings import takes_settings
-from alexnet.pipeline.config import Config, setting
+from alexnet.pipeline.setting import Config, setting
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

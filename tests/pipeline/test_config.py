@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from alexnet.pipeline.config import AugmentConfig, BuildConfig, Config, ReadConfig
+from alexnet.pipeline.config import AugmentConfig, BuildConfig, ReadConfig
 from alexnet.pipeline.errors import ConfigError
+from alexnet.pipeline.setting import Config
 
 
 @pytest.mark.parametrize(
