@@ -129,8 +129,9 @@ def require_images(
             f" and give the folder or the one archive with the training images, such as"
             f" {min(archives, key=lambda key: 'train' not in key)}."
         )
-    others = count(len(listing.files) + len(listing.left_out), "other file")
-    raise DataError(f"no images in {path}: found {others}. {EXPECTED}")
+    others = len(listing.files) + len(listing.left_out)
+    found = f"found {count(others, 'other file')}" if others else "it holds no files"
+    raise DataError(f"no images in {path}: {found}. {EXPECTED}")
 
 
 def label_folder(

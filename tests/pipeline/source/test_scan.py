@@ -169,7 +169,7 @@ def test_a_csv_may_name_what_is_no_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "labels", "message"),
     [
-        ({}, "auto", "no images in .*: found 0 other files"),
+        ({}, "auto", "no images in .*: it holds no files"),
         ({"readme.txt": b"hello"}, "auto", "no images in .*: found 1 other file"),
         (
             images("cat/1.jpg", "dog.2.jpg"),
