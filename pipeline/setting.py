@@ -57,17 +57,8 @@ class Config:
         """
         kinds = get_type_hints(cls)
         for field in dataclasses.fields(cls):
-            if field.name not in values:
-                continue
-            value, kind = values[field.name], kinds[field.name]
-            if get_origin(kind) is Literal:
-                needs = f"one of {', '.join(get_args(kind))}"
-                require(value in get_args(kind), field.name, value, needs)
-            elif "range" in field.metadata and value is not None:
-                low, high, needs = field.metadata["range"]
-                number = Integral if int in (kind, *get_args(kind)) else Real
-                in_range = isinstance(value, number) and low <= value <= high
-                require(in_range, field.name, value, needs)
+            if field.name in values:
+                _require_in_range(field, kinds[field.name], values[field.name])
 
     def check(self) -> None:
         """Check what the ranges of single settings leave open.
@@ -95,6 +86,18 @@ class Config:
                 f" (known: {', '.join(names)})"
             )
         return cls(**{k: _tuples(v) for k, v in values.items()})
+
+
+def _require_in_range(field: dataclasses.Field[Any], kind: Any, value: Any) -> None:
+    """Check a setting's value; None is one where it is the default."""
+    if get_origin(kind) is Literal:
+        needs = f"one of {', '.join(get_args(kind))}"
+        require(value in get_args(kind), field.name, value, needs)
+    elif "range" in field.metadata and (value, field.default) != (None, None):
+        low, high, needs = field.metadata["range"]
+        number = Integral if int in (kind, *get_args(kind)) else Real
+        in_range = isinstance(value, number) and low <= value <= high
+        require(in_range, field.name, value, needs)
 
 
 def _tuples(value: Any) -> Any:

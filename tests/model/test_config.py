@@ -21,6 +21,7 @@ from alexnet.pipeline.errors import ConfigError
         ("width", 0, "above 0, at most 4"),
         ("width", 4.1, "above 0, at most 4"),
         ("dropout", 1.0, "0 to below 1"),
+        ("dropout", None, "0 to below 1"),
         ("groups", 3, "1 or 2"),
     ],
 )
@@ -52,6 +53,8 @@ def test_a_network_that_cannot_be_built_is_refused(
         ("seed", 2**32, "0 to 4,294,967,295"),
         ("learning_rate", 0.0, "above 0"),
         ("learning_rate", math.inf, "above 0, and finite"),
+        ("learning_rate", "0.1", "above 0, and finite"),
+        ("batch_size", None, "1 to 1,000,000"),
         ("learning_rate", math.nan, "above 0, and finite"),
         ("logical_cpus", 0, "1 to 256"),
         ("label_smoothing", 1.1, "0 to 1"),
