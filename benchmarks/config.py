@@ -16,7 +16,7 @@ from alexnet.pipeline.config import (
     Resize,
     StorageName,
 )
-from alexnet.pipeline.setting import Config, require, setting
+from alexnet.pipeline.setting import ABOVE_0, Config, require, setting
 
 
 class Loader(str, Enum):
@@ -84,7 +84,12 @@ class EstimateConfig(Config):
     resize: Resize = BUILD.resize
     quality: int = BUILD.quality
     sample: int = setting(300, "Number of photos to try.", 1, needs="1 or more photos")
-    seconds: float = setting(2.0, "Seconds to read each storage, after a warm-up.")
+    seconds: float = setting(
+        2.0,
+        "Seconds to read each storage, after a warm-up.",
+        ABOVE_0,
+        needs="more than 0",
+    )
     workers: int | None = setting(
         None,
         "Number of processes, or of Beam's workers, that the whole build is to have."
@@ -96,18 +101,16 @@ class EstimateConfig(Config):
         None,
         "Images a second that your device trains on, as `alexnet bench train-step`"
         " measures them.",
+        ABOVE_0,
+        needs="more than 0",
     )
     train_step: bool = setting(False, "Measure that here instead.")
     mixed_precision: bool = TRAIN.mixed_precision
 
     def check(self) -> None:
-        """Check the ranges, and that the train step is given or measured, not both."""
-        demand = self.train_images_per_second
-        require(self.seconds > 0, "seconds", self.seconds, "more than 0")
-        possible = demand is None or demand > 0
-        require(possible, "train_images_per_second", demand, "more than 0")
+        """Check that the train step is given or measured, not both."""
         require(
-            demand is None or not self.train_step,
+            self.train_images_per_second is None or not self.train_step,
             "train_step",
             self.train_step,
             "train_images_per_second left out: either is enough",

@@ -89,11 +89,13 @@ class Config:
 
 
 def _require_in_range(field: dataclasses.Field[Any], kind: Any, value: Any) -> None:
-    """Check a setting's value; None is one where it is the default."""
+    """Check a setting's value; None is a value where it is the default."""
+    if value is None and field.default is None:
+        return
     if get_origin(kind) is Literal:
         needs = f"one of {', '.join(get_args(kind))}"
         require(value in get_args(kind), field.name, value, needs)
-    elif "range" in field.metadata and (value, field.default) != (None, None):
+    elif "range" in field.metadata:
         low, high, needs = field.metadata["range"]
         number = Integral if int in (kind, *get_args(kind)) else Real
         in_range = isinstance(value, number) and low <= value <= high

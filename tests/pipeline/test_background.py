@@ -33,7 +33,6 @@ class Inspector:
     inspect = away
 class Shard:
     name, files = "train", ()
-signal.signal(signal.SIGINT, signal.default_int_handler)
 Timer(1, signal.pthread_kill, (main_thread().ident, signal.SIGINT)).start()
 try:
     {call}
